@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// A finding: one thing worth changing, with what it cost, how we know, and what to write instead.
+// Detectors make them from Evidence; reports print them and nothing else decides what is printed.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "evidence/evidence.h"
+
+namespace ullage::diagnose {
+
+enum class Severity { kNote, kWarning, kError };
+const char* to_string(Severity severity);
+
+struct Cost {
+  std::uint64_t stall_ns = 0, stall_ns_max = 0;
+  std::uint64_t copied_bytes = 0;
+  std::uint64_t wasted_bytes = 0;  // slack, overlap or growth that never ends
+  std::uint64_t events = 0;        // links, allocations: what is counted in `events_unit`
+  std::string events_unit = "growths";
+};
+
+struct Finding {
+  std::string detector;  // "repeated-growth": file name in detectors/ with dashes
+  Severity severity = Severity::kWarning;
+  std::string title;     // one line, without the place
+  evidence::Frame where;   // the user's line
+  evidence::Frame growth;  // the function that grew, if another
+  evidence::Stack stack;
+  Cost cost;
+  std::vector<std::string> evidence;  // sentences with numbers and units
+  std::string remedy;                 // what to write instead, concrete: "orders.reserve(8'400'000)"
+  std::string check;                  // the next command, or empty
+  std::string fingerprint;  // symbolic, 16 hex digits: the same across rebuilds and machines
+  double confidence = 1.0;  // 0..1
+  std::optional<std::size_t> growth_site;      // index into Evidence::growth_sites
+  std::optional<std::size_t> allocation_site;  // index into Evidence::allocation_sites
+  std::uint64_t advised_elements = 0;  // the N of reserve(N); 0 = none
+  // Cost first: stall, then copied, then wasted. Larger is worse.
+  double rank() const;
+};
+
+struct DetectorOptions {
+  std::uint64_t stall_bound_ns = 1'000'000;  // growth-stall speaks above this single pause
+  std::uint64_t copied_bytes_min = 64 << 10;  // repeated-growth is silent below this ...
+  std::uint64_t links_min = 2;                // ... and below this many growths
+};
+
+// What every detector file in detectors/ provides; one line in detectors.def brings it to life.
+using DetectorFunction = void (*)(const evidence::Evidence&, const DetectorOptions&,
+                                  std::vector<Finding>&);
+struct Detector {
+  const char* name;     // "repeated-growth"
+  const char* summary;  // one sentence for --help and SARIF rules
+  DetectorFunction run;
+};
+const std::vector<Detector>& detectors();
+
+// Runs all detectors; findings ranked, most costly first; fingerprints filled in.
+std::vector<Finding> diagnose(const evidence::Evidence& evidence, const DetectorOptions& options);
+
+}  // namespace ullage::diagnose
