@@ -65,6 +65,7 @@ enum Features : uint32_t {
   kFeatureSlack = 1u << 2,        // blocks of known growth sites were painted
   kFeatureRing = 1u << 3,         // early segments may be missing: see kAggregate
   kFeatureCmdlineCut = 1u << 4,   // cmdline did not fit
+  kFeatureArchive = 1u << 5,      // an archive: segments lie at 8-byte steps, not at their live offset
 };
 
 // Counters that the agent keeps in the header while it runs. Thread-local counts are added when a
