@@ -25,6 +25,12 @@ struct Cost {
   std::string events_unit = "growths";
 };
 
+// A second thing said about the same place, folded into the finding that says it best.
+struct Related {
+  std::string detector;
+  std::string fingerprint;
+};
+
 struct Finding {
   std::string detector;  // "repeated-growth": file name in detectors/ with dashes
   Severity severity = Severity::kWarning;
@@ -41,6 +47,7 @@ struct Finding {
   std::optional<std::size_t> growth_site;      // index into Evidence::growth_sites
   std::optional<std::size_t> allocation_site;  // index into Evidence::allocation_sites
   std::uint64_t advised_elements = 0;  // the N of reserve(N); 0 = none
+  std::vector<Related> also;           // findings folded into this one (their evidence is above)
   // Cost first: stall, then copied, then wasted. Larger is worse.
   double rank() const;
 };

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// FailOn: the gate of a build. `--fail-on` takes conditions joined by commas; any one that holds
+// fails.
+//
+//   any                     any finding that is not a note
+//   note|warning|error      a finding at least that severe
+//   repeated-growth         a finding of that detector (any name of the registry)
+//   stall>5ms               a finding whose single longest stall is longer
+//   stall-total>50ms        ... whose stalls together are longer
+//   copied>10MB             ... that copied more          (also >=; kB MB GB, KiB MiB GiB)
+//   wasted>1GiB             ... that wastes more
+//   growths>1000            ... that grew more often
+//   new                     a finding that the baseline does not have; in a diff, a new place
+//   worse                   diff only: a place that became worse
+//
+// In a diff the limits apply to what the later run costs at places that are new or worse.
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "diagnose/diff.h"
+#include "diagnose/finding.h"
+
+namespace ullage::diagnose {
+
+// Fingerprints known before.
+using Baseline = std::set<std::string>;
+
+// From a report of ours: findings JSON, SARIF, or a diff. Unknown fields are skipped.
+Result<Baseline> parse_baseline(std::string_view report);
+
+class FailOn {
+ public:
+  // Every error names the part that was not understood and what would be.
+  static Result<FailOn> parse(std::string_view expression);
+
+  bool needs_baseline() const;  // `new` was asked for
+
+  // The sentences saying which conditions held; empty = passed. `baseline` may be null unless
+  // needs_baseline().
+  std::vector<std::string> failures(const std::vector<Finding>& findings,
+                                    const Baseline* baseline) const;
+  std::vector<std::string> failures(const Difference& difference) const;
+
+ private:
+  enum class Kind {
+    kAny,
+    kSeverity,
+    kDetector,
+    kStallMax,
+    kStallTotal,
+    kCopied,
+    kWasted,
+    kGrowths,
+    kNew,
+    kWorse
+  };
+  struct Condition {
+    Kind kind = Kind::kAny;
+    std::string text;  // as written
+    Severity severity = Severity::kNote;
+    std::string detector;
+    std::uint64_t limit = 0;  // fails above it
+  };
+  std::vector<Condition> conditions_;
+};
+
+}  // namespace ullage::diagnose
