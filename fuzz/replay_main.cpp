@@ -48,7 +48,8 @@ Bytes mutated(Bytes bytes, std::mt19937& random) {
   if (bytes.empty()) return bytes;
   for (unsigned i = 1 + random() % kChangedBytesMax; i > 0; --i) {
     std::uint8_t& byte = bytes[random() % bytes.size()];
-    byte = random() % 2 ? kEdges[random() % std::size(kEdges)] : static_cast<std::uint8_t>(random());
+    byte =
+        random() % 2 ? kEdges[random() % std::size(kEdges)] : static_cast<std::uint8_t>(random());
   }
   return bytes;
 }

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The one entry point. Every target is a thin call of a CMake preset or of a script in tools/.
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check build install bench fuzz format tidy clean
+SHELL := /bin/bash
+
+PREFIX ?= /usr/local
+MINUTES ?= 10
+TASK ?=
+CMD ?=
+export CMD
+
+quiet_configure = tools/progress.sh "configure: $(1)" cmake --preset $(1)
+quiet_build = $(quiet_configure) && tools/progress.sh "build: $(1)" cmake --build --preset $(1)
+
+help:  ## show this list
+	@echo "Ullage: finds the memory growth that stops a program, and says what to reserve."
+	@echo
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null || \
+	  sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1    \2/p' $(MAKEFILE_LIST)
+
+setup:  ## install every package that run, test, check and bench need
+	@tools/setup.sh run test check bench
+
+run:  ## record a real program and print its findings: make run [CMD="program arguments"]
+	@tools/setup.sh run
+	@$(call quiet_build,release)
+	@tools/run.sh
+
+test:  ## build and run every test
+	@tools/setup.sh run test
+	@$(call quiet_build,dev)
+	@ctest --preset dev
+
+check:  ## what `test` leaves out: sanitizers, clang, clang-tidy, half a minute of fuzzing per target
+	@tools/setup.sh run test check
+	@$(call quiet_build,asan)
+	@ctest --preset asan
+	@$(call quiet_build,tsan)
+	@ctest --preset tsan
+	@$(call quiet_build,clang)
+	@ctest --preset clang
+	@tools/tidy.sh
+	@$(call quiet_build,fuzz)
+	@tools/fuzz.sh 30
+
+build:  ## build the program to install (build/release/bin/ullage)
+	@tools/setup.sh run
+	@$(call quiet_build,release)
+
+install: build  ## install it: make install [PREFIX=/usr/local] [DESTDIR=]
+	@cmake --install build/release --prefix $(PREFIX)
+
+bench:  ## compare with the rivals and print the table: make bench [TASK=recording]
+	@tools/setup.sh run bench
+	@$(call quiet_build,release)
+	@python3 bench/run.py $(TASK)
+
+fuzz:  ## fuzz every parser of outside bytes: make fuzz [MINUTES=10] per target
+	@tools/setup.sh run test check
+	@$(call quiet_build,fuzz)
+	@tools/fuzz.sh $$(( $(MINUTES) * 60 ))
+
+format:  ## format every source in place
+	@tools/check_format.py . --fix
+
+tidy:  ## lint with clang-tidy
+	@tools/setup.sh run test check
+	@$(call quiet_configure,clang)
+	@tools/tidy.sh
+
+clean:  ## remove everything that was built
+	@rm -rf build
