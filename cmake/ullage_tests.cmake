@@ -6,6 +6,7 @@
 #   tests/lib/                                             what they share (on PYTHONPATH)
 #   tests/programs/*.cpp                                   <build>/tests/programs/*
 #   examples/*.cpp                                         <build>/examples/*
+#   bench/**/NAME_test.py                                  one ctest bench.NAME each
 #
 # A test that cannot run here (no redis-server, say) exits with 77 and counts as skipped.
 if(NOT ULLAGE_DEVELOPER)
@@ -66,6 +67,13 @@ foreach(script IN LISTS scripts)
     cmake_path(GET folder FILENAME name)
   endif()
   ullage_script_test(e2e.${name} "${script}")
+endforeach()
+
+file(GLOB_RECURSE scripts CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/bench/*_test.py")
+foreach(script IN LISTS scripts)
+  cmake_path(GET script STEM name)
+  string(REGEX REPLACE "_test$" "" name "${name}")
+  ullage_script_test(bench.${name} "${script}")
 endforeach()
 
 file(GLOB checks CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tools/check_*.py")
