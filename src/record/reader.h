@@ -44,16 +44,7 @@ struct SegmentRef {
   uint32_t source = 0;   // 0: the opened file; 1: its sibling .ulg.part
 };
 
-// The bytes a recording is read from: a file, or memory.
-class ByteSource {
- public:
-  virtual ~ByteSource() = default;
-  virtual uint64_t bytes() const = 0;
-  // Bytes read: less than `count` only at the end of the source or where reading failed.
-  virtual size_t read(uint64_t offset, void* out, size_t count) const = 0;
-  // First offset >= `offset` that may hold something else than zeros.
-  virtual uint64_t next_data(uint64_t offset) const { return offset; }
-};
+class ByteSource;
 
 class Recording {
  public:
@@ -88,17 +79,17 @@ class Recording {
   bool payload(const SegmentRef& segment, std::vector<uint8_t>& out, std::string& error) const;
 
  private:
-  Recording() = default;
-  static std::unique_ptr<Recording> read(std::unique_ptr<ByteSource> source,
+  Recording();
+  static std::unique_ptr<Recording> read(std::unique_ptr<ByteSource> file,
                                          std::unique_ptr<ByteSource> part, const std::string& path,
                                          std::string& error);
-  bool read_header(const ByteSource& source, std::string& error);
+  bool read_header(std::string& error);
   void clamp_header();
   void walk_live();
-  void walk_archive(uint32_t source, std::vector<SegmentRef>& out);
+  void walk_archive(uint32_t source);
   void merge_part();
-  bool accept(SegmentHeader& header, uint64_t at, uint64_t file_end, uint32_t alignment);
-  bool keep(const SegmentRef& segment, std::vector<SegmentRef>& out);
+  bool keep(const SegmentRef& segment, uint64_t available);
+  void damaged(uint64_t from, uint64_t to, uint32_t source);
   void note(std::string sentence);
 
   std::string path_;
@@ -106,9 +97,11 @@ class Recording {
   std::unique_ptr<ByteSource> sources_[2];
   uint64_t file_bytes_ = 0;
   std::vector<SegmentRef> segments_;
+  std::vector<uint64_t> dropped_offsets_;  // live offsets of segments that were taken away
   uint64_t segments_damaged_ = 0;
   uint64_t segments_dropped_ = 0;
   uint64_t segments_unknown_ = 0;
+  uint64_t segments_cut_ = 0;
   uint64_t bytes_understood_ = 0;
   std::vector<std::string> notes_;
 };
