@@ -1,0 +1,3 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+echo "recording_bytes $(wc -c < "$OUT/recording.zst") B"
