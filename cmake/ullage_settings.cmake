@@ -31,6 +31,9 @@ find_package(PkgConfig REQUIRED)
 find_package(Python3 COMPONENTS Interpreter QUIET)
 
 set(ullage_warnings -Wall -Wextra -Wpedantic -Wshadow)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  list(APPEND ullage_warnings -Wno-restrict)  # false for `"x" + string` (GCC bug 105651, fixed in 13)
+endif()
 
 set(sanitize)
 if(ULLAGE_SANITIZE STREQUAL "address")
