@@ -148,6 +148,7 @@ def _run_and_account(argv, cwd, env, log, timeout_s):
         code = process.wait(timeout_s)
     except subprocess.TimeoutExpired:
         _kill_descendants()
+        process.returncode = -signal.SIGKILL  # reaped above, behind Popen's back
         return {"problem": f"not finished after {timeout_s} s; killed."}
     if not _reap_orphans(ORPHAN_TIMEOUT_S):
         _kill_descendants()

@@ -43,7 +43,9 @@ def load(path):
 
 
 def rounded(value):
-    """Six significant digits: more than a clock gives, and files that can be read."""
+    """Six significant digits: more than a clock gives, and files that can be read. Counts stay."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if isinstance(value, float):
         return float(f"{value:.6g}")
     if isinstance(value, dict):

@@ -4,8 +4,12 @@
   for each round, for each case: every contender once, starting one place further than last round.
 
 So a slow minute of the machine hits every contender alike, and nobody always goes first. Numbers
-are only ever compared inside one round (see judge.py). The null control is one contender measured
-a second time under another label: what the harness says about it is its own noise.
+are only ever compared inside one round (see judge.py).
+
+The null control is one contender measured a second time under another label ("ours*"): what the
+harness says about the pair is its own noise. A baseline runs first and last in every round, and
+its cost in that round is the mean of both: an added cost is a small difference, and one bad
+baseline would spoil it for everybody.
 """
 
 from .arithmetic import evaluate
@@ -13,13 +17,15 @@ from .arithmetic import evaluate
 NULL_SUFFIX = "*"  # "ours*" is ours under its second label
 
 
-def labels_of(case_options, contenders, null):
-    """The labels that run in one case: [(label, contender)]."""
+def labels_of(case_options, contenders, null, baseline, number):
+    """What runs in one case of round `number`, in order: [(label, contender)]."""
     allowed = case_options.get("contenders")
     chosen = [c for c in contenders if allowed is None or c.name in allowed]
-    labels = [(c.name, c) for c in chosen]
-    labels += [(c.name + NULL_SUFFIX, c) for c in chosen if c.name == null]
-    return labels
+    middle = [(c.name, c) for c in chosen if c.name != baseline]
+    middle += [(c.name + NULL_SUFFIX, c) for c in chosen if c.name == null != baseline]
+    ends = [c for c in chosen if c.name == baseline]
+    return ([(c.name, c) for c in ends] + rotated(middle, number) +
+            [(c.name + NULL_SUFFIX, c) for c in ends])
 
 
 def rotated(items, by):
@@ -44,7 +50,8 @@ def run(task, runner, cases, contenders, null, rounds, say):
         this_round = {}
         for case in cases:
             this_round[case] = {}
-            for label, contender in rotated(labels_of(task.cases[case], contenders, null), number):
+            for label, contender in labels_of(task.cases[case], contenders, null, task.baseline,
+                                              number):
                 say(f"{task.name} round {number + 1}/{rounds}, {case}: {label}")
                 with_phases = task.phase_rounds == 0 or number < task.phase_rounds
                 measured = runner.measure(contender, case, with_phases)
@@ -58,14 +65,16 @@ def run(task, runner, cases, contenders, null, rounds, say):
 def derive(task, by_label, facts):
     """Adds the task's derived metrics to every label of one case of one round, in place.
 
-    A formula sees the label's own metrics (earlier formulas included), `baseline.<metric>` of the
-    same round and `case.<fact>`. Where something is missing the metric is left out.
+    A formula sees the label's own metrics (earlier formulas included), `baseline.<metric>` (the
+    mean of the round's two) and `case.<fact>`. Where something is missing the metric is left out.
     """
+    ends = (task.baseline, task.baseline + NULL_SUFFIX)
     known = {f"case.{k}": v for k, v in facts.items()}
-    if task.baseline in by_label:
-        known.update({f"baseline.{k}": v for k, v in by_label[task.baseline].items()})
+    if all(label in by_label for label in ends):
+        first, last = (by_label[label] for label in ends)
+        known.update({f"baseline.{k}": (first[k] + last[k]) / 2 for k in first if k in last})
     for label, metrics in by_label.items():
-        if label.rstrip(NULL_SUFFIX) == task.baseline:
+        if label in ends:
             continue
         for metric, formula in task.derived.items():
             value = evaluate(formula, {**known, **metrics})

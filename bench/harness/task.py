@@ -55,6 +55,8 @@ class Target:
 
     def shown(self):
         against = f" of {self.rival_case}" if self.rival_case else ""
+        if self.is_ratio and self.rival != "best":
+            against = f" {self.rival}"
         return f"{self.op} {self.limit:g}{'x' if self.is_ratio else ''}{against}"
 
 
