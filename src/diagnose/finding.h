@@ -34,26 +34,26 @@ struct Related {
 struct Finding {
   std::string detector;  // "repeated-growth": file name in detectors/ with dashes
   Severity severity = Severity::kWarning;
-  std::string title;     // one line, without the place
+  std::string title;       // one line, without the place
   evidence::Frame where;   // the user's line
   evidence::Frame growth;  // the function that grew, if another
   evidence::Stack stack;
   Cost cost;
   std::vector<std::string> evidence;  // sentences with numbers and units
-  std::string remedy;                 // what to write instead, concrete: "orders.reserve(8'400'000)"
-  std::string check;                  // the next command, or empty
+  std::string remedy;       // what to write instead, concrete: "orders.reserve(8'400'000)"
+  std::string check;        // the next command, or empty
   std::string fingerprint;  // symbolic, 16 hex digits: the same across rebuilds and machines
   double confidence = 1.0;  // 0..1
   std::optional<std::size_t> growth_site;      // index into Evidence::growth_sites
   std::optional<std::size_t> allocation_site;  // index into Evidence::allocation_sites
-  std::uint64_t advised_elements = 0;  // the N of reserve(N); 0 = none
-  std::vector<Related> also;           // findings folded into this one (their evidence is above)
+  std::uint64_t advised_elements = 0;          // the N of reserve(N); 0 = none
+  std::vector<Related> also;  // findings folded into this one (their evidence is above)
   // Cost first: stall, then copied, then wasted. Larger is worse.
   double rank() const;
 };
 
 struct DetectorOptions {
-  std::uint64_t stall_bound_ns = 1'000'000;  // growth-stall speaks above this single pause
+  std::uint64_t stall_bound_ns = 1'000'000;   // growth-stall speaks above this single pause
   std::uint64_t copied_bytes_min = 64 << 10;  // repeated-growth is silent below this ...
   std::uint64_t links_min = 2;                // ... and below this many growths
 };

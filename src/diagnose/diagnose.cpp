@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "diagnose/detectors/detectors.h"
+#include "diagnose/finding.h"
+#include "diagnose/fingerprint.h"
+
+namespace ullage::diagnose {
+
+const char* to_string(Severity severity) {
+  switch (severity) {
+    case Severity::kNote:
+      return "note";
+    case Severity::kWarning:
+      return "warning";
+    case Severity::kError:
+      return "error";
+  }
+  return "note";
+}
+
+namespace {
+
+// One scale, in nanoseconds of harm, so that a large copy whose stall was too short for the clock
+// still counts: copying runs at about 10 GB/s, and a wasted byte weighs a tenth of a copied one.
+constexpr double kNsPerCopiedByte = 0.1;
+constexpr double kNsPerWastedByte = 0.01;
+
+// What these say about a place is an aspect of its growth: told with it where another detector
+// already speaks about the same growth.
+bool is_aspect(const Finding& finding) {
+  return finding.detector == "growth-stall" || finding.detector == "peak-overlap" ||
+         finding.detector == "slack";
+}
+
+// (1) Every finding keeps a fingerprint that can be looked up, folded or not.
+// (2) Costs are not added up: they are views of the same growths, so the largest of each counts.
+void fold(Finding& into, const Finding& other) {
+  into.severity = std::max(into.severity, other.severity);
+  into.cost.stall_ns = std::max(into.cost.stall_ns, other.cost.stall_ns);
+  into.cost.stall_ns_max = std::max(into.cost.stall_ns_max, other.cost.stall_ns_max);
+  into.cost.copied_bytes = std::max(into.cost.copied_bytes, other.cost.copied_bytes);
+  into.cost.wasted_bytes = std::max(into.cost.wasted_bytes, other.cost.wasted_bytes);
+  for (const std::string& sentence : other.evidence) {
+    if (std::find(into.evidence.begin(), into.evidence.end(), sentence) == into.evidence.end()) {
+      into.evidence.push_back(sentence);
+    }
+  }
+  into.also.push_back({other.detector, other.fingerprint});
+}
+
+void fold_aspects(std::vector<Finding>& findings) {
+  std::map<std::size_t, std::size_t> speaker;  // growth site -> the finding that has the word
+  std::vector<Finding> kept;
+  for (Finding& finding : findings) {
+    if (finding.growth_site) {
+      const auto [entry, first] = speaker.try_emplace(*finding.growth_site, kept.size());
+      if (!first && is_aspect(finding)) {
+        fold(kept[entry->second], finding);
+        continue;
+      }
+    }
+    kept.push_back(std::move(finding));
+  }
+  findings = std::move(kept);
+}
+
+// Two things at one place in the eyes of a fingerprint are told apart by their order in the source.
+void number_duplicates(std::vector<Finding>& findings) {
+  std::map<std::string, std::vector<Finding*>> groups;
+  for (Finding& finding : findings) groups[finding.fingerprint].push_back(&finding);
+  for (auto& [fingerprint, group] : groups) {
+    std::stable_sort(group.begin(), group.end(), [](const Finding* a, const Finding* b) {
+      const auto key = [](const Finding* f) {
+        return std::tie(f->where.file, f->where.line, f->growth.line, f->where.offset);
+      };
+      return key(a) < key(b);
+    });
+    for (std::size_t i = 1; i < group.size(); ++i) {
+      group[i]->fingerprint = nth_fingerprint(fingerprint, i + 1);
+    }
+  }
+}
+
+}  // namespace
+
+double Finding::rank() const {
+  return static_cast<double>(cost.stall_ns) +
+         kNsPerCopiedByte * static_cast<double>(cost.copied_bytes) +
+         kNsPerWastedByte * static_cast<double>(cost.wasted_bytes);
+}
+
+const std::vector<Detector>& detectors() {
+  static const std::vector<Detector> kDetectors = {
+#define ULLAGE_DETECTOR(function, name, summary) {name, summary, &function},
+#include "diagnose/detectors/detectors.def"
+#undef ULLAGE_DETECTOR
+  };
+  return kDetectors;
+}
+
+std::vector<Finding> diagnose(const evidence::Evidence& evidence, const DetectorOptions& options) {
+  std::vector<Finding> findings;
+  for (const Detector& detector : detectors()) {
+    const std::size_t before = findings.size();
+    detector.run(evidence, options, findings);
+    for (std::size_t i = before; i < findings.size(); ++i) {
+      Finding& finding = findings[i];
+      finding.detector = detector.name;
+      finding.fingerprint =
+          fingerprint(finding.detector, finding.growth, finding.where, finding.stack);
+    }
+  }
+  number_duplicates(findings);
+  fold_aspects(findings);
+  // Stable: what costs the same and is as severe stays in the order of the registry.
+  std::stable_sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) {
+    const auto key = [](const Finding& f) {
+      return std::make_tuple(f.severity != Severity::kNote, f.rank(), f.severity);
+    };
+    return key(a) > key(b);
+  });
+  return findings;
+}
+
+}  // namespace ullage::diagnose
