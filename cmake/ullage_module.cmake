@@ -22,7 +22,7 @@ set(ullage_test_environment
     "ULLAGE_BIN=${PROJECT_BINARY_DIR}/bin/ullage"
     "ULLAGE_AGENT=${PROJECT_BINARY_DIR}/lib/libullage_agent.so"
     "ULLAGE_BUILD=${PROJECT_BINARY_DIR}" "ULLAGE_SRC=${PROJECT_SOURCE_DIR}"
-    "ULLAGE_SANITIZE=${ULLAGE_SANITIZE}" "ASAN_OPTIONS=detect_odr_violation=1"
+    "ULLAGE_SANITIZE=${ULLAGE_SANITIZE}" "UBSAN_OPTIONS=print_stacktrace=1"
     "PYTHONPATH=${PROJECT_SOURCE_DIR}/tests/lib" "PYTHONDONTWRITEBYTECODE=1")
 
 # ullage_sort(FOLDER): sets sources, tests, benches and fuzzers in the caller.

@@ -67,7 +67,7 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 # Packages that bring a service (redis-server) must not start it on the machine of whoever tests us.
-policy=/usr/sbin/policy-rc.d
+policy=${POLICY_RC_D:-/usr/sbin/policy-rc.d}
 if [ ! -e "$policy" ]; then
   printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee "$policy" >/dev/null
   "${root[@]}" chmod 755 "$policy"
