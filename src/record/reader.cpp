@@ -211,7 +211,8 @@ void Recording::walk_live() {
       at += h.bytes;
       continue;
     }
-    if (all_zero(h)) {
+    // The magic is stored last: without it, a kill came in between.
+    if (all_zero(h) || (h.magic == 0 && h.offset == at)) {
       const uint64_t data = file.next_data(at + kPageBytes) / kPageBytes * kPageBytes;
       at = std::max(at + kPageBytes, data);
       continue;
@@ -330,16 +331,19 @@ void Recording::merge_part() {
   }
 }
 
-bool Recording::payload(const SegmentRef& segment, std::vector<uint8_t>& out,
-                        std::string& error) const {
+bool Recording::segment_error(const SegmentRef& segment, const std::string& what,
+                              std::string& error) const {
+  error = path_ + ": segment at byte " + std::to_string(segment.file_offset) +
+          (segment.source == 1 ? " of its .ulg.part" : "") + ": " + what;
+  return false;
+}
+
+bool Recording::stored(const SegmentRef& segment, std::vector<uint8_t>& out,
+                       std::string& error) const {
   out.clear();
   const SegmentHeader& h = segment.header;
   const ByteSource* source = segment.source < 2 ? sources_[segment.source].get() : nullptr;
-  const auto fail = [&](const std::string& what) {
-    error = path_ + ": segment at byte " + std::to_string(segment.file_offset) +
-            (segment.source == 1 ? " of its .ulg.part" : "") + ": " + what;
-    return false;
-  };
+  const auto fail = [&](const char* what) { return segment_error(segment, what, error); };
   if (source == nullptr || h.payload_bytes > kSegmentBytesLimit ||
       h.raw_bytes > kSegmentBytesLimit) {
     return fail("not a segment of this recording.");
@@ -348,11 +352,9 @@ bool Recording::payload(const SegmentRef& segment, std::vector<uint8_t>& out,
   const uint64_t at = segment.file_offset + sizeof h;
   const uint64_t end = source->bytes();
   const size_t stored = at < end ? std::min<uint64_t>(h.payload_bytes, end - at) : 0;
-  std::vector<uint8_t> frame;
-  std::vector<uint8_t>& bytes = (h.flags & kSegmentZstd) != 0 ? frame : out;
-  bytes.resize(stored);
-  bytes.resize(source->read(at, bytes.data(), stored));
-  if (bytes.empty() && h.payload_bytes != 0) return fail("cut off by the end of the file.");
+  out.resize(stored);
+  out.resize(source->read(at, out.data(), stored));
+  if (out.empty() && h.payload_bytes != 0) return fail("cut off by the end of the file.");
   if (!archived() && segment.source == 0) {
     // The parent may have moved it between open() and now.
     SegmentHeader now;
@@ -362,18 +364,28 @@ bool Recording::payload(const SegmentRef& segment, std::vector<uint8_t>& out,
       return fail("was archived while it was read. Open the recording again.");
     }
   }
-  if ((h.flags & kSegmentZstd) == 0) return true;
+  return true;
+}
+
+bool Recording::payload(const SegmentRef& segment, std::vector<uint8_t>& out,
+                        std::string& error) const {
+  const SegmentHeader& h = segment.header;
+  if ((h.flags & kSegmentZstd) == 0) return stored(segment, out, error);
+  std::vector<uint8_t> frame;
+  if (!stored(segment, frame, error)) return false;
   switch (unpack_frame(frame.data(), frame.size(), h.raw_bytes, out)) {
     case Unpacked::kWhole:
       return true;
     case Unpacked::kCut:
       if (!out.empty()) return true;
-      return fail("its compressed payload is cut off before its first block.");
+      return segment_error(segment, "its compressed payload is cut off in its first block.", error);
     case Unpacked::kDamaged:
       break;
   }
-  return fail("its compressed payload is damaged; its " + std::to_string(h.raw_bytes) +
-              " bytes are lost.");
+  return segment_error(
+      segment,
+      "its compressed payload is damaged; " + std::to_string(h.raw_bytes) + " bytes are lost.",
+      error);
 }
 
 }  // namespace ullage::record
