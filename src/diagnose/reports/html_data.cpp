@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "diagnose/reports/html_data.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/format.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "diagnose/growth.h"
+#include "diagnose/reports/common.h"
+
+namespace ullage::diagnose {
+namespace {
+
+using evidence::AllocationSite;
+using evidence::Evidence;
+using evidence::Frame;
+using evidence::GrowthSite;
+using evidence::SizeSummary;
+using evidence::Stack;
+
+constexpr int kNone = -1;
+
+std::string name_text(std::string_view text) { return shorten(clean_utf8(text), kHtmlNameColumns); }
+std::string sentence_text(std::string_view text) {
+  return shorten(clean_utf8(text), kHtmlSentenceColumns);
+}
+
+// Frames by index; each is written once, however many stacks it is part of.
+class Frames {
+ public:
+  Frames(const Evidence& evidence, const ReportOptions& options) : root_(options.source_root) {
+    for (const GrowthSite& site : evidence.growth_sites) {
+      if (evidence::strong(site.verdict))
+        growing_.emplace(site.growth.function, site.growth.module);
+    }
+    entries_.push_back({"(frames left out)", "", "", "", "library", false});  // kLeftOut
+  }
+
+  // Always gives the frame an index: for the few frames the page can't do without.
+  int add(const Frame& frame) { return intern(frame, true); }
+
+  // The stack as indices, innermost first, cut where a limit says so.
+  std::vector<int> stack(const Stack& stack) {
+    const bool long_one = stack.size() > kHtmlInnerFrames + kHtmlOuterFrames;
+    std::vector<int> indices;
+    for (std::size_t i = 0; i < stack.size(); ++i) {
+      if (long_one && i == kHtmlInnerFrames) {
+        indices.push_back(kLeftOut);
+        i = stack.size() - kHtmlOuterFrames;
+      }
+      const int index = intern(stack[i], i == 0);
+      if (index == kNone) {
+        ++stacks_cut_;
+        indices.push_back(kLeftOut);
+        break;
+      }
+      indices.push_back(index);
+    }
+    return indices;
+  }
+
+  std::size_t stacks_cut() const { return stacks_cut_; }
+
+  void write(JsonWriter& json) const {
+    json.begin_array("frames");
+    for (const Entry& entry : entries_) {
+      json.begin_object();
+      json.field("name", entry.name);
+      json.field("place", entry.place);
+      json.field("at", entry.at);
+      json.field("module", entry.module);
+      json.field("kind", entry.kind);
+      if (entry.inlined) json.field("inlined", true);
+      json.end_object();
+    }
+    json.end_array();
+  }
+
+ private:
+  static constexpr int kLeftOut = 0;
+  struct Entry {
+    std::string name, place, at, module;
+    const char* kind;
+    bool inlined;
+    auto operator<=>(const Entry&) const = default;
+  };
+
+  int intern(const Frame& frame, bool must) {
+    const char* kind = growing_.contains({frame.function, frame.module}) ? "growth"
+                       : frame.library                                   ? "library"
+                                                                         : "user";
+    std::string at = below_root(frame.file, root_);
+    if (!at.empty() && frame.line > 0) at += ":" + std::to_string(frame.line);
+    Entry entry{name_text(frame.label()),
+                name_text(frame.place()),
+                name_text(at),
+                name_text(frame.module),
+                kind,
+                frame.inlined};
+    const auto known = indices_.find(entry);
+    if (known != indices_.end()) return known->second;
+    const std::size_t bytes =
+        entry.name.size() + entry.place.size() + entry.at.size() + entry.module.size() + 60;
+    if (!must && bytes_ + bytes > kHtmlFrameBytes) return kNone;
+    bytes_ += bytes;
+    const int index = static_cast<int>(entries_.size());
+    entries_.push_back(entry);
+    indices_.emplace(std::move(entry), index);
+    return index;
+  }
+
+  std::string root_;
+  std::set<std::pair<std::string, std::string>> growing_;  // functions that grew something
+  std::vector<Entry> entries_;
+  std::map<Entry, int> indices_;
+  std::size_t bytes_ = 0;
+  std::size_t stacks_cut_ = 0;
+};
+
+template <class List>
+void write_numbers(JsonWriter& json, std::string_view name, const List& list) {
+  json.begin_array(name);
+  for (const auto value : list) json.value(value);
+  json.end_array();
+}
+
+template <class List>
+void write_texts(JsonWriter& json, std::string_view name, const List& list) {
+  json.begin_array(name);
+  for (const auto& text : list) json.value(sentence_text(text));
+  json.end_array();
+}
+
+void write_sizes(JsonWriter& json, std::string_view name, const SizeSummary& sizes) {
+  json.begin_object(name);
+  json.field("count", sizes.count);
+  json.field("min", sizes.min);
+  json.field("p50", sizes.p50);
+  json.field("p95", sizes.p95);
+  json.field("max", sizes.max);
+  json.end_object();
+}
+
+// The command as it could be typed again.
+std::string command_line(const std::vector<std::string>& command) {
+  std::string line;
+  for (const std::string& word : command) {
+    if (!line.empty()) line += ' ';
+    line += shell_word(word);
+  }
+  return sentence_text(line);
+}
+
+void write_process(JsonWriter& json, const evidence::ProcessFacts& process) {
+  json.begin_object("process");
+  json.field("source", name_text(process.source));
+  json.field("format", name_text(process.format));
+  json.field("program", name_text(process.program));
+  json.field("command", command_line(process.command));
+  json.field("pid", process.pid);
+  json.field("ppid", process.ppid);
+  json.field("build_id", name_text(process.build_id));
+  json.field("started_ms", process.started_realtime_ns / 1'000'000);
+  json.field("duration_ns", process.duration_ns);
+  json.field("events", process.events);
+  json.field("allocations", process.allocations);
+  json.field("frees", process.frees);
+  json.field("reallocs", process.reallocs);
+  json.field("allocated_bytes", process.allocated_bytes);
+  json.field("live_bytes_max", process.live_bytes_max);
+  json.field("live_bytes_max_at_ns", process.live_bytes_max_at_ns);
+  json.field("live_bytes_end", process.live_bytes_end);
+  json.field("rss_peak_bytes", process.rss_peak_bytes);
+  json.field("memory_limit_bytes", process.memory_limit_bytes);
+  json.field("threads", process.threads);
+  json.field("sample_bytes", process.sample_bytes);
+  json.field("stack_nodes", process.stack_nodes);
+  json.field("stacks_truncated", process.stacks_truncated);
+  json.field("verify_checked", process.verify_checked);
+  json.field("verify_differences", process.verify_differences);
+  json.field("ended", sentence_text(process.ended));
+  json.field("symbols_missing", process.symbols_missing);
+  const std::size_t named = std::min<std::size_t>(process.missing_debug.size(), 12);
+  write_texts(json, "missing_debug",
+              std::vector<std::string>(process.missing_debug.begin(),
+                                       process.missing_debug.begin() + static_cast<long>(named)));
+  json.end_object();
+}
+
+void write_understood(JsonWriter& json, const evidence::Understood& understood) {
+  json.begin_object("understood");
+  json.field("share", understood.bytes_total == 0
+                          ? 1.0
+                          : static_cast<double>(understood.bytes_used) /
+                                static_cast<double>(understood.bytes_total));
+  json.field("bytes_total", understood.bytes_total);
+  json.field("bytes_used", understood.bytes_used);
+  json.field("segments_total", understood.segments_total);
+  json.field("segments_damaged", understood.segments_damaged);
+  json.field("segments_dropped", understood.segments_dropped);
+  json.field("events_unmatched", understood.events_unmatched);
+  write_texts(json, "notes", understood.notes);
+  json.end_object();
+}
+
+// Sums over all sites that findings may stand on, also those the page leaves out.
+void write_totals(JsonWriter& json, const Evidence& evidence) {
+  std::uint64_t copied_bytes = 0, stall_ns = 0, longest_ns = 0, links = 0;
+  for (const GrowthSite& site : evidence.growth_sites) {
+    if (!may_stand(site)) continue;
+    copied_bytes += site.copied_bytes;
+    stall_ns += stall_ns_total(site);
+    longest_ns = std::max(longest_ns, stall_ns_max(site));
+    links += site.links;
+  }
+  json.begin_object("totals");
+  json.field("copied_bytes", copied_bytes);
+  json.field("stall_ns", stall_ns);
+  json.field("stall_ns_max", longest_ns);
+  json.field("links", links);
+  json.end_object();
+}
+
+void write_finding(JsonWriter& json, const Finding& finding, Frames& frames,
+                   std::size_t growth_sites) {
+  json.begin_object();
+  json.field("detector", finding.detector);
+  json.field("severity", to_string(finding.severity));
+  json.field("title", sentence_text(finding.title));
+  // A finding about the whole process has no place.
+  const bool known = !finding.where.function.empty() || !finding.where.module.empty();
+  const bool other =
+      !finding.growth.function.empty() && (finding.growth.function != finding.where.function ||
+                                           finding.growth.module != finding.where.module);
+  json.field("where", known ? frames.add(finding.where) : kNone);
+  json.field("growth", other ? frames.add(finding.growth) : kNone);
+  write_numbers(json, "stack", frames.stack(finding.stack));
+  json.begin_object("cost");
+  json.field("stall_ns", finding.cost.stall_ns);
+  json.field("stall_ns_max", finding.cost.stall_ns_max);
+  json.field("copied_bytes", finding.cost.copied_bytes);
+  json.field("wasted_bytes", finding.cost.wasted_bytes);
+  json.field("events", finding.cost.events);
+  json.field("events_unit", finding.cost.events_unit);
+  json.end_object();
+  write_texts(json, "evidence", finding.evidence);
+  json.field("remedy", sentence_text(finding.remedy));
+  json.field("check", sentence_text(finding.check));
+  json.field("fingerprint", name_text(finding.fingerprint));
+  json.field("confidence", finding.confidence);
+  json.field("rank", finding.rank());
+  json.field("site", finding.growth_site && *finding.growth_site < growth_sites
+                         ? static_cast<std::int64_t>(*finding.growth_site)
+                         : kNone);
+  json.end_object();
+}
+
+void write_site(JsonWriter& json, const GrowthSite& site, Frames& frames) {
+  json.begin_object();
+  json.field("user", frames.add(site.user));
+  json.field("growth", frames.add(site.growth));
+  write_numbers(json, "stack", frames.stack(site.stack));
+  json.field("container", name_text(site.container));
+  json.field("kind", name_text(site.container_kind));
+  json.field("reserve_hint", name_text(site.reserve_hint));
+  json.field("verdict", evidence::to_string(site.verdict));
+  json.field("strong", may_stand(site));
+  json.field("law", evidence::to_string(site.law));
+  json.field("factor", site.factor);
+  json.field("chains", site.chains);
+  json.field("chains_alive", site.chains_alive);
+  json.field("links", site.links);
+  json.field("moved_links", site.moved_links);
+  json.field("in_place_links", site.in_place_links);
+  json.field("content_links", site.content_links);
+  json.field("same_stack_links", site.same_stack_links);
+  json.field("shrinks", site.shrinks);
+  json.field("arithmetic_links", site.arithmetic_links);
+  json.field("arithmetic_step_bytes", site.arithmetic_step_bytes);
+  json.field("copied_bytes", site.copied_bytes);
+  json.field("stall_ns", stall_ns_total(site));
+  json.field("stall_ns_max", stall_ns_max(site));
+  json.field("overlap_bytes_max", site.overlap_bytes_max);
+  json.field("overlap_bytes_at_peak", site.overlap_bytes_at_peak);
+  write_sizes(json, "first", site.first);
+  write_sizes(json, "final", site.final);
+  json.field("element_bytes", site.element_bytes);
+  json.field("element_type", name_text(site.element_type));
+  json.field("element_source", name_text(site.element_source));
+  json.field("slack_painted_bytes", site.slack_painted_bytes);
+  json.field("slack_bytes", site.slack_unused_bytes);
+  json.field("first_ns", site.first_ns);
+  json.field("last_ns", site.last_ns);
+  write_numbers(json, "threads", site.threads);
+  json.end_object();
+}
+
+void write_timeline(JsonWriter& json, const Evidence& evidence) {
+  evidence::Series copied{};
+  for (const GrowthSite& site : evidence.growth_sites) {
+    if (!may_stand(site)) continue;
+    for (std::size_t i = 0; i < copied.size(); ++i) copied[i] += site.copied_series[i];
+  }
+  json.begin_object("timeline");
+  write_numbers(json, "live", evidence.live_series);
+  write_numbers(json, "live_max", evidence.live_max_series);
+  write_numbers(json, "copied", copied);
+  json.begin_array("marks");
+  const auto& marks = evidence.marks;
+  const std::size_t stretches = std::min(marks.size(), kHtmlMarks);
+  for (std::size_t i = 0; i < stretches; ++i) {
+    const auto from = marks.begin() + static_cast<long>(i * marks.size() / stretches);
+    const auto to = marks.begin() + static_cast<long>((i + 1) * marks.size() / stretches);
+    const auto highest = std::max_element(
+        from, to, [](const auto& a, const auto& b) { return a.rss_bytes < b.rss_bytes; });
+    json.begin_array();
+    json.value(highest->at_ns);
+    json.value(highest->rss_bytes);
+    json.value(highest->swap_bytes);
+    json.value(highest->psi_some_percent);
+    json.end_array();
+  }
+  json.end_array();
+  json.end_object();
+}
+
+}  // namespace
+
+std::string html_data(const Evidence& evidence, const Findings& findings,
+                      const ReportOptions& options) {
+  const Findings selected = select(findings, options);
+  const std::size_t shown = std::min(selected.size(), kHtmlFindings);
+  const std::size_t sites = std::min(evidence.growth_sites.size(), kHtmlGrowthSites);
+  const std::size_t allocations = std::min(evidence.allocation_sites.size(), kHtmlAllocationSites);
+  Frames frames(evidence, options);
+  JsonWriter json(JsonWriter::Style::kCompact, /*escape_html=*/true);
+
+  json.begin_object();
+  write_process(json, evidence.process);
+  write_understood(json, evidence.understood);
+  write_totals(json, evidence);
+
+  json.begin_array("findings");
+  for (std::size_t i = 0; i < shown; ++i) write_finding(json, selected[i], frames, sites);
+  json.end_array();
+
+  json.begin_array("sites");
+  for (std::size_t i = 0; i < sites; ++i) write_site(json, evidence.growth_sites[i], frames);
+  json.end_array();
+
+  json.begin_array("allocations");
+  for (std::size_t i = 0; i < allocations; ++i) {
+    const AllocationSite& site = evidence.allocation_sites[i];
+    json.begin_object();
+    write_numbers(json, "stack", frames.stack(site.stack));
+    json.field("bytes", site.bytes);
+    json.end_object();
+  }
+  json.end_array();
+
+  json.begin_array("links");
+  for (const evidence::GrowthLink& link : evidence.worst_links) {
+    json.begin_object();
+    json.field("site", link.site);
+    json.field("tid", link.tid);
+    json.field("start_ns", link.start_ns);
+    json.field("end_ns", std::max(link.start_ns, link.end_ns));
+    json.field("old_bytes", link.old_bytes);
+    json.field("new_bytes", link.new_bytes);
+    json.field("copied_bytes", link.copied_bytes);
+    json.end_object();
+  }
+  json.end_array();
+
+  json.begin_object("lifetimes");
+  json.begin_array("edges_ns");
+  for (const std::uint64_t edge : evidence::kLifetimeEdgesNs) {
+    if (edge == std::numeric_limits<std::uint64_t>::max()) {
+      json.null();
+    } else {
+      json.value(edge);
+    }
+  }
+  json.end_array();
+  write_numbers(json, "blocks", evidence.lifetimes.blocks);
+  write_numbers(json, "bytes", evidence.lifetimes.bytes);
+  json.end_object();
+
+  write_timeline(json, evidence);
+  frames.write(json);
+
+  std::vector<std::string> left_out;
+  const auto say = [&](std::size_t count, std::size_t kept, const char* what) {
+    if (count <= kept) return;
+    left_out.push_back("Of " + format_count(count) + " " + what + " the costliest " +
+                       format_count(kept) + " are in this page; `ullage diagnose --json` has all.");
+  };
+  say(selected.size(), shown, "findings");
+  say(evidence.growth_sites.size(), sites, "growth sites");
+  say(evidence.allocation_sites.size(), allocations, "allocation sites");
+  if (frames.stacks_cut() > 0) {
+    left_out.push_back(format_counted(frames.stacks_cut(), "stack") +
+                       " of cheaper sites were cut short to keep this page small.");
+  }
+  write_texts(json, "left_out", left_out);
+  json.end_object();
+  return json.text();
+}
+
+}  // namespace ullage::diagnose
