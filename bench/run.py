@@ -20,13 +20,15 @@ from harness.problem import Problem  # noqa: E402
 EXIT_TARGET_MISSED = 1
 EXIT_PROBLEM = 2
 DEFAULT_ROUNDS = 5
+# Where `make build` leaves the program that a task records with, unless $ULLAGE_BIN names another.
+BUILT_PROGRAM = ROOT / "build" / "release" / "bin" / "ullage"
 # More rounds than this is a typing error, not a wish.
 ROUNDS_MAX = 1000
 
 EPILOG = """examples:
   bench/run.py                          the table of all tasks, from bench/results/
   bench/run.py append                   measure one task and store it
-  ULLAGE_BIN=build/ullage bench/run.py recording --case sqlite3
+  ULLAGE_BIN=/opt/ullage/bin/ullage bench/run.py recording --case sqlite3
   bench/run.py recording --only bare,heaptrack --rounds 3 --all
 
 A run of some cases or some contenders only is printed but not stored (see --out).
@@ -36,6 +38,8 @@ exit codes: 0 measured, 1 a target was missed (only with --check), 2 something i
 
 def main(argv):
     options = arguments(argv)
+    if BUILT_PROGRAM.exists():
+        os.environ.setdefault("ULLAGE_BIN", str(BUILT_PROGRAM))
     compare = Path(options.compare_dir)
     stored = Path(options.results_dir)
     if options.list:
