@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <iostream>
+#include <numeric>
+
+#include "base/format.h"
+#include "base/terminal.h"
+#include "cli/output.h"
+#include "cli/verb.h"
+#include "launch/launch.h"
+
+namespace ullage::cli {
+
+namespace {
+
+using launch::LaunchReport;
+using launch::Outcome;
+using launch::RecordedProcess;
+
+// Processes listed one by one in the summary; further ones are counted.
+constexpr std::size_t kProcessesShown = 6;
+// Deepest stack that can be asked for; the recording's format has room for more, nobody reads it.
+constexpr std::uint64_t kDepthMax = 1024;
+
+class Record : public Verb {
+ public:
+  void describe(Command& command) override;
+  int run() override;
+
+ private:
+  Result<void> check();
+  int finish();
+  int sum_up(const LaunchReport& report);
+
+  std::vector<std::string> command_;
+  launch::LaunchOptions options_;
+  std::string finish_path_;
+  std::uint64_t depth_ = 0, verify_ = 0;
+  bool no_follow_ = false, quiet_ = false;
+};
+
+void Record::describe(Command& command) {
+  command.summary = "run a program and record how its memory grows";
+  command.description =
+      "Runs COMMAND unmodified, with a small library preloaded that notes every allocation and the "
+      "stack it came from. What COMMAND reads and writes is left alone; a summary goes to standard "
+      "error when it has ended. Children and the programs it executes are recorded, too, each in a "
+      "file of its own.\n\n"
+      "What was recorded survives kill -9 of the program, and of ullage itself: see --finish. "
+      "Recordings hold addresses and command lines; they are readable by their owner only.";
+  command.wrapped = &command_;
+  command.example("ullage record -- ./server --port 8080",
+                  "Record until it ends, or until Ctrl-C.");
+  command.example("ullage record -o run.ulg --sample=512K -- ./server",
+                  "In production: one allocation per 512 KiB on average, growth in full.");
+  command
+      .option("-o,--output", "FILE", "The recording. Default: ullage.PROGRAM.PID.ulg here.",
+              options_.output)
+      .completes = Completes::kFiles;
+  command.flag("--no-follow", "Record the first program only, not what it forks or executes.",
+               no_follow_);
+  command.size_option("--sample",
+                      "Record one allocation per SIZE bytes on average. Places known to grow stay "
+                      "complete. Default: every allocation.",
+                      options_.sample_bytes);
+  command.flag("--slack",
+               "Find capacity that was never used. Writes to fresh memory of growing containers: a "
+               "program that reads what it never wrote may behave differently.",
+               options_.slack);
+  command.size_option("--max-size",
+                      "Keep the newest SIZE bytes of events and sums of what went before. Default: "
+                      "everything.",
+                      options_.max_bytes);
+  command.count_option("--depth", "Frames kept per stack, innermost first. Default: 48.", depth_);
+  command.count_option("--verify-unwind",
+                       "Unwind every Nth stack a second, slower way and count differences (there "
+                       "should be none). Default: off.",
+                       verify_);
+  command.flag("--wait-all", "Also wait for processes that outlive COMMAND.", options_.wait_all);
+  command.flag("--standby", "Start asleep; SIGUSR2 switches recording on and off.",
+               options_.standby);
+  command
+      .option("--finish", "PATH",
+              "Instead of running anything: complete the recordings that a killed `ullage record` "
+              "left. PATH is a .live file, or the name given to --output.",
+              finish_path_)
+      .completes = Completes::kFiles;
+  command.flag("-q,--quiet", "No summary; only what went wrong.", quiet_);
+  command.option("--agent", "PATH", "The library to preload.", options_.agent_path).hidden = true;
+  command.exit_codes = {"N  what COMMAND exited with; 128 + signal when one ended it",
+                        "2  the command line was not understood",
+                        "3  COMMAND could not be recorded; the message says what to do instead"};
+}
+
+Result<void> Record::check() {
+  if (command_.empty() && finish_path_.empty()) {
+    return Error{
+        Code::kInvalid,
+        "ullage record: no command was given.\n  Put it after two dashes: ullage record -- "
+        "./server --port 8080"};
+  }
+  if (!command_.empty() && !finish_path_.empty()) {
+    return Error{
+        Code::kInvalid,
+        "ullage record: --finish completes what is there and runs nothing.\n  Leave out '" +
+            command_.front() + "', or leave out --finish."};
+  }
+  if (depth_ > kDepthMax) {
+    return Error{Code::kInvalid, "ullage record: --depth is at most " + format_count(kDepthMax) +
+                                     " frames.\n  Most findings need 48 (the default) or fewer."};
+  }
+  if (verify_ > UINT32_MAX) {
+    return Error{Code::kInvalid, "ullage record: --verify-unwind is at most 4 294 967 295."};
+  }
+  if (options_.max_bytes && options_.max_bytes < launch::kMaxBytesMin) {
+    return Error{Code::kInvalid, "ullage record: --max-size is at least " +
+                                     format_count(launch::kMaxBytesMin >> 20) +
+                                     "MiB; less would hold a fraction of a second."};
+  }
+  return {};
+}
+
+std::uint64_t total(const LaunchReport& report, std::uint64_t RecordedProcess::*member) {
+  return std::accumulate(report.processes.begin(), report.processes.end(), std::uint64_t{0},
+                         [member](std::uint64_t sum, const RecordedProcess& process) {
+                           return sum + process.*member;
+                         });
+}
+
+const char* remark(const RecordedProcess& process) {
+  switch (process.outcome) {
+    case Outcome::kStillRunning:
+      return ", still running";
+    case Outcome::kKeptLive:
+      return ", not compressed (see the note)";
+    case Outcome::kComplete:
+      break;
+  }
+  return "";
+}
+
+std::string base_name(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+// The process with most to say: behind a wrapper script that is not the first.
+const RecordedProcess* busiest(const LaunchReport& report) {
+  const auto most = std::max_element(
+      report.processes.begin(), report.processes.end(),
+      [](const RecordedProcess& a, const RecordedProcess& b) { return a.events < b.events; });
+  return most == report.processes.end() ? nullptr : &*most;
+}
+
+void list_processes(const LaunchReport& report) {
+  for (std::size_t i = 0; i < std::min(report.processes.size(), kProcessesShown); ++i) {
+    const RecordedProcess& process = report.processes[i];
+    std::cerr << "  " << process.path << "  " << base_name(process.program) << ", process "
+              << process.pid << ", " << format_counted(process.events, "event") << ", "
+              << format_bytes(process.archive_bytes) << remark(process) << '\n';
+  }
+  if (report.processes.size() > kProcessesShown) {
+    std::cerr << "  and " << report.processes.size() - kProcessesShown << " more\n";
+  }
+}
+
+std::string size_per_event(const LaunchReport& report, std::uint64_t events) {
+  const std::uint64_t bytes = total(report, &RecordedProcess::archive_bytes);
+  if (events == 0) return format_bytes(bytes);
+  char text[64];
+  std::snprintf(text, sizeof text, " (%.1f B per event)",
+                static_cast<double>(bytes) / static_cast<double>(events));
+  return format_bytes(bytes) + text;
+}
+
+int Record::sum_up(const LaunchReport& report) {
+  const std::uint64_t events = total(report, &RecordedProcess::events);
+  const bool nothing = events == 0 && !options_.standby;
+  for (const std::string& note : report.notes) {
+    if (!quiet_ || nothing) std::cerr << "ullage: " << note << '\n';
+  }
+  if (nothing) {
+    if (report.notes.empty()) {
+      std::cerr << "ullage: " << (command_.empty() ? finish_path_ : command_.front())
+                << ": not one allocation was seen.\n  It may be statically linked or bring its own "
+                   "allocator: link it dynamically, or preload nothing else.\n";
+    }
+    return kExitCannot;
+  }
+  if (quiet_) return report.exit_code;
+  std::cerr << "ullage: " << format_counted(report.processes.size(), "process", "processes") << ", "
+            << format_counted(events, "event");
+  if (report.seconds > 0) {
+    std::cerr << " in " << format_ns(static_cast<std::uint64_t>(report.seconds * 1e9));
+  }
+  std::cerr << ", " << size_per_event(report, events) << '\n';
+  list_processes(report);
+  if (report.signal) {
+    std::cerr << "  " << base_name(command_.empty() ? finish_path_ : command_.front())
+              << " was ended by signal " << report.signal << " (" << strsignal(report.signal)
+              << "); everything before it is recorded\n";
+  }
+  if (const RecordedProcess* process = busiest(report)) {
+    std::cerr << "Next: ullage diagnose " << shell_word(process->path) << '\n';
+  }
+  return report.exit_code;
+}
+
+int Record::finish() {
+  Result<LaunchReport> report = launch::finish(finish_path_);
+  if (!report.ok()) return fail(report.error());
+  return sum_up(report.value());
+}
+
+int Record::run() {
+  if (Result<void> fine = check(); !fine.ok()) return fail(fine.error(), kExitUsage);
+  if (!finish_path_.empty()) return finish();
+  options_.command = command_;
+  options_.follow = !no_follow_;
+  options_.depth = static_cast<std::uint32_t>(depth_);
+  options_.verify_unwind = static_cast<std::uint32_t>(verify_);
+  Result<LaunchReport> report = launch::launch(options_);
+  if (!report.ok()) {
+    return fail(report.error(), report.error().code == Code::kInvalid ? kExitUsage : kExitCannot);
+  }
+  return sum_up(report.value());
+}
+
+}  // namespace
+
+std::unique_ptr<Verb> make_record() { return std::make_unique<Record>(); }
+
+}  // namespace ullage::cli

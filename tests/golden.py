@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Fifteen containers whose growth is known: the profiler counts exactly what they did.
+
+growth_cases counts the growths of its containers from their capacities and prints them; the
+recording must show the same number of links and bytes, whatever compiled the program. What a
+profiler of malloc cannot see at all is stated at the head of programs/growth_cases.cpp.
+
+A few builds that differ in everything run by default; ULLAGE_TEST_FULL=1 runs the whole matrix.
+"""
+import itertools
+
+import support
+
+SOURCE = support.SRC / "tests/programs/growth_cases.cpp"
+ABSL = ["-labsl_raw_hash_set", "-labsl_hash", "-labsl_city", "-labsl_low_level_hash"]
+SILENT = ["case_flat_hash_map_reserved", "case_vector_reserved", "case_map", "case_ping_pong",
+          "case_temporaries", "case_string_sums"]
+
+FEW = [
+    ("g++", "-O2", "-g"),
+    ("g++", "-O0"),
+    ("g++", "-O3", "-flto", "-g"),
+    ("clang++", "-O2"),
+    ("clang++", "-O0", "-g", "-stdlib=libc++"),
+]
+ALL = [build for build in itertools.chain(
+    (("g++", *flags) for flags in itertools.product(
+        ("-O0", "-O2", "-O3", "-O2 -flto", "-O2 -fno-omit-frame-pointer", "-O2 -no-pie", "-Os"), ("", "-g"))),
+    (("clang++", *flags) for flags in itertools.product(
+        ("-O0", "-O2", "-O3", "-O2 -flto -fuse-ld=lld"), ("", "-g"), ("", "-stdlib=libc++"))))]
+
+
+def build(folder, compiler, *flags):
+    flags = " ".join(flags).split()
+    name = "-".join([compiler, *flags]).replace("/", "_")
+    out = folder / name
+    if "-stdlib=libc++" in flags:
+        flags.append("-DULLAGE_NO_ABSL")  # the packaged Abseil was built for the other library
+    else:
+        flags += ABSL
+    return support.compile_program(SOURCE, out, "-Wno-non-template-friend", *flags, compiler=compiler)
+
+
+def truth_of(done):
+    truth = {}
+    for line in done.stdout.splitlines():
+        case, links, copied = line.split()
+        truth[case] = (int(links), int(copied))
+    assert "case_vector" in truth and "case_realloc" in truth, support.shown(done)
+    return truth
+
+
+def complaints(truth, report):
+    for case, (links, copied) in truth.items():
+        found = support.sites(report, case)
+        seen = [site for site in found if site["stands"]]
+        seen_links = sum(site["links"] for site in seen)
+        seen_copied = sum(site["copied_bytes"] for site in seen)
+        verdicts = sorted(f"{site['verdict']} {site['links']} in {site['growth']['label']}" for site in found)
+        if seen_links != links:
+            yield f"{case}: {links} growths happened, {seen_links} were found; sites: {verdicts}"
+        elif case == "case_realloc":
+            if seen_copied > copied:  # what grew in place was not copied
+                yield f"{case}: at most {copied} B were copied, {seen_copied} found"
+        elif seen_copied != copied:
+            yield f"{case}: {copied} B were copied, {seen_copied} found"
+        if case in SILENT:
+            loud = [f for f in report["findings"] if support.named(f["where"]["function"], case)
+                    and f["severity"] != "note" and f["cost"]["events_unit"] == "growths"]
+            if loud:
+                yield f"{case} should be silent: {[f['title'] for f in loud]}"
+
+
+def check(folder, builds):
+    failures = []
+    built = 0
+    for flags in builds:
+        try:
+            binary = build(folder, *flags)
+        except support.Skip as reason:
+            print(f"      without {' '.join(flags)}: {reason}")
+            continue
+        built += 1
+        recorded = support.record(folder, [binary])
+        truth = truth_of(recorded.done)
+        report = support.diagnose(recorded.root)
+        failures += [f"{' '.join(flags)}: {text}" for text in complaints(truth, report)]
+        assert report["process"]["cfi_failures"] == 0, f"{flags}: {report['process']}"
+    if not built:
+        raise support.Skip("no compiler")
+    assert not failures, "\n  ".join(["", *failures])
+
+
+def test_every_growth_is_counted_and_nothing_else(folder):
+    check(folder, ALL if support.FULL else FEW)
+
+
+def test_a_stripped_program_shows_the_same_growths(folder):
+    """Without a symbol the places are addresses; the counts stay."""
+    support.need("strip")
+    binary = build(folder, "g++", "-O2")
+    support.run(["strip", "--strip-all", binary], check=True)
+    recorded = support.record(folder, [binary])
+    truth = truth_of(recorded.done)
+    report = support.diagnose(recorded.root)
+    standing = sum(site["links"] for site in report["growth_sites"] if site["stands"])
+    assert standing == sum(links for links, _ in truth.values()), (standing, truth)
+    assert report["process"]["symbols_missing"], "nobody was told that names are missing"
+
+
+def test_verify_mode_finds_no_difference(folder):
+    binary = support.program("growth_cases")
+    report = support.diagnose(support.record(folder, [binary], "--verify-unwind=7").root)
+    process = report["process"]
+    assert process["verify_checked"] > 1000, process["verify_checked"]
+    assert process["verify_differences"] == 0, process["verify_differences"]
+
+
+def test_a_program_that_reserves_everything_has_no_growth_finding(folder):
+    binary = support.program("growth_cases")
+    cases = ["case_vector_reserved", "case_flat_hash_map_reserved", "case_map"]
+    report = support.diagnose(support.record(folder, [binary, *cases]).root)
+    growth = [f for f in report["findings"] if f["cost"]["events_unit"] == "growths"]
+    assert not growth, [f["title"] for f in growth]
+
+
+if __name__ == "__main__":
+    support.main(globals())
