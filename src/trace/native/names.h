@@ -21,16 +21,20 @@ namespace ullage::trace {
 
 struct GrowthName {
   std::string kind;          // "vector", "string", "hash table", "deque map", "realloc buffer", ...
-  std::string family;        // "std::vector", "absl::flat_hash_map", "sqlite", ...; may be empty
+  std::string family;        // the container when its type is not known: "std::vector", "sds"
   std::string reserve_hint;  // with {N}: "v.reserve({N})"; empty = none is known
   bool counts_buckets;       // the block is an array of buckets: {N} is a number of entries to be
                              // taken from the bucket count, not from the size of an element
+  bool counts_bytes;         // {N} is a number of bytes
   bool generic;              // matched by a word ("grow", "resize") alone: weaker proof
 };
 
 // The entry for a function as Frame::function spells it (demangled, without arguments), or nullptr.
 // A generic match is given only when no specific one exists.
 const GrowthName* growth_name(std::string_view function);
+
+// What to say of growth by realloc that no line of names.def knows.
+const GrowthName& realloc_growth();
 
 // True for containers, allocators and runtimes: code that grows on somebody's behalf. The user
 // frame of a stack is the first one that is not. A program's own growth function
