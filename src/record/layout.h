@@ -150,7 +150,8 @@ struct StackNode {
   uint64_t function;  // start of the function by .eh_frame, or pc when unknown; same high bits
 };
 static_assert(sizeof(StackNode) == 24, "fixed, mapped as an array");
-inline constexpr uint32_t kStackNodesPerSegment = 32768;
+// Nodes that a writer puts in one STACKS segment (96 KiB); readers go by raw_bytes.
+inline constexpr uint32_t kStackNodesPerSegment = 4096;
 // Ids that one recording may hold. At the limit new stacks end at their deepest known frame and are
 // counted in stacks_truncated.
 inline constexpr uint32_t kStackNodesMax = 4u << 20;

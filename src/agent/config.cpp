@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+namespace ullage::agent {
+
+Config g_config;
+
+namespace {
+
+uint64_t number(const char* name, uint64_t otherwise, int base = 10) {
+  const char* text = getenv(name);
+  return text == nullptr || *text == 0 ? otherwise : strtoull(text, nullptr, base);
+}
+
+// Edits the value in place: setenv would allocate and move it. Only our own entry is taken out.
+void leave_ld_preload() {
+  char* value = getenv("LD_PRELOAD");
+  if (value == nullptr) return;
+  char* ours = strstr(value, "libullage_agent.so");
+  if (ours == nullptr) return;
+  char* start = ours;
+  while (start > value && start[-1] != ':' && start[-1] != ' ') --start;
+  char* end = ours;
+  while (*end != 0 && *end != ':' && *end != ' ') ++end;
+  if (*end != 0) ++end;
+  memmove(start, end, strlen(end) + 1);
+}
+
+}  // namespace
+
+void read_config() {
+  const char* prefix = getenv("ULLAGE_PREFIX");
+  if (prefix == nullptr || *prefix == 0 || strlen(prefix) >= sizeof g_config.prefix) return;
+  strcpy(g_config.prefix, prefix);
+  g_config.present = true;
+  const char* mode = getenv("ULLAGE_AGENT");
+  g_config.standby = mode != nullptr && strcmp(mode, "standby") == 0;
+  g_config.follow = number("ULLAGE_FOLLOW", 1) != 0;
+  g_config.slack = number("ULLAGE_SLACK", 0) != 0;
+  g_config.max_depth = static_cast<int>(number("ULLAGE_DEPTH", 512));
+  if (g_config.max_depth < 2) g_config.max_depth = 2;
+  g_config.run_id = number("ULLAGE_RUN_ID", 0, 16);
+  g_config.sample_bytes = number("ULLAGE_SAMPLE", 0);
+  g_config.memory_limit_bytes = number("ULLAGE_MEMORY_LIMIT", 0);
+  g_config.verify_every = number("ULLAGE_VERIFY_UNWIND", 0);
+  g_config.verify_print = number("ULLAGE_VERIFY_PRINT", 0) != 0;
+  if (!g_config.follow) leave_ld_preload();
+}
+
+}  // namespace ullage::agent

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/events.h"
+
+#include <string.h>
+#include <sys/uio.h>
+
+#include "agent/config.h"
+#include "agent/real.h"
+#include "agent/sampling.h"
+#include "agent/slack.h"
+#include "agent/verify.h"
+
+namespace ullage::agent {
+
+using record::Tag;
+
+namespace {
+
+SampledSet g_sampled;
+GrowthContexts g_growing;  // by context hash (sampling) and by stack id (slack)
+bool g_sampling = false;
+bool g_slack = false;
+bool g_special = false;  // either: keeps the common path to one test
+
+// Smallest old block that can have grown: below it chunks are all alike (minimum chunk of 24 bytes).
+constexpr size_t kGrowthBytesMin = 24;
+// Blocks that may be successors.
+constexpr size_t kRecentBytesMin = 16;
+
+uint64_t context_of(const Writer* w, const Registers& at) {
+  const uint64_t height = w->unwinder.stack_high() - at.sp;
+  return (at.pc ^ (height << 20)) * 0x9E3779B97F4A7C15ull >> 20;
+}
+
+uint32_t stack_of(Writer* w, const Registers& at) {
+  const uint32_t id = w->unwinder.stack_id(at);
+  if (ULLAGE_UNLIKELY(g_config.verify_every != 0) && --w->verify_countdown + 1 == 0) {
+    w->verify_countdown = g_config.verify_every - 1;
+    verify_stack(w, at, id);
+  }
+  return id;
+}
+
+// Does the recent block begin with the bytes of the old one? Its first word alone proves nothing (a
+// vtable, a small number), so the second must not be zero.
+enum class Same { kYes, kNo, kUnchecked };
+
+Same same_bytes(const void* old_block, size_t n, uintptr_t recent) {
+  const auto* old_words = static_cast<const uint64_t*>(old_block);
+  if (old_words[1] == 0) return Same::kNo;
+  return memcmp(old_block, reinterpret_cast<const void*>(recent), n) == 0 ? Same::kYes : Same::kNo;
+}
+
+// With threads about, the recent block may have been freed by another one and unmapped since. The kernel
+// reads it for us; that costs a system call, so places that never match are asked more and more rarely.
+Same same_bytes_shared(Writer* w, const void* old_block, size_t n, uintptr_t recent, uintptr_t pc) {
+  if (static_cast<const uint64_t*>(old_block)[1] == 0) return Same::kNo;
+  CheckRate& rate = w->check_rates[(pc >> 2 ^ pc >> 10) % Writer::kCheckRates];
+  if (rate.pc != pc) rate = CheckRate{pc, 0, 0};
+  ++rate.checked;
+  constexpr uint32_t kAlwaysChecked = 64, kThenEvery = 16;
+  if (rate.checked > kAlwaysChecked && rate.matched * 8 < rate.checked &&
+      rate.checked % kThenEvery != 0) {
+    return Same::kUnchecked;
+  }
+  KeepErrno keep;
+  alignas(8) char copy[64];
+  iovec local{copy, n};
+  iovec remote{reinterpret_cast<void*>(recent), n};
+  if (process_vm_readv(getpid(), &local, 1, &remote, 1, 0) != static_cast<ssize_t>(n)) {
+    return Same::kNo;
+  }
+  if (memcmp(old_block, copy, n) != 0) return Same::kNo;
+  ++rate.matched;
+  return Same::kYes;
+}
+
+// The tag of a free: has a recent block taken this one's place?
+Tag free_tag(Writer* w, const void* block, size_t usable, uintptr_t pc, uint64_t* context,
+             uint32_t* successor) {
+  unsigned bits = w->recent.larger_than(usable);
+  if (ULLAGE_LIKELY(bits == 0)) return Tag::kFree;
+  const auto address = reinterpret_cast<uintptr_t>(block);
+  const size_t n = usable < 72 ? usable - 8 : 64;
+  for (unsigned k = 1; k <= Recent::kCount; ++k) {  // newest first
+    const unsigned i = (w->recent.next - k) & (Recent::kCount - 1);
+    if ((bits >> i & 1) == 0 || w->recent.address[i] == address) continue;
+    const Same same = g_shared->many_threads == 0
+                          ? same_bytes(block, n, w->recent.address[i])
+                          : same_bytes_shared(w, block, n, w->recent.address[i], pc);
+    const bool much_larger = static_cast<size_t>(w->recent.size[i]) * 5 >= usable * 6;
+    if (same != Same::kYes && !much_larger) continue;
+    *context = w->recent.context[i];
+    *successor = w->recent.stack[i];
+    return same == Same::kYes  ? Tag::kFreeContent
+           : same == Same::kNo ? Tag::kFreeSize
+                               : Tag::kFreeUnchecked;
+  }
+  return Tag::kFree;
+}
+
+// Under sampling: should this allocation be recorded, and as what?
+bool sampled(Writer* w, size_t bytes, uint64_t context, Tag* tag) {
+  if (g_growing.contains(context)) {
+    *tag = *tag == Tag::kRealloc ? Tag::kReallocFull : Tag::kAllocFull;
+    return true;
+  }
+  w->sample_left -= static_cast<int64_t>(bytes);
+  if (ULLAGE_LIKELY(w->sample_left > 0)) return false;
+  w->sample_left = next_sample(w->random, g_config.sample_bytes);
+  return true;
+}
+
+ULLAGE_COLD void alloc_special(Writer* w, Tag tag, void* block, size_t bytes, const Registers& at) {
+  const auto address = reinterpret_cast<uintptr_t>(block);
+  const uint64_t context = context_of(w, at);
+  if (g_sampling) {
+    if (!sampled(w, bytes, context, &tag) || !g_sampled.insert(address)) {
+      ++w->unsampled;
+      if (bytes >= kRecentBytesMin) w->recent.push(address, bytes, 0, context);
+      return;
+    }
+  }
+  const uint32_t id = stack_of(w, at);
+  if (g_slack && tag != Tag::kAllocZeroed && bytes >= kPaintBytesMin && g_growing.contains(id)) {
+    if (bytes <= kPaintBytesMax) paint(block, usable_size(block));
+    if (tag == Tag::kAlloc) tag = Tag::kAllocPainted;
+  }
+  w->events.alloc(tag, g_output.now(), address, bytes, id);
+  ++w->event_count;
+  if (bytes >= kRecentBytesMin) w->recent.push(address, bytes, id, context);
+}
+
+ULLAGE_COLD void free_special(Writer* w, void* block, const Registers& at) {
+  const uint64_t now = g_output.now();  // first: unwinding is not the program's stall
+  const auto address = reinterpret_cast<uintptr_t>(block);
+  const size_t usable = usable_size(block);
+  uint64_t context = 0;
+  uint32_t successor = 0;
+  Tag tag = Tag::kFree;
+  if (usable >= kGrowthBytesMin) tag = free_tag(w, block, usable, at.pc, &context, &successor);
+  if (tag != Tag::kFree) {
+    if (g_sampling) g_growing.add(context);
+    if (g_slack && successor != 0) g_growing.add(successor);
+  }
+  w->recent.remove(address);
+  if (g_sampling && !g_sampled.erase(address)) return;
+  if (g_slack && usable >= kPaintBytesMin) {
+    const size_t unused =
+        usable <= kPaintBytesMax + 64 ? unpainted_tail(block, usable) : absent_tail(block, usable);
+    if (unused != 0) w->events.unused(unused);
+  }
+  if (tag == Tag::kFree) {
+    w->events.free(now, address);
+  } else {
+    ++w->free_candidates;
+    const uint32_t id = stack_of(w, at);
+    w->events.free(tag, now, address, id);
+  }
+  ++w->event_count;
+}
+
+}  // namespace
+
+bool prepare_events() {
+  g_sampling = g_config.sample_bytes != 0;
+  g_slack = g_config.slack;
+  g_special = g_sampling || g_slack;
+  return !g_special || (g_sampled.init() && g_growing.init());
+}
+
+void on_alloc(Writer* w, Tag tag, void* block, size_t bytes, const Registers& at) {
+  if (ULLAGE_UNLIKELY(g_special)) return alloc_special(w, tag, block, bytes, at);
+  const uint32_t id = stack_of(w, at);
+  const auto address = reinterpret_cast<uintptr_t>(block);
+  w->events.alloc(tag, g_output.now(), address, bytes, id);
+  ++w->event_count;
+  if (bytes >= kRecentBytesMin) w->recent.push(address, bytes, id, 0);
+}
+
+void on_free(Writer* w, void* block, const Registers& at) {
+  if (ULLAGE_UNLIKELY(g_special)) return free_special(w, block, at);
+  const uint64_t now = g_output.now();  // first: unwinding is not the program's stall
+  const auto address = reinterpret_cast<uintptr_t>(block);
+  const size_t usable = usable_size(block);
+  uint64_t context = 0;
+  uint32_t successor = 0;
+  Tag tag = Tag::kFree;
+  if (usable >= kGrowthBytesMin) tag = free_tag(w, block, usable, at.pc, &context, &successor);
+  w->recent.remove(address);
+  if (ULLAGE_LIKELY(tag == Tag::kFree)) {
+    w->events.free(now, address);
+  } else {
+    ++w->free_candidates;
+    const uint32_t id = stack_of(w, at);
+    w->events.free(tag, now, address, id);
+  }
+  ++w->event_count;
+}
+
+ReallocStart before_realloc(Writer* w, void* old_block) {
+  const size_t usable = old_block != nullptr ? usable_size(old_block) : 0;
+  if (old_block != nullptr) w->recent.remove(reinterpret_cast<uintptr_t>(old_block));
+  return {g_output.now(), usable};
+}
+
+void on_realloc(Writer* w, const ReallocStart& start, void* old_block, void* block, size_t bytes,
+                const Registers& at) {
+  const uint64_t end = g_output.now();
+  const auto address = reinterpret_cast<uintptr_t>(block);
+  const auto old_address = reinterpret_cast<uintptr_t>(old_block);
+  Tag tag = Tag::kRealloc;
+  if (ULLAGE_UNLIKELY(g_sampling)) {
+    const uint64_t context = context_of(w, at);
+    const bool known = g_growing.contains(context);
+    const bool old_recorded = old_block != nullptr && g_sampled.erase(old_address);
+    if (old_block != nullptr && bytes > start.old_usable) g_growing.add(context);
+    const bool take = sampled(w, bytes, context, &tag) || old_recorded || known;
+    if (!take || !g_sampled.insert(address)) {
+      if (old_recorded) {  // its end, at least: the new block has no room in the set
+        w->events.free(end, old_address);
+        ++w->event_count;
+      }
+      ++w->unsampled;
+      return;
+    }
+  }
+  const uint32_t id = stack_of(w, at);
+  w->events.realloc(tag, end, address, bytes, id, old_address, end - start.ticks);
+  ++w->event_count;
+}
+
+void on_map(Writer* w, void* address, size_t bytes, const Registers& at) {
+  const uint32_t id = stack_of(w, at);
+  w->events.alloc(Tag::kMap, g_output.now(), reinterpret_cast<uintptr_t>(address), bytes, id);
+  ++w->event_count;
+}
+
+void on_unmap(Writer* w, void* address, size_t bytes) {
+  w->events.unmap(g_output.now(), reinterpret_cast<uintptr_t>(address), bytes);
+  ++w->event_count;
+}
+
+void on_remap(Writer* w, uint64_t start, void* old_address, size_t old_bytes, void* address,
+              size_t bytes, const Registers& at) {
+  const uint32_t id = stack_of(w, at);
+  const uint64_t end = g_output.now();
+  w->events.remap(end, reinterpret_cast<uintptr_t>(address), bytes, id,
+                  reinterpret_cast<uintptr_t>(old_address), old_bytes, end - start);
+  ++w->event_count;
+}
+
+}  // namespace ullage::agent

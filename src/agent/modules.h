@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The modules mapped in this process: where they lie, how to unwind them, who lay there before.
+//
+// find() is lock-free and may be called from any thread. scan() asks the loader and takes a lock; it
+// runs at start, after dlopen and dlclose, and when a pc belongs to nobody we know.
+
+#include <atomic>
+
+#include "agent/cfi.h"
+
+namespace ullage::agent {
+
+struct Module {
+  uintptr_t low = 0, high = 0;  // executable range
+  uintptr_t bias = 0;
+  UnwindTable unwind;
+  uint16_t occupant = 0;  // how many modules held these addresses before
+  std::atomic<bool> mapped{false};
+  uint8_t build_id_bytes = 0;
+  uint8_t build_id[31] = {};
+  char path[512] = {};  // longer paths are cut; the build id still identifies the file
+};
+
+// Modules that one process may map over its life. Beyond it further ones are unknown: their frames are
+// cut and counted as CFI failures.
+inline constexpr int kModulesMax = 4096;
+
+class Modules {
+ public:
+  // Called for each module that appeared or went, under the scan lock.
+  using Listener = void (*)(const Module&, bool mapped);
+
+  bool init();  // false: no memory
+  // Generation changes whenever addresses changed owner: caches of pcs compare it.
+  uint32_t generation() const { return generation_.load(std::memory_order_acquire); }
+  const Module* find(uintptr_t pc) const;
+  void scan(Listener listener);
+  // A pc that find() does not know: scan, but not again and again for generated code.
+  bool scan_for_unknown(Listener listener);
+  void each(Listener listener) const;  // all that are mapped now
+  const Module* main_program() const;  // the executable: the loader names it first
+  void reset_locks();                  // in a fork's child
+
+ private:
+  struct Scan;
+  static int visit(void* info, size_t size, void* data);
+
+  Module* modules_ = nullptr;
+  std::atomic<int> count_{0};
+  std::atomic<uint32_t> generation_{1};
+  unsigned long long adds_ = 0, subs_ = 0;  // the loader's counters at the last scan
+  int fruitless_ = 0;
+  int lock_ = 0;
+};
+
+extern Modules g_modules;
+
+}  // namespace ullage::agent

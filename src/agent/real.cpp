@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/real.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <string.h>
+
+#include "agent/platform.h"
+
+namespace ullage::agent {
+
+Real g_real{};
+
+namespace {
+
+// dlsym may allocate a little before malloc is known; it never frees it.
+constexpr size_t kEarlyBytes = 64 << 10;
+alignas(16) char early[kEarlyBytes];
+size_t early_used = 0;
+bool resolving = false;
+
+template <class F>
+void next(F& function, const char* name) {
+  function = reinterpret_cast<F>(dlsym(RTLD_NEXT, name));
+}
+
+struct Owner {
+  uintptr_t address;
+  bool libc;
+};
+
+int find_owner(dl_phdr_info* info, size_t, void* data) {
+  auto* owner = static_cast<Owner*>(data);
+  for (int i = 0; i < info->dlpi_phnum; ++i) {
+    const ElfW(Phdr)& p = info->dlpi_phdr[i];
+    if (p.p_type != PT_LOAD || owner->address - (info->dlpi_addr + p.p_vaddr) >= p.p_memsz)
+      continue;
+    const char* name = info->dlpi_name == nullptr ? "" : info->dlpi_name;
+    const char* slash = strrchr(name, '/');
+    owner->libc = strncmp(slash == nullptr ? name : slash + 1, "libc.so", 7) == 0;
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace
+
+ULLAGE_COLD void resolve_real() {
+  if (g_real.malloc != nullptr || resolving) return;
+  resolving = true;
+  next(g_real.calloc, "calloc");
+  next(g_real.free, "free");
+  next(g_real.realloc, "realloc");
+  next(g_real.posix_memalign, "posix_memalign");
+  next(g_real.aligned_alloc, "aligned_alloc");
+  next(g_real.memalign, "memalign");
+  next(g_real.valloc, "valloc");
+  next(g_real.pvalloc, "pvalloc");
+  next(g_real.usable_size, "malloc_usable_size");
+  next(g_real.pthread_create, "pthread_create");
+  next(g_real.pthread_setname, "pthread_setname_np");
+  next(g_real.dlopen, "dlopen");
+  next(g_real.dlmopen, "dlmopen");
+  next(g_real.dlclose, "dlclose");
+  next(g_real.exit_now, "_exit");
+  void* (*found)(size_t) = nullptr;
+  next(found, "malloc");
+  Owner owner{reinterpret_cast<uintptr_t>(found), false};
+  dl_iterate_phdr(&find_owner, &owner);
+  // usable_size must be the same allocator's: another one's would misread the header.
+  g_real.glibc = owner.libc;
+  __atomic_store_n(&g_real.malloc, found, __ATOMIC_RELEASE);
+  resolving = false;
+}
+
+void* find_real(const char* name) {
+  if (void* p = dlsym(RTLD_NEXT, name)) return p;
+  static constexpr const char* kRuntimes[] = {"libstdc++.so.6", "libc++.so.1", "libc++abi.so.1"};
+  for (const char* library : kRuntimes) {
+    void* handle = dlopen(library, RTLD_LAZY | RTLD_NOLOAD);
+    if (handle == nullptr) continue;
+    if (void* p = dlsym(handle, name)) return p;
+  }
+  return nullptr;
+}
+
+void* early_alloc(size_t bytes) {
+  bytes = (bytes + 15) & ~size_t{15};
+  const size_t at = __atomic_fetch_add(&early_used, bytes + 16, __ATOMIC_RELAXED);
+  if (bytes > kEarlyBytes || at + bytes + 16 > kEarlyBytes) return nullptr;
+  memcpy(early + at, &bytes, sizeof bytes);
+  return early + at + 16;
+}
+
+bool is_early(const void* block) {
+  const auto* p = static_cast<const char*>(block);
+  return p >= early && p < early + kEarlyBytes;
+}
+
+size_t early_size(const void* block) {
+  size_t bytes = 0;
+  memcpy(&bytes, static_cast<const char*>(block) - 16, sizeof bytes);
+  return bytes;
+}
+
+}  // namespace ullage::agent

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/session.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "agent/config.h"
+#include "agent/events.h"
+#include "agent/modules.h"
+#include "agent/real.h"
+#include "agent/verify.h"
+
+namespace ullage::agent {
+
+namespace {
+
+Shared g_before_start{kOff, 0};  // until the constructor ran
+
+pthread_key_t g_key;
+bool g_key_made = false;
+uintptr_t g_main_stack_low = 0, g_main_stack_high = 0;
+bool g_ready = false;  // tables exist
+
+uint32_t current_tid() { return static_cast<uint32_t>(syscall(SYS_gettid)); }
+
+// Bounds of the mapping that holds `address`, read from /proc/self/maps with raw calls: the pthread
+// functions for this take locks that the caller may hold.
+bool mapping_of(uintptr_t address, uintptr_t* low, uintptr_t* high) {
+  const int fd =
+      static_cast<int>(syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC));
+  if (fd < 0) return false;
+  char buffer[4096];
+  uintptr_t numbers[2] = {0, 0};
+  int part = 0;  // 0: low, 1: high, 2: rest of the line
+  bool found = false;
+  ssize_t n = 0;
+  while (!found && (n = syscall(SYS_read, fd, buffer, sizeof buffer)) > 0) {
+    for (ssize_t i = 0; i < n; ++i) {
+      const char c = buffer[i];
+      if (c == '\n') {
+        if (numbers[0] <= address && address < numbers[1]) {
+          found = true;
+          break;
+        }
+        numbers[0] = numbers[1] = 0;
+        part = 0;
+      } else if (part < 2) {
+        if (c == '-' || c == ' ') {
+          ++part;
+        } else {
+          numbers[part] =
+              numbers[part] * 16 + static_cast<uintptr_t>(c <= '9' ? c - '0' : c - 'a' + 10);
+        }
+      }
+    }
+  }
+  syscall(SYS_close, fd);
+  if (!found) return false;
+  *low = numbers[0];
+  *high = numbers[1];
+  return true;
+}
+
+void find_main_stack() {
+  uintptr_t low = 0, high = 0;
+  if (!mapping_of(reinterpret_cast<uintptr_t>(__builtin_frame_address(0)), &low, &high)) return;
+  rlimit limit{};
+  // The main stack grows downwards on demand, at most to its limit; 1 GiB stands for "unlimited".
+  uintptr_t size = 1u << 30;
+  if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur < size) size = limit.rlim_cur;
+  g_main_stack_high = high;
+  g_main_stack_low = high > size ? high - size : 0;
+  if (g_main_stack_low > low) g_main_stack_low = low;
+}
+
+void thread_ends(void*) {
+  ThreadState& t = t_state;
+  // Other destructors may free memory after us: stay for the rounds that POSIX promises.
+  if (++t.ended < PTHREAD_DESTRUCTOR_ITERATIONS) {
+    pthread_setspecific(g_key, &t);
+    return;
+  }
+  Writer* w = t.writer;
+  t.busy = 1;
+  t.writer = nullptr;
+  if (w == nullptr || g_shared->mode != kOn) return;
+  char name[17] = {};
+  if (prctl(PR_GET_NAME, name, 0, 0, 0) == 0 && w->segment != nullptr && !w->events.full()) {
+    w->events.thread_name(w->tid, name, static_cast<unsigned>(strnlen(name, 16)));
+  }
+  release_writer(w);
+}
+
+void give_writer(ThreadState& t, Writer* w, uintptr_t low, uintptr_t high) {
+  const uint32_t tid = current_tid();
+  if (w->segment != nullptr && w->tid != tid && !w->events.full()) {
+    w->events.thread(g_output.now(), tid);  // a new segment would say so in its header
+  }
+  w->tid = tid;
+  w->unwinder.set_stack(low, high);
+  t.writer = w;
+  if (g_output.file.header() != nullptr) {
+    __atomic_fetch_add(&g_output.file.header()->counters.threads, 1, __ATOMIC_RELAXED);
+  }
+  if (g_key_made) pthread_setspecific(g_key, &t);
+}
+
+// A thread that did not come through our pthread_create.
+bool attach(ThreadState& t) {
+  Writer* w = acquire_writer();
+  if (w == nullptr) {
+    record::FileHeader* header = g_output.file.header();
+    if (header != nullptr)
+      __atomic_fetch_add(&header->counters.skipped_no_writer, 1, __ATOMIC_RELAXED);
+    return false;
+  }
+  const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  uintptr_t low = g_main_stack_low, high = g_main_stack_high;
+  if (here < low || here >= high) {
+    if (!mapping_of(here, &low, &high)) low = high = 0;
+    note_second_thread();
+  }
+  give_writer(t, w, low, high);
+  return true;
+}
+
+// First allocation in the child of a fork: nothing of the parent's recording may be touched.
+void start_in_child() {
+  ThreadState& t = t_state;
+  drop_output();
+  g_modules.reset_locks();
+  reset_writers();
+  t.writer = nullptr;
+  g_shared->mode = kOff;
+  g_shared->many_threads = 0;
+  if (!g_config.present || !g_config.follow || g_config.standby) return;
+  g_stacks.reset();
+  if (start_output()) g_shared->mode = kOn;
+}
+
+void before_fork() {
+  record::FileHeader* header = g_output.file.header();
+  if (g_shared->mode == kOn && header != nullptr) {
+    __atomic_fetch_add(&header->counters.forks, 1, __ATOMIC_RELAXED);
+  }
+}
+
+void on_exit() {
+  if (g_shared->mode != kOn) return;
+  const Inside inside;
+  end_output(record::State::kEnded);
+}
+
+bool make_tables() {
+  if (g_ready) return true;
+  g_ready = g_modules.init() && g_rules.init() && g_stacks.init() && prepare_events();
+  return g_ready;
+}
+
+}  // namespace
+
+__thread ThreadState t_state __attribute__((tls_model("initial-exec")));
+Shared* g_shared = &g_before_start;
+
+ULLAGE_COLD Writer* enter_slow(ThreadState& t) {
+  if (t.busy != 0) {
+    if (g_shared->mode == kOn && g_output.file.header() != nullptr && t.ended == 0) {
+      __atomic_fetch_add(&g_output.file.header()->counters.skipped_in_signal, 1, __ATOMIC_RELAXED);
+    }
+    return nullptr;
+  }
+  if (g_shared->mode == kOff) return nullptr;
+  KeepErrno keep;
+  t.busy = 1;
+  if (g_shared->mode == kForked) start_in_child();
+  if (g_shared->mode == kOn && (t.writer != nullptr || attach(t)) &&
+      (!t.writer->events.full() || next_segment(t.writer))) {
+    return t.writer;
+  }
+  t.busy = 0;
+  return nullptr;
+}
+
+void adopt_thread(Writer* writer, uintptr_t stack_high, size_t stack_bytes) {
+  if (writer == nullptr) return;
+  const Inside inside;
+  if (g_shared->mode != kOn) {
+    release_writer(writer);
+    return;
+  }
+  const uintptr_t low = stack_high > stack_bytes ? stack_high - stack_bytes : 0;
+  give_writer(t_state, writer, low, stack_high);
+}
+
+void note_second_thread() {
+  if (g_shared->many_threads == 0) __atomic_store_n(&g_shared->many_threads, 1, __ATOMIC_SEQ_CST);
+}
+
+void write_thread_name(uint32_t tid, const char* name) {
+  Writer* w = enter();
+  if (w == nullptr) return;
+  w->events.thread_name(tid, name, static_cast<unsigned>(strnlen(name, 15)));
+  leave();
+}
+
+bool start_recording() {
+  const Inside inside;
+  if (g_shared->mode == kOn) return true;
+  if (!g_config.present || !make_tables()) return false;
+  if (g_output.file.header() == nullptr && !start_output()) return false;
+  g_output.file.header()->state = static_cast<uint32_t>(record::State::kRecording);
+  __atomic_store_n(&g_shared->mode, static_cast<uint32_t>(kOn), __ATOMIC_RELEASE);
+  return true;
+}
+
+void pause_recording() {
+  const Inside inside;
+  if (g_shared->mode != kOn) return;
+  end_output(record::State::kStoppedByProgram);
+  __atomic_store_n(&g_shared->mode, static_cast<uint32_t>(kOff), __ATOMIC_RELEASE);
+}
+
+void process_ends() { on_exit(); }
+
+// Loader calls: as early as our dependencies (libc) allow, and as late.
+__attribute__((constructor)) static void load() {
+  const Inside inside;
+  resolve_real();
+  read_config();
+  if (!g_config.present) return;
+  void* page = map_private(4096);
+  if (page == nullptr || madvise(page, 4096, MADV_WIPEONFORK) != 0) return;
+  auto* shared = static_cast<Shared*>(page);
+  shared->mode = kOff;
+  g_shared = shared;
+  g_output.use_tsc = invariant_tsc();
+  find_main_stack();
+  g_key_made = pthread_key_create(&g_key, thread_ends) == 0;
+  pthread_atfork(before_fork, nullptr, nullptr);
+  if (g_config.verify_every != 0) prepare_verify();
+  if (!g_config.standby) start_recording();
+}
+
+__attribute__((destructor)) static void unload() { on_exit(); }
+
+}  // namespace ullage::agent

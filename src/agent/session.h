@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Session: is this thread of this process recording right now, and with which writer?
+//
+//   if (Writer* w = enter()) { ...one event...; leave(); }
+//
+// enter() costs two loads on the hot path. It says no while recording is off, while this thread is
+// already inside the agent (a signal handler that allocates: counted), and after the thread's end.
+// The on/off word lies in a page that fork wipes: a child that nobody told us about (raw clone) finds
+// zero there and starts its own recording instead of writing into its parent's.
+
+#include "agent/writer.h"
+
+namespace ullage::agent {
+
+enum Mode : uint32_t { kForked = 0, kOn = 1, kOff = 2 };
+
+struct Shared {  // one page, MADV_WIPEONFORK
+  uint32_t mode;
+  uint32_t many_threads;  // a second thread was ever started
+};
+extern Shared* g_shared;
+
+struct ThreadState {
+  Writer* writer;
+  uint32_t busy;
+  uint32_t ended;   // rounds of thread-specific destructors seen
+  void* forwarded;  // block that a forwarding operator delete is about to free
+};
+extern __thread ThreadState t_state __attribute__((tls_model("initial-exec")));
+
+// Slow parts of enter().
+Writer* enter_slow(ThreadState& state);
+
+inline Writer* enter() {
+  ThreadState& t = t_state;
+  if (ULLAGE_UNLIKELY(t.busy != 0 || g_shared->mode != kOn || t.writer == nullptr ||
+                      t.writer->events.full())) {
+    return enter_slow(t);
+  }
+  t.busy = 1;
+  return t.writer;
+}
+
+inline void leave() {
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  t_state.busy = 0;
+}
+
+// Marks this thread as inside the agent for a scope: nested allocator calls pass through.
+class Inside {
+ public:
+  Inside() : before_(t_state.busy) { t_state.busy = 1; }
+  ~Inside() { t_state.busy = before_; }
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
+
+ private:
+  uint32_t before_;
+};
+
+// The thread that pthread_create starts with `writer` (may be null).
+void adopt_thread(Writer* writer, uintptr_t stack_high, size_t stack_bytes);
+void write_thread_name(uint32_t tid, const char* name);
+void note_second_thread();
+
+// Turns recording on (opens the file the first time) and off; both may be called at any time.
+bool start_recording();
+void pause_recording();
+// The process is about to end without running destructors (_exit).
+void process_ends();
+
+}  // namespace ullage::agent

@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/unwinder.h"
+
+#include <string.h>
+#include <sys/uio.h>
+
+#include "agent/modules.h"
+
+namespace ullage::agent {
+namespace {
+
+// Where stack words are read from: the thread's own stack, or a copy of a foreign one.
+struct View {
+  uintptr_t low, high;  // readable addresses
+  intptr_t shift;       // add to an address to get where its word is
+  bool readable(uintptr_t a) const { return a >= low && a <= high - 8 && (a & 7) == 0; }
+  uint64_t word(uintptr_t a) const {
+    uint64_t v;
+    memcpy(&v, reinterpret_cast<const void*>(a + static_cast<uintptr_t>(shift)), 8);
+    return v;
+  }
+};
+
+// Words read by one step; at most: CFA word, return address, saved rbp.
+struct StepWords {
+  uintptr_t address[3];
+  int count = 0;
+  void add(uintptr_t a) { address[count++] = a; }
+};
+
+struct State {
+  uintptr_t pc, sp, bp;
+  uintptr_t bp_word;  // stack word bp came from and nobody has consumed yet; 0 = none
+  bool bp_incoming;   // bp is still the register the walk began with
+  bool bp_lost;
+};
+
+enum class Stepped { kOk, kEnd, kFailed };
+
+// One step outwards. Consumed words are added in `words`; reads_bp tells that bp's value mattered.
+Stepped step(const Rule& rule, const View& view, State& s, StepWords& words, bool& reads_bp) {
+  reads_bp = false;
+  uintptr_t cfa = 0;
+  switch (rule.cfa) {
+    case Rule::kEnd:
+      return Stepped::kEnd;
+    case Rule::kRsp:
+      cfa = s.sp + static_cast<intptr_t>(rule.cfa_offset);
+      break;
+    case Rule::kAtRsp: {
+      const uintptr_t a = s.sp + static_cast<intptr_t>(rule.cfa_offset);
+      if (!view.readable(a)) return Stepped::kFailed;
+      words.add(a);
+      cfa = view.word(a);
+      break;
+    }
+    case Rule::kRbp:
+    case Rule::kAtRbp: {
+      if (s.bp_lost) return Stepped::kFailed;
+      reads_bp = true;
+      cfa = s.bp + static_cast<intptr_t>(rule.cfa_offset);
+      if (rule.cfa == Rule::kAtRbp) {
+        if (!view.readable(cfa)) return Stepped::kFailed;
+        words.add(cfa);
+        cfa = view.word(cfa);
+      }
+      break;
+    }
+    default:
+      return Stepped::kFailed;
+  }
+  const uintptr_t ra_at = rule.ra_at_rsp ? s.sp + static_cast<intptr_t>(rule.ra_offset) : cfa - 8;
+  // A stack grows downwards: a caller's frame is above. A signal frame may jump to another stack.
+  if (!rule.signal && cfa <= s.sp) return Stepped::kFailed;
+  if (!view.readable(ra_at)) return Stepped::kFailed;
+  uintptr_t bp_at = 0;
+  switch (rule.bp) {
+    case Rule::kSame:
+      break;
+    case Rule::kAtCfa:
+      bp_at = cfa + static_cast<intptr_t>(rule.bp_offset);
+      break;
+    case Rule::kBpAtRsp:
+      bp_at = s.sp + static_cast<intptr_t>(rule.bp_offset);
+      break;
+    case Rule::kBpAtRbp:
+      if (s.bp_lost) return Stepped::kFailed;
+      reads_bp = true;
+      bp_at = s.bp + static_cast<intptr_t>(rule.bp_offset);
+      break;
+    default:
+      break;
+  }
+  if (reads_bp && !s.bp_incoming && s.bp_word != 0) {
+    words.add(s.bp_word);
+    s.bp_word = 0;
+  }
+  words.add(ra_at);
+  if (bp_at != 0) {
+    if (!view.readable(bp_at)) {
+      s.bp_lost = true;  // fatal only if somebody needs it
+      s.bp_word = 0;
+    } else {
+      s.bp = view.word(bp_at);
+      s.bp_word = bp_at;
+      s.bp_lost = false;
+    }
+    s.bp_incoming = false;
+  } else if (rule.bp == Rule::kLost) {
+    s.bp_lost = true;
+    s.bp_incoming = false;
+    s.bp_word = 0;
+  }
+  s.pc = view.word(ra_at) + (rule.signal ? 1 : 0);
+  s.sp = cfa;
+  return s.pc <= 1 ? Stepped::kEnd : Stepped::kOk;
+}
+
+}  // namespace
+
+bool Unwinder::init(int max_depth) {
+  max_depth_ = max_depth < kFramesMax ? max_depth : kFramesMax;
+  const size_t bytes = sizeof(Memo) * kMemoSets * 2 + sizeof(Word) * kMemoWords +
+                       (sizeof(Frame) * 2 + sizeof(uint16_t)) * kFramesMax +
+                       sizeof(Word) * kWordsMax * 2 + kForeignBytes + 128;
+  auto* p = static_cast<char*>(map_private(bytes));
+  if (p == nullptr) return false;
+  const auto take = [&p](size_t n) {
+    char* at = p;
+    p += (n + 15) & ~size_t{15};
+    return at;
+  };
+  memo_ = reinterpret_cast<Memo*>(take(sizeof(Memo) * kMemoSets * 2));
+  last_ = reinterpret_cast<Frame*>(take(sizeof(Frame) * kFramesMax));
+  fresh_ = reinterpret_cast<Frame*>(take(sizeof(Frame) * kFramesMax));
+  last_words_ = reinterpret_cast<Word*>(take(sizeof(Word) * kWordsMax));
+  fresh_words_ = reinterpret_cast<Word*>(take(sizeof(Word) * kWordsMax));
+  fresh_word_counts_ = reinterpret_cast<uint16_t*>(take(sizeof(uint16_t) * kFramesMax));
+  foreign_ = take(kForeignBytes);
+  words_ = reinterpret_cast<Word*>(take(sizeof(Word) * kMemoWords));
+  return true;
+}
+
+void Unwinder::set_stack(uintptr_t low, uintptr_t high) {
+  // Word addresses in the memo belong to the stack they were read from: on another one they may not
+  // even be mapped. Same bounds (the C library hands stacks out again) keep everything.
+  if (low == low_ && high == high_) return;
+  low_ = low;
+  high_ = high;
+  ++local_generation_;
+  last_count_ = 0;
+}
+
+uint32_t Unwinder::stack_id(const Registers& at) {
+  const uint32_t generation = g_modules.generation() + (local_generation_ << 16);
+  if (ULLAGE_UNLIKELY(at.sp < low_ || at.sp >= high_)) return walk_foreign(at, generation);
+  uint32_t id = 0;
+  if (ULLAGE_LIKELY(memo_find(at, generation, &id))) {
+    ++counts.memo_hits;
+    return id;
+  }
+  return walk(at, generation);
+}
+
+namespace {
+inline uint32_t memo_set(uintptr_t pc, uintptr_t sp, uint32_t sets) {
+  const uint64_t h = (pc ^ (sp * 31)) * 0x9E3779B97F4A7C15ull;
+  return static_cast<uint32_t>(h >> 40) & (sets - 1);
+}
+}  // namespace
+
+inline bool Unwinder::memo_find(const Registers& at, uint32_t generation, uint32_t* id) {
+  Memo* set = memo_ + memo_set(at.pc, at.sp, kMemoSets) * 2;
+  for (int way = 0; way < 2; ++way) {
+    Memo& m = set[way];
+    if (m.pc != at.pc || m.sp != at.sp || m.generation != generation) continue;
+    if (m.uses_bp != 0 && m.bp != at.bp) continue;
+    if (ring_ - m.first > kMemoWords) continue;  // its words were overwritten
+    const Word* w = words_ + (m.first & (kMemoWords - 1));
+    uint64_t differ = 0;
+    for (uint32_t i = 0; i < m.count; ++i) {
+      differ |= *reinterpret_cast<const uint64_t*>(w[i].address) ^ w[i].value;
+    }
+    if (differ != 0) continue;
+    *id = m.id;
+    if (way == 1) {  // keep the pair in order of use
+      const Memo first = set[0];
+      set[0] = m;
+      set[1] = first;
+    }
+    return true;
+  }
+  return false;
+}
+
+void Unwinder::memo_store(const Registers& at, uint32_t generation, uint32_t id, const Word* words,
+                          uint32_t count, bool uses_bp) {
+  // An entry's words are contiguous: skip the end of the ring when they do not fit there.
+  uint32_t position = ring_ & (kMemoWords - 1);
+  if (position + count > kMemoWords) ring_ += kMemoWords - position;
+  Memo* set = memo_ + memo_set(at.pc, at.sp, kMemoSets) * 2;
+  set[1] = set[0];
+  set[0] = Memo{at.pc,
+                at.sp,
+                at.bp,
+                id,
+                generation,
+                ring_,
+                static_cast<uint16_t>(count),
+                static_cast<uint16_t>(uses_bp ? 1 : 0)};
+  memcpy(words_ + (ring_ & (kMemoWords - 1)), words, sizeof(Word) * count);
+  ring_ += count;
+}
+
+// How many frames of the last stack, from the root, have all their words unchanged.
+int Unwinder::unchanged_frames() const {
+  uint32_t word = 0;
+  for (int i = 0; i < last_count_; ++i) {
+    const uint32_t end = last_[i].words_end;
+    for (; word < end; ++word) {
+      if (*reinterpret_cast<const uint64_t*>(last_words_[word].address) !=
+          last_words_[word].value) {
+        return i;
+      }
+    }
+  }
+  return last_count_;
+}
+
+// Interns frames[count-1] .. frames[0] (outermost first) below `parent`.
+uint32_t Unwinder::intern(Frame* frames, int count, uint32_t parent, int depth) {
+  uint32_t id = parent;
+  for (int i = count - 1; i >= 0; --i) {
+    ++depth;
+    const uint32_t child =
+        g_stacks.child(id, static_cast<uint32_t>(depth), frames[i].tagged_pc, frames[i].function);
+    if (ULLAGE_UNLIKELY(child == id)) {
+      ++counts.truncated;
+      --depth;
+    }
+    id = child;
+    frames[i].id = id;
+    frames[i].depth = static_cast<uint16_t>(depth);
+  }
+  return id;
+}
+
+// Too deep for a path to the root: the kLeafFrames innermost frames below one mark. Such a context is
+// identified by those frames, so the memo needs their words only.
+ULLAGE_COLD uint32_t Unwinder::cut_stack(const Registers& at, uint32_t generation, int fresh,
+                                         uint32_t words, int known, bool uses_bp) {
+  ++counts.truncated;
+  ++counts.walks;
+  while (fresh < kLeafFrames && known > 0) {
+    const Frame& f = last_[--known];
+    const uint32_t from = known > 0 ? last_[known - 1].words_end : 0;
+    for (uint32_t i = from; i < f.words_end; ++i) fresh_words_[words++] = last_words_[i];
+    fresh_[fresh++] = f;
+  }
+  if (known == 0) last_count_ = 0;
+  const int kept = fresh < kLeafFrames ? fresh : kLeafFrames;
+  const uint32_t mark = g_stacks.child(0, 1, record::kPcTruncated, record::kPcTruncated);
+  const uint32_t id = intern(fresh_, kept, mark, 1);
+  if (words > kMemoWordsPerEntry) words = kMemoWordsPerEntry;
+  memo_store(at, generation, id, fresh_words_, words, uses_bp);
+  return id;
+}
+
+uint32_t Unwinder::walk(const Registers& at, uint32_t generation) {
+  const uint32_t rules_generation = g_modules.generation();
+  const View view{low_, high_, 0};
+  int known = unchanged_frames();  // last_[known - 1] is the innermost frame that may be resumed
+  State s{at.pc, at.sp, at.bp, 0, true, false};
+  bool uses_bp = false;
+  int fresh = 0;
+  uint32_t words = 0;
+  bool resumed = false, cut = false;
+  for (;;) {
+    while (known > 0 && last_[known - 1].sp < s.sp) --known;
+    if (known > 0) {
+      const Frame& f = last_[known - 1];
+      if (f.sp == s.sp && f.pc == s.pc && (!f.needs_bp || (!s.bp_lost && f.bp == s.bp))) {
+        // The frames outside read this bp: what it came from must be checked by the memo, too.
+        if (f.needs_bp) {
+          if (s.bp_incoming) {
+            uses_bp = true;
+          } else if (s.bp_word != 0 && fresh > 0) {
+            fresh_words_[words++] = {s.bp_word, s.bp};
+            ++fresh_word_counts_[fresh - 1];
+          }
+        }
+        resumed = true;
+        break;
+      }
+    }
+    const RuleCache::Answer answer = g_rules.find(s.pc, rules_generation);
+    Frame& f = fresh_[fresh];
+    f = Frame{s.pc, s.sp, s.bp, answer.pc, answer.function, 0, 0, 0, false, false};
+    StepWords read;
+    bool reads_bp = false;
+    const bool bp_was_incoming = s.bp_incoming;
+    const Stepped stepped = step(answer.rule, view, s, read, reads_bp);
+    f.needs_bp = reads_bp;
+    if (reads_bp && bp_was_incoming) uses_bp = true;
+    for (int i = 0; i < read.count; ++i) {
+      fresh_words_[words++] = {read.address[i], view.word(read.address[i])};
+    }
+    fresh_word_counts_[fresh] = static_cast<uint16_t>(read.count);
+    ++fresh;
+    if (stepped != Stepped::kOk) {
+      f.end = true;
+      if (stepped == Stepped::kFailed) ++counts.failures;
+      break;
+    }
+    if (fresh == kFramesMax - 1 || fresh >= max_depth_) {
+      cut = true;
+      break;
+    }
+  }
+  counts.frames += static_cast<uint64_t>(fresh);
+  if (resumed && last_[known - 1].depth + fresh > max_depth_) cut = true;
+  if (cut) return cut_stack(at, generation, fresh, words, resumed ? known : 0, uses_bp);
+  if (resumed) {
+    ++counts.resumes;
+  } else {
+    ++counts.walks;
+    known = 0;
+  }
+  const uint32_t parent = known > 0 ? last_[known - 1].id : 0;
+  const int depth = known > 0 ? last_[known - 1].depth : 0;
+  const uint32_t id = fresh > 0 ? intern(fresh_, fresh, parent, depth) : parent;
+  // needs_bp runs inwards: a frame that leaves rbp alone needs it if its caller does.
+  // Append the fresh frames to the unchanged part, outermost first.
+  uint32_t at_word = known > 0 ? last_[known - 1].words_end : 0;
+  bool outer_needs = known > 0 && last_[known - 1].needs_bp;
+  uint32_t from = words;
+  bool room = true;
+  last_count_ = known;
+  for (int i = fresh - 1; i >= 0; --i) {
+    const uint32_t count = fresh_word_counts_[i];
+    from -= count;
+    if (at_word + count > kWordsMax) room = false;
+    Frame& f = fresh_[i];
+    // bp of this frame is passed outwards unchanged when the next frame's bp is the same register.
+    const uintptr_t outer_bp = last_count_ > 0 ? last_[last_count_ - 1].bp : 0;
+    if (outer_needs && outer_bp == f.bp) f.needs_bp = true;
+    outer_needs = f.needs_bp;
+    if (!room) continue;
+    memcpy(last_words_ + at_word, fresh_words_ + from, sizeof(Word) * count);
+    at_word += count;
+    f.words_end = at_word;
+    last_[last_count_++] = f;
+  }
+  if (!room) last_count_ = known;
+  if (room && at_word <= kMemoWordsPerEntry) {
+    memo_store(at, generation, id, last_words_, at_word,
+               uses_bp || (last_count_ > 0 && last_[last_count_ - 1].needs_bp));
+  }
+  return id;
+}
+
+// A stack that is not the thread's own: unwound from a copy, then on the thread's own stack if a signal
+// frame leads there.
+ULLAGE_COLD uint32_t Unwinder::walk_foreign(const Registers& at, uint32_t) {
+  KeepErrno keep;
+  ++counts.foreign;
+  iovec local{foreign_, kForeignBytes};
+  // Page by page, so that the copy ends where the mapping does.
+  iovec remote[5];
+  uintptr_t p = at.sp;
+  size_t left = kForeignBytes;
+  int pieces = 0;
+  while (left > 0 && pieces < 5) {
+    size_t n = 4096 - (p & 4095);
+    if (n > left) n = left;
+    remote[pieces++] = {reinterpret_cast<void*>(p), n};
+    p += n;
+    left -= n;
+  }
+  const ssize_t got =
+      process_vm_readv(getpid(), &local, 1, remote, static_cast<unsigned long>(pieces), 0);
+  View view{at.sp, at.sp + static_cast<uintptr_t>(got < 8 ? 8 : got),
+            reinterpret_cast<intptr_t>(foreign_) - static_cast<intptr_t>(at.sp)};
+  State s{at.pc, at.sp, at.bp, 0, true, false};
+  const uint32_t generation = g_modules.generation();
+  int fresh = 0;
+  for (;;) {
+    const RuleCache::Answer answer = g_rules.find(s.pc, generation);
+    fresh_[fresh++] = Frame{s.pc, s.sp, s.bp, answer.pc, answer.function, 0, 0, 0, false, false};
+    StepWords read;
+    bool reads_bp = false;
+    if (got < 8 || fresh >= max_depth_ || fresh >= kFramesMax - 1) break;
+    if (step(answer.rule, view, s, read, reads_bp) != Stepped::kOk) {
+      if (answer.rule.cfa == Rule::kBad) ++counts.failures;
+      break;
+    }
+    if (s.sp >= low_ && s.sp < high_) view = View{low_, high_, 0};
+  }
+  counts.frames += static_cast<uint64_t>(fresh);
+  last_count_ = 0;
+  return intern(fresh_, fresh < kLeafFrames * 2 ? fresh : kLeafFrames * 2, 0, 0);
+}
+
+}  // namespace ullage::agent

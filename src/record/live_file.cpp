@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "record/live_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace ullage::record {
+namespace {
+
+// Raw calls: the agent interposes mmap and munmap, and must not meet itself here.
+void* map_shared(int fd, size_t bytes, uint64_t offset, int flags) {
+  return reinterpret_cast<void*>(syscall(SYS_mmap, nullptr, bytes, PROT_READ | PROT_WRITE,
+                                         MAP_SHARED | flags, fd, static_cast<off_t>(offset)));
+}
+
+// Programs that daemonise close every small descriptor; a high one is seldom in the way.
+int move_high(int fd) {
+  rlimit limit{};
+  int from = 3;
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur > 64) {
+    const rlim_t top = limit.rlim_cur < 65536 ? limit.rlim_cur : 65536;
+    from = static_cast<int>(top) - 32;
+  }
+  const int high = fcntl(fd, F_DUPFD_CLOEXEC, from);
+  if (high < 0) return fd;
+  close(fd);
+  return high;
+}
+
+}  // namespace
+
+bool LiveFile::create(const char* path, const FileHeader& initial) {
+  const size_t length = strlen(path);
+  if (length >= sizeof path_) {
+    errno = ENAMETOOLONG;
+    return false;
+  }
+  const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) return false;
+  struct stat st {};
+  int error = posix_fallocate(fd, 0, kFileHeaderBytes);
+  void* map = MAP_FAILED;
+  if (error == 0 && fstat(fd, &st) == 0) map = map_shared(fd, kFileHeaderBytes, 0, 0);
+  if (map == MAP_FAILED) {
+    if (error == 0) error = errno;
+    close(fd);
+    unlink(path);
+    errno = error;
+    return false;
+  }
+  memcpy(path_, path, length + 1);
+  device_ = st.st_dev;
+  inode_ = st.st_ino;
+  header_ = static_cast<FileHeader*>(map);
+  memcpy(map, &initial, sizeof initial);
+  header_->file_bytes = kFileHeaderBytes;
+  next_.store(kFileHeaderBytes);
+  fd_.store(move_high(fd));
+  return true;
+}
+
+// True when fd_ still names our file. A program may have closed it and opened its own in its place:
+// writing there would be unforgivable, so the identity is checked before each use (once a segment).
+bool LiveFile::own_descriptor() {
+  struct stat st {};
+  const int fd = fd_.load();
+  if (fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == device_ && st.st_ino == inode_) return true;
+  const int again = open(path_, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  if (again < 0) return false;
+  if (fstat(again, &st) != 0 || st.st_dev != device_ || st.st_ino != inode_) {
+    close(again);
+    return false;
+  }
+  fd_.store(move_high(again));
+  return true;
+}
+
+SegmentHeader* LiveFile::claim(uint32_t bytes, const SegmentHeader& initial, bool populate,
+                               Claim* why) {
+  const int saved = errno;
+  *why = Claim::kError;
+  SegmentHeader* segment = nullptr;
+  if (header_ != nullptr && own_descriptor()) {
+    const uint64_t offset = next_.fetch_add(bytes);
+    rlimit limit{};
+    const bool fits = getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+                      offset + bytes <= limit.rlim_cur;
+    if (!fits) {
+      *why = Claim::kSizeLimit;  // asking the kernel would raise SIGXFSZ in the program
+    } else {
+      const int error = posix_fallocate(fd_.load(), static_cast<off_t>(offset), bytes);
+      if (error == ENOSPC || error == EDQUOT) *why = Claim::kDiskFull;
+      if (error == 0) {
+        void* map = map_shared(fd_.load(), bytes, offset, populate ? MAP_POPULATE : 0);
+        if (map != MAP_FAILED) {
+          segment = static_cast<SegmentHeader*>(map);
+          SegmentHeader head = initial;
+          head.offset = offset;
+          head.bytes = bytes;
+          head.payload_bytes = head.raw_bytes = bytes - sizeof(SegmentHeader);
+          head.version = 1;
+          head.flags = 0;
+          head.magic = 0;
+          memcpy(segment, &head, sizeof head);
+          // The magic comes last: a header that a kill cut short is not taken for one.
+          __atomic_store_n(&segment->magic, kSegmentMagic, __ATOMIC_RELEASE);
+          uint64_t seen = __atomic_load_n(&header_->file_bytes, __ATOMIC_RELAXED);
+          while (seen < offset + bytes &&
+                 !__atomic_compare_exchange_n(&header_->file_bytes, &seen, offset + bytes, true,
+                                              __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+          }
+          *why = Claim::kOk;
+        }
+      }
+    }
+  }
+  errno = saved;
+  return segment;
+}
+
+void LiveFile::finish(SegmentHeader* segment) {
+  if (segment == nullptr) return;
+  const int saved = errno;
+  const uint32_t bytes = segment->bytes;
+  __atomic_or_fetch(&segment->flags, static_cast<uint32_t>(kSegmentFull), __ATOMIC_RELEASE);
+  syscall(SYS_munmap, segment, bytes);
+  errno = saved;
+}
+
+void LiveFile::forget() {
+  const int fd = fd_.exchange(-1);
+  struct stat st {};
+  if (fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == device_ && st.st_ino == inode_) close(fd);
+  if (header_ != nullptr) syscall(SYS_munmap, header_, kFileHeaderBytes);
+  header_ = nullptr;
+  next_.store(0);
+  path_[0] = 0;
+}
+
+}  // namespace ullage::record

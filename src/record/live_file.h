@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// LiveFile: the file that the agent writes, by plain stores into MAP_SHARED segments.
+//
+// What is stored survives the process, however it ends; nothing is flushed. Space is allocated before
+// it is mapped, so a full disk is an answer here (kDiskFull) and never a SIGBUS there.
+//
+// claim() may be called from any thread at any time, signal handlers included: no lock, no allocation,
+// no stdio. errno is left as it was. Freestanding: libc only, no C++ runtime.
+
+#include <atomic>
+
+#include "record/layout.h"
+
+namespace ullage::record {
+
+class LiveFile {
+ public:
+  enum class Claim { kOk, kDiskFull, kSizeLimit, kError };
+
+  // Creates `path` (0600, exclusive) with a copy of `initial`. False with errno set.
+  bool create(const char* path, const FileHeader& initial);
+
+  // The mapped header; null before create(). Counters are updated in place.
+  FileHeader* header() const { return header_; }
+
+  // Maps a fresh zeroed segment of `bytes` (multiple of 4 KiB) and writes its header. The caller gives
+  // kind, writer, tid, seq, first_id and clocks in `initial`. Null: *why says what stopped it.
+  SegmentHeader* claim(uint32_t bytes, const SegmentHeader& initial, bool populate, Claim* why);
+
+  // The writer has moved on: the recording parent may take the segment. Unmaps it.
+  static void finish(SegmentHeader* segment);
+
+  // After fork, in the child: forgets the parent's file without touching it.
+  void forget();
+
+ private:
+  bool own_descriptor();
+
+  FileHeader* header_ = nullptr;
+  std::atomic<uint64_t> next_{0};
+  std::atomic<int> fd_{-1};
+  uint64_t device_ = 0, inode_ = 0;
+  char path_[4096] = {};
+};
+
+}  // namespace ullage::record
