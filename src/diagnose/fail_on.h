@@ -67,7 +67,15 @@ class FailOn {
     Severity severity = Severity::kNote;
     std::string detector;
     std::uint64_t limit = 0;  // fails above it
+    bool or_equal = false;
   };
+  // What a limit looks at, in a finding or in a place of a diff.
+  struct Measured {
+    std::uint64_t stall_ns_max, stall_ns, copied_bytes, wasted_bytes, growths;
+  };
+  static Result<Condition> parse_condition(std::string_view part);
+  // The value that is over the limit, as a sentence's end; empty = within.
+  static std::string exceeded(const Condition& condition, const Measured& measured);
   std::vector<Condition> conditions_;
 };
 

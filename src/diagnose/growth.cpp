@@ -128,7 +128,8 @@ std::uint64_t stall_ns_max(const GrowthSite& site) {
 std::string subject(const GrowthSite& site) {
   if (!site.container.empty()) return site.container;
   const std::string kind = site.container_kind.empty() ? "buffer" : site.container_kind;
-  return site.growth.function.empty() ? kind : kind + " in " + site.growth.label();
+  const bool telling = !site.growth.function.empty() && site.growth.function != "realloc";
+  return telling ? kind + " in " + site.growth.label() : kind;
 }
 
 double confidence(const GrowthSite& site) {
@@ -150,8 +151,13 @@ double confidence(const GrowthSite& site) {
   return 0.1;
 }
 
+std::uint64_t whole(double number) {
+  constexpr double kMost = 1.8e19;  // below 2^64, which a double can't tell from UINT64_MAX
+  return static_cast<std::uint64_t>(std::clamp(number, 0.0, kMost));
+}
+
 std::uint64_t Unit::of(std::uint64_t bytes) const {
-  return static_cast<std::uint64_t>(static_cast<double>(bytes) / bytes_each);
+  return whole(static_cast<double>(bytes) / bytes_each);
 }
 
 std::string Unit::count(std::uint64_t number) const {
@@ -201,8 +207,8 @@ Advice advise_size(const GrowthSite& site, std::uint64_t bytes, double headroom,
   Advice advice;
   advice.unit = unit_of(site);
   const std::uint64_t exact = advice.unit.of(bytes);
-  advice.number = round_up(
-      exact + static_cast<std::uint64_t>(std::llround(static_cast<double>(exact) * headroom)));
+  advice.number =
+      round_up(headroom > 0 ? whole(static_cast<double>(exact) * (1 + headroom) + 0.5) : exact);
   advice.basis = what + " " + advice.unit.count(exact);
   if (headroom > 0) advice.basis += " + " + format_percent(headroom);
   const std::string n = format_literal(advice.number);
@@ -270,7 +276,8 @@ std::string saves(const GrowthSite& site) {
 std::string when_and_how_far(const GrowthSite& site) {
   const std::string when = site.last_ns > site.first_ns ? " between " + format_ns(site.first_ns) +
                                                               " and " + format_ns(site.last_ns)
-                                                        : " at " + format_ns(site.first_ns);
+                           : site.first_ns > 0 ? " at " + format_ns(site.first_ns)
+                                               : std::string();
   const Unit unit = unit_of(site);
   const auto both = [&](std::uint64_t bytes) {
     return unit.elements && unit.bytes_each != 1

@@ -50,6 +50,8 @@ struct Unit {
 };
 Unit unit_of(const evidence::GrowthSite& site);
 
+// The whole part, kept within what a count can hold.
+std::uint64_t whole(double number);
 // At least n, with few digits: 8'400'000 rather than 8'360'000. Adds at most 5 %.
 std::uint64_t round_up(std::uint64_t n);
 

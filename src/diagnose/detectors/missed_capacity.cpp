@@ -44,7 +44,7 @@ Finding tell_outgrown(const evidence::Evidence& evidence, std::size_t index) {
   finding.cost.copied_bytes = site.copied_bytes;
 
   const double slack = slack_share(site);
-  const auto needed = static_cast<std::uint64_t>(static_cast<double>(site.final.max) * (1 - slack));
+  const auto needed = whole(static_cast<double>(site.final.max) * (1 - slack));
   const bool little = static_cast<double>(slack > 0 ? needed : site.final.max) <=
                       kLittle * static_cast<double>(site.first.p50);
   std::string sentence = format_counted(site.presized_chains, "container") +
@@ -85,8 +85,7 @@ Finding tell_unused(const evidence::Evidence& evidence, std::size_t index) {
   finding.evidence.push_back(format_percent(slack_share(site)) + " of " +
                              format_bytes(site.slack_painted_bytes) + " in " +
                              format_counted(site.slack_blocks, "block") + " was never written.");
-  const auto used =
-      static_cast<std::uint64_t>(static_cast<double>(site.final.max) * (1 - slack_share(site)));
+  const auto used = whole(static_cast<double>(site.final.max) * (1 - slack_share(site)));
   const Advice advice = advise_size(site, used, kHeadroom, "used");
   finding.advised_elements = advice.number;
   finding.remedy = "lower the size it is given: " + advice.call + " (" + advice.basis + ").";

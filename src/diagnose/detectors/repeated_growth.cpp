@@ -54,7 +54,7 @@ Advice size_at_birth(const GrowthSite& site) {
                                             : "largest";
   const double slack = slack_share(site);
   if (slack > kSlackShare) {
-    const auto used = static_cast<std::uint64_t>(static_cast<double>(bytes) * (1 - slack));
+    const auto used = whole(static_cast<double>(bytes) * (1 - slack));
     return advise_size(site, used, kHeadroom, what + " (the part that was written)");
   }
   return advise_size(site, bytes, grows_geometrically(site) ? 0 : kHeadroom, what);

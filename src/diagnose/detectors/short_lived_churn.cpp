@@ -9,6 +9,7 @@
 
 #include "base/format.h"
 #include "diagnose/detectors/detectors.h"
+#include "diagnose/growth.h"
 
 namespace ullage::diagnose {
 namespace {
@@ -66,7 +67,7 @@ Finding make(const evidence::Evidence& evidence, std::size_t index) {
   if (process.duration_ns > 0) {
     const double per_second =
         static_cast<double>(site.allocations) * 1e9 / static_cast<double>(process.duration_ns);
-    sentence += ", " + format_count(static_cast<std::uint64_t>(per_second)) + " a second";
+    sentence += ", " + format_count(whole(per_second)) + " a second";
   }
   finding.evidence.push_back(sentence + "; " +
                              format_percent(share(short_lived(site), site.allocations)) +

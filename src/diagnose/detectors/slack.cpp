@@ -35,8 +35,7 @@ void slack(const evidence::Evidence& evidence, const DetectorOptions&,
         format_percent(slack_share(site)) + " of the capacity was never written: " +
         format_bytes(site.slack_unused_bytes) + " of " + format_bytes(site.slack_painted_bytes) +
         " looked at, over " + format_counted(site.slack_blocks, "block") + ".");
-    const auto used =
-        static_cast<std::uint64_t>(static_cast<double>(site.final.p95) * (1 - slack_share(site)));
+    const auto used = whole(static_cast<double>(site.final.p95) * (1 - slack_share(site)));
     const Advice advice = advise_size(site, used, kHeadroom, "95 % use at most about");
     finding.advised_elements = advice.number;
     finding.remedy = "reserve what is used: " + advice.call + " (" + advice.basis +

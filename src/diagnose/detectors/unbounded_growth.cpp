@@ -6,10 +6,10 @@
 //           least kBytes and kShare of the process's peak, in a run of at least kRunNs.
 // Silent    for caches that fill and stay, for sawtooths, for short runs, for few allocations.
 #include <algorithm>
-#include <cmath>
 
 #include "base/format.h"
 #include "diagnose/detectors/detectors.h"
+#include "diagnose/growth.h"
 #include "diagnose/trend.h"
 
 namespace ullage::diagnose {
@@ -34,7 +34,7 @@ std::uint64_t ns_to_limit(const evidence::ProcessFacts& process, double bytes_pe
   if (process.memory_limit_bytes <= used || bytes_per_ns <= 0) return 0;
   const double ns = static_cast<double>(process.memory_limit_bytes - used) / bytes_per_ns;
   constexpr double kForeverNs = 3.15e17;  // ten years
-  return ns > kForeverNs ? 0 : static_cast<std::uint64_t>(ns);
+  return ns > kForeverNs ? 0 : whole(ns);
 }
 
 Finding make(const evidence::Evidence& evidence, std::size_t index, const Rise& rise) {
@@ -59,7 +59,7 @@ Finding make(const evidence::Evidence& evidence, std::size_t index, const Rise& 
   finding.cost.events = site.live_blocks_end;
   finding.cost.events_unit = "blocks still alive";
 
-  const auto per_second = static_cast<std::uint64_t>(std::llround(bytes_per_ns * 1e9));
+  const auto per_second = whole(bytes_per_ns * 1e9 + 0.5);
   finding.evidence.push_back("Rose from " + format_bytes(rise.from_bytes) + " to " +
                              format_bytes(rise.to_bytes) + " over " +
                              format_ns(process.duration_ns) + ", by " + format_bytes(per_second) +
