@@ -7,10 +7,8 @@
 // executable itself defines bind before ours and are seen through the malloc they call.
 
 #include <errno.h>
-#include <string.h>
 
 #include "agent/events.h"
-#include "agent/modules.h"
 #include "agent/real.h"
 
 using namespace ullage::
@@ -38,11 +36,9 @@ ULLAGE_COLD int find_provider() {
   g_delete = reinterpret_cast<Delete>(find_real("_ZdlPv"));
   int provider = kRuntime;
   if (found != nullptr && g_delete != nullptr) {
-    g_modules.scan(nullptr);
-    const Module* module = g_modules.find(reinterpret_cast<uintptr_t>(found));
-    const char* slash = module != nullptr ? strrchr(module->path, '/') : nullptr;
-    if (slash != nullptr && strncmp(slash, "/libstdc++.so", 13) != 0 &&
-        strncmp(slash, "/libc++.so", 10) != 0 && strncmp(slash, "/libc++abi.so", 13) != 0) {
+    const void* code = reinterpret_cast<const void*>(found);
+    if (!in_library(code, "libstdc++.so") && !in_library(code, "libc++.so") &&
+        !in_library(code, "libc++abi.so")) {
       provider = kLibrary;
     }
   }

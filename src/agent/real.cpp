@@ -26,7 +26,7 @@ void next(F& function, const char* name) {
 
 struct Owner {
   uintptr_t address;
-  bool libc;
+  char name[64];
 };
 
 int find_owner(dl_phdr_info* info, size_t, void* data) {
@@ -35,15 +35,21 @@ int find_owner(dl_phdr_info* info, size_t, void* data) {
     const ElfW(Phdr)& p = info->dlpi_phdr[i];
     if (p.p_type != PT_LOAD || owner->address - (info->dlpi_addr + p.p_vaddr) >= p.p_memsz)
       continue;
-    const char* name = info->dlpi_name == nullptr ? "" : info->dlpi_name;
-    const char* slash = strrchr(name, '/');
-    owner->libc = strncmp(slash == nullptr ? name : slash + 1, "libc.so", 7) == 0;
+    const char* path = info->dlpi_name == nullptr ? "" : info->dlpi_name;
+    const char* slash = strrchr(path, '/');
+    strncpy(owner->name, slash == nullptr ? path : slash + 1, sizeof owner->name - 1);
     return 1;
   }
   return 0;
 }
 
 }  // namespace
+
+bool in_library(const void* code, const char* prefix) {
+  Owner owner{reinterpret_cast<uintptr_t>(code), {}};
+  dl_iterate_phdr(&find_owner, &owner);
+  return strncmp(owner.name, prefix, strlen(prefix)) == 0;
+}
 
 ULLAGE_COLD void resolve_real() {
   if (g_real.malloc != nullptr || resolving) return;
@@ -65,10 +71,8 @@ ULLAGE_COLD void resolve_real() {
   next(g_real.exit_now, "_exit");
   void* (*found)(size_t) = nullptr;
   next(found, "malloc");
-  Owner owner{reinterpret_cast<uintptr_t>(found), false};
-  dl_iterate_phdr(&find_owner, &owner);
   // usable_size must be the same allocator's: another one's would misread the header.
-  g_real.glibc = owner.libc;
+  g_real.glibc = in_library(reinterpret_cast<const void*>(found), "libc.so");
   __atomic_store_n(&g_real.malloc, found, __ATOMIC_RELEASE);
   resolving = false;
 }

@@ -35,6 +35,9 @@ void resolve_real();
 // The next definition of a symbol, or null. Falls back to the C++ runtime when it was loaded privately.
 void* find_real(const char* name);
 
+// Is this code in a library whose file name begins with `prefix`?
+bool in_library(const void* code, const char* prefix);
+
 // Memory handed out while dlsym runs, before the real functions are known.
 void* early_alloc(size_t bytes);
 bool is_early(const void* block);

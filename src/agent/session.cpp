@@ -23,7 +23,8 @@ Shared g_before_start{kOff, 0};  // until the constructor ran
 pthread_key_t g_key;
 bool g_key_made = false;
 uintptr_t g_main_stack_low = 0, g_main_stack_high = 0;
-bool g_ready = false;  // tables exist
+bool g_ready = false;   // tables exist
+bool g_loaded = false;  // load() ran
 
 uint32_t current_tid() { return static_cast<uint32_t>(syscall(SYS_gettid)); }
 
@@ -166,6 +167,8 @@ bool make_tables() {
 __thread ThreadState t_state __attribute__((tls_model("initial-exec")));
 Shared* g_shared = &g_before_start;
 
+static void load();
+
 ULLAGE_COLD Writer* enter_slow(ThreadState& t) {
   if (t.busy != 0) {
     if (g_shared->mode == kOn && g_output.file.header() != nullptr && t.ended == 0) {
@@ -173,6 +176,7 @@ ULLAGE_COLD Writer* enter_slow(ThreadState& t) {
     }
     return nullptr;
   }
+  if (!g_loaded) load();
   if (g_shared->mode == kOff) return nullptr;
   KeepErrno keep;
   t.busy = 1;
@@ -226,9 +230,12 @@ void pause_recording() {
 
 void process_ends() { on_exit(); }
 
-// Loader calls: as early as our dependencies (libc) allow, and as late.
+// Runs at the first allocation after the C library is up: constructors of other libraries, which may
+// allocate, come before ours. The constructor is for programs that never allocate.
 __attribute__((constructor)) static void load() {
+  if (g_loaded || environ == nullptr) return;
   const Inside inside;
+  g_loaded = true;
   resolve_real();
   read_config();
   if (!g_config.present) return;
