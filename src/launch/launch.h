@@ -38,7 +38,7 @@ inline constexpr int kPollMs = 100;
 inline constexpr int kZstdLevel = 1;
 // Smallest --max-size: less would drop segments before they are a second old.
 inline constexpr uint64_t kMaxBytesMin = 4u << 20;
-// Growth of resident memory from which "next to nothing was recorded" is worth a note.
+// Anonymous memory from which "next to nothing was recorded" is worth a note.
 inline constexpr uint64_t kHiddenGrowthBytes = 64u << 20;
 // Live files that are looked after at once; processes beyond it are archived when others have ended.
 inline constexpr size_t kLiveFilesMax = 256;

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/advice.h"
+
+#include <stdlib.h>
+
+#include <algorithm>
+
+#include "record/event.h"
+#include "record/reader.h"
+
+namespace ullage::launch {
+namespace {
+
+using namespace record;
+
+std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+std::string mib(uint64_t bytes) { return std::to_string(bytes >> 20) + " MiB"; }
+
+bool is_python(const std::string& program) {
+  return base_name(program).compare(0, 6, "python") == 0;
+}
+
+// Bytes that the events of a small recording asked for.
+uint64_t requested_bytes(const std::string& path) {
+  std::string error;
+  const auto recording = Recording::open(path, error);
+  if (recording == nullptr) return ~uint64_t{0};
+  uint64_t sum = 0;
+  std::vector<uint8_t> payload;
+  for (const SegmentRef& s : recording->segments()) {
+    if (s.header.kind != static_cast<uint16_t>(Kind::kEvents) ||
+        !recording->payload(s, payload, error)) {
+      continue;
+    }
+    EventDecoder decoder(s.header, payload.data(), payload.size(), recording->header().tick_shift);
+    Event e;
+    while (decoder.next(e)) {
+      if (e.tag != Tag::kUnmap) sum += e.size;
+    }
+  }
+  return sum;
+}
+
+std::string nothing_recorded(const Program& program, const LaunchReport& report) {
+  const std::string name = base_name(program.path);
+  std::string note = name + ": nothing was recorded: the agent was not loaded into any process.";
+  if (report.signal != 0) return note + " It was ended by signal " + std::to_string(report.signal) + ".";
+  return note +
+         " LD_PRELOAD may have been cleared on the way (env -i, sudo, a setuid program), or what it "
+         "starts is static. Run ullage record directly before the program that should be recorded.";
+}
+
+}  // namespace
+
+void advise(const Program& program, const LaunchOptions& options, uint64_t anonymous_bytes,
+            LaunchReport& report) {
+  const auto note = [&](std::string s) { report.notes.push_back(std::move(s)); };
+  const auto root = std::find_if(report.processes.begin(), report.processes.end(),
+                                 [](const RecordedProcess& p) { return p.root; });
+  if (report.processes.empty()) {
+    note(nothing_recorded(program, report));
+    return;
+  }
+  if (root == report.processes.end()) {
+    note(base_name(program.path) + " itself was not recorded, only what it started.");
+  }
+  for (const RecordedProcess& p : report.processes) {
+    const std::string name = base_name(p.program) + " (pid " + std::to_string(p.pid) + ")";
+    switch (static_cast<State>(p.state)) {
+      case State::kStoppedDiskFull:
+        note(name + ": recording stopped when the disk was full. What precedes is in " + p.path +
+             ". Make room, record to another disk with -o, or bound it with --max-size.");
+        break;
+      case State::kStoppedSizeLimit:
+        note(name + ": recording stopped at the file size limit (ulimit -f). What precedes is in " +
+             p.path + ". Raise the limit.");
+        break;
+      case State::kExecuted:
+        if (p.root && options.follow && &p == &*root) {
+          note(name + " replaced itself by a program that could not be recorded (static, setuid, or "
+                      "with a cleared environment). Name that program itself after --.");
+        }
+        break;
+      default:
+        break;
+    }
+    if (p.segments_dropped != 0) {
+      note(name + ": kept the newest events only (--max-size); " +
+           std::to_string(p.segments_dropped) + " older segments are sums per stack.");
+    }
+    if (p.outcome == Outcome::kStillRunning) {
+      note(name + " still runs and goes on recording into " + p.path +
+           ", which can be diagnosed at any time.");
+    }
+  }
+  if (root == report.processes.end() || root->outcome == Outcome::kStillRunning) return;
+  if (is_python(root->program) && ::getenv("PYTHONMALLOC") == nullptr) {
+    note("CPython keeps objects of up to 512 bytes in its own arenas, which are seen as a whole only. "
+         "PYTHONMALLOC=malloc ullage record … shows each of them.");
+    return;
+  }
+  if (anonymous_bytes > kHiddenGrowthBytes && root->events < kFewEvents &&
+      options.sample_bytes == 0 && !options.standby &&
+      requested_bytes(root->path) < anonymous_bytes / 4) {
+    note(base_name(root->program) + ": its memory grew to " + mib(anonymous_bytes) + ", but only " +
+         std::to_string(root->events) +
+         " allocator calls were seen: it seems to bring its own allocator. Build it with the C "
+         "library's, or with a shared libjemalloc.so or libtcmalloc.so, and record that.");
+  }
+}
+
+}  // namespace ullage::launch

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// finish(): completes what a killed `ullage record` left behind.
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "launch/collector.h"
+#include "launch/launch.h"
+#include "record/archive.h"
+#include "record/reader.h"
+
+namespace ullage::launch {
+namespace {
+
+using namespace record;
+
+// Whether the process that wrote `path` still runs: it has the file mapped. When its maps can't be
+// read, a process of that pid is believed to be it: waiting loses nothing.
+bool still_running(const std::string& path, uint32_t pid) {
+  if (::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH) return false;
+  FILE* maps = ::fopen(("/proc/" + std::to_string(pid) + "/maps").c_str(), "re");
+  if (maps == nullptr) return errno != ENOENT;
+  const std::string name = path.substr(path.rfind('/') + 1);
+  char line[8192];
+  bool found = false;
+  while (!found && ::fgets(line, sizeof line, maps) != nullptr) {
+    found = ::strstr(line, name.c_str()) != nullptr;
+  }
+  ::fclose(maps);
+  return found;
+}
+
+Result<RecordedProcess> finish_one(const std::string& live) {
+  std::string error;
+  const auto recording = Recording::open(live, error);
+  if (recording == nullptr) return Error{Code::kInvalid, error};
+  const FileHeader& h = recording->header();
+  RecordedProcess p;
+  p.pid = h.pid;
+  p.image = h.image;
+  p.program = h.exe;
+  p.state = h.state;
+  p.events = h.counters.events;
+  p.path = live;
+  if (still_running(live, h.pid)) {
+    p.outcome = Outcome::kStillRunning;
+    return p;
+  }
+  const std::string part = part_path(live);
+  const std::string target = part.substr(0, part.size() - (sizeof ".part" - 1));
+  if (::access(target.c_str(), F_OK) == 0) {
+    return Error{Code::kIo, target + " exists already, and " + live +
+                                " may hold less than it does.\n  Remove one of them and try again."};
+  }
+  // A new file, so that live file and part stay untouched until it is complete.
+  const std::string fresh = target + ".finish";
+  ::unlink(fresh.c_str());  // of an attempt that was killed: it holds nothing of its own
+  uint64_t lost = 0;
+  auto archive = ArchiveWriter::create(fresh, h, {}, error);
+  if (archive == nullptr || !append_all(*recording, *archive, lost, error) ||
+      !archive->finish(h, target, error)) {
+    ::unlink(fresh.c_str());
+    return Error{Code::kIo, error + "\n  Nothing is lost: " + live + " stays as it is."};
+  }
+  p.path = target;
+  p.raw_bytes = archive->raw_bytes();
+  p.archive_bytes = archive->bytes();
+  if (lost == 0) {
+    ::unlink(live.c_str());
+    ::unlink(part.c_str());
+  }
+  return p;
+}
+
+}  // namespace
+
+Result<LaunchReport> finish(const std::string& path) {
+  std::vector<std::string> live;
+  if (!part_path(path).empty()) {
+    live.push_back(path);
+  } else {
+    const size_t slash = path.rfind('/');
+    const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+    const std::string base = path.substr(slash == std::string::npos ? 0 : slash + 1);
+    uint32_t pid = 0, image = 0;
+    if (DIR* d = ::opendir(folder.c_str())) {
+      while (const dirent* entry = ::readdir(d)) {
+        if (!parse_live_name(entry->d_name, base, pid, image)) continue;
+        live.push_back(slash == std::string::npos ? entry->d_name : folder + entry->d_name);
+      }
+      ::closedir(d);
+    }
+    std::sort(live.begin(), live.end());
+  }
+  if (live.empty()) {
+    return Error{Code::kNotFound, path + ": no unfinished recordings of this name.\n  Expected "
+                                         "files like " + path + ".PID.0.live"};
+  }
+  LaunchReport report;
+  for (const std::string& file : live) {
+    Result<RecordedProcess> p = finish_one(file);
+    if (p.ok()) {
+      report.processes.push_back(p.value());
+    } else if (live.size() == 1) {
+      return p.error();
+    } else {
+      report.notes.push_back(p.error().message);
+    }
+  }
+  return report;
+}
+
+}  // namespace ullage::launch

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/live_archiver.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "record/reader.h"
+
+namespace ullage::launch {
+
+using namespace record;
+
+std::unique_ptr<LiveArchiver> LiveArchiver::open(const std::string& live_path,
+                                                 const ArchiveOptions& options,
+                                                 std::string& error) {
+  std::unique_ptr<LiveArchiver> a(new LiveArchiver);
+  a->live_path_ = live_path;
+  a->options_ = options;
+  a->fd_ = ::open(live_path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  if (a->fd_ < 0) {
+    error = live_path + ": " + strerror(errno) + ".";
+    return nullptr;
+  }
+  const FileHeader header = a->read_header();
+  if (memcmp(header.magic, kFileMagic, sizeof kFileMagic) != 0 ||
+      header.version_major != kVersionMajor) {
+    error = live_path + ": holds no recording (its process did not get to write its header).";
+    return nullptr;
+  }
+  a->pid_ = header.pid;
+  a->image_ = header.image;
+  a->use_tsc_ = (header.features & kFeatureClockTsc) != 0;
+  return a;
+}
+
+LiveArchiver::~LiveArchiver() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+FileHeader LiveArchiver::read_header() const {
+  FileHeader header{};
+  if (::pread(fd_, &header, sizeof header, 0) != sizeof header) header = {};
+  header.exe[sizeof header.exe - 1] = 0;
+  return header;
+}
+
+uint64_t LiveArchiver::raw_bytes() const { return archive_ ? archive_->raw_bytes() : 0; }
+uint64_t LiveArchiver::archive_bytes() const { return archive_ ? archive_->bytes() : 0; }
+
+bool LiveArchiver::need_archive(std::string& error) {
+  if (archive_ == nullptr) {
+    archive_ = ArchiveWriter::create(part_path(live_path_), read_header(), options_, error);
+  }
+  return archive_ != nullptr;
+}
+
+bool LiveArchiver::flush_marks(std::string& error) {
+  if (marks_.empty()) return true;
+  if (!need_archive(error) || !archive_->append_marks(marks_.data(), marks_.size(), error)) {
+    return false;
+  }
+  marks_.clear();
+  return true;
+}
+
+void LiveArchiver::mark(const MemorySample& sample) {
+  const Mark& mark = sample.mark;
+  rss_peak_bytes_ = std::max({rss_peak_bytes_, mark.rss_bytes, mark.rss_peak_bytes});
+  anonymous_peak_bytes_ = std::max(anonymous_peak_bytes_, sample.anonymous_bytes);
+  marks_.push_back(mark);
+  std::string error;
+  // Only beside segments: a part for a few marks alone would not be worth its file.
+  if (marks_.size() >= kMarksPerSegment && !stopped_) flush_marks(error);
+}
+
+// Moves one full segment: first into the part, then out of the live file.
+bool LiveArchiver::archive_segment(const SegmentHeader& header) {
+  std::string error;
+  if (!need_archive(error)) return false;
+  buffer_.resize(header.payload_bytes);
+  const ssize_t got = ::pread(fd_, buffer_.data(), buffer_.size(),
+                              static_cast<off_t>(header.offset + sizeof header));
+  if (got < 0) return false;
+  if (!archive_->append(header, buffer_.data(), static_cast<size_t>(got), error)) return false;
+  const uint32_t flags = header.flags | kSegmentDropped;
+  if (::pwrite(fd_, &flags, sizeof flags,
+               static_cast<off_t>(header.offset + offsetof(SegmentHeader, flags))) !=
+      sizeof flags) {
+    return false;
+  }
+  // Where the file system has no holes, the live file keeps its size until the end.
+  if (header.bytes > kPageBytes) {
+    (void)::fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                      static_cast<off_t>(header.offset + kPageBytes),
+                      static_cast<off_t>(header.bytes - kPageBytes));
+  }
+  return true;
+}
+
+// Finds the segments that were claimed since the last poll.
+void LiveArchiver::walk() {
+  struct stat st {};
+  if (::fstat(fd_, &st) != 0) return;
+  const uint64_t end = static_cast<uint64_t>(st.st_size);
+  uint64_t gap_end = at_;
+  while (gap_end < end && end - gap_end >= sizeof(SegmentHeader)) {
+    SegmentHeader h;
+    if (::pread(fd_, &h, sizeof h, static_cast<off_t>(gap_end)) != sizeof h) return;
+    const bool valid = h.magic == kSegmentMagic && h.offset == gap_end &&
+                       h.bytes >= sizeof h && h.bytes <= kSegmentBytesLimit &&
+                       h.bytes % kPageBytes == 0 && h.payload_bytes <= h.bytes - sizeof h;
+    if (valid) {
+      if (h.kind == static_cast<uint16_t>(Kind::kEvents) && (h.flags & kSegmentDropped) == 0) {
+        open_.push_back({h.offset, h.bytes});
+      }
+      at_ = gap_end = gap_end + h.bytes;
+      gap_polls_ = 0;
+      continue;
+    }
+    // A thread is between claiming and writing the header, or was killed there. Later segments are
+    // taken after a second; if the gap comes to life, complete() finds it.
+    if (gap_end == at_ && ++gap_polls_ <= kGapPollsMax) return;
+    gap_end += kPageBytes;
+  }
+}
+
+void LiveArchiver::poll() {
+  if (stopped_) return;
+  walk();
+  size_t kept = 0;
+  for (size_t i = 0; i < open_.size(); ++i) {
+    SegmentHeader h;
+    const bool read = ::pread(fd_, &h, sizeof h, static_cast<off_t>(open_[i].at)) == sizeof h;
+    const bool full = read && h.offset == open_[i].at && h.bytes == open_[i].bytes &&
+                      h.payload_bytes <= h.bytes - sizeof h && (h.flags & kSegmentFull) != 0;
+    if (full && !stopped_) {
+      if (archive_segment(h)) continue;
+      stopped_ = true;  // disk full, most likely; complete() tries again
+    }
+    open_[kept++] = open_[i];
+  }
+  open_.resize(kept);
+}
+
+RecordedProcess LiveArchiver::describe(const FileHeader& header) const {
+  RecordedProcess p;
+  p.path = live_path_;
+  p.pid = pid_;
+  p.image = image_;
+  p.program = header.exe;
+  p.state = header.state;
+  p.events = header.counters.events;
+  p.rss_peak_bytes = rss_peak_bytes_;
+  p.raw_bytes = raw_bytes();
+  p.archive_bytes = archive_bytes();
+  p.segments_dropped = archive_ ? archive_->segments_dropped() : 0;
+  return p;
+}
+
+RecordedProcess LiveArchiver::leave() {
+  std::string error;
+  if (archive_ != nullptr) flush_marks(error);
+  RecordedProcess p = describe(read_header());
+  p.outcome = Outcome::kStillRunning;
+  return p;
+}
+
+RecordedProcess LiveArchiver::complete(const std::string& final_path, std::string& problem) {
+  const auto recording = Recording::open(live_path_, problem);
+  uint64_t lost = 0;
+  const bool ok = recording != nullptr && need_archive(problem) &&
+                  append_all(*recording, *archive_, lost, problem) && flush_marks(problem);
+  const FileHeader header = recording ? recording->header() : read_header();
+  if (!ok || !archive_->finish(header, final_path, problem)) {
+    if (archive_ != nullptr) problem += " Nothing is lost: see " + live_path_ + ".";
+    RecordedProcess p = describe(header);
+    p.outcome = Outcome::kKeptLive;
+    return p;
+  }
+  RecordedProcess p = describe(header);
+  p.path = final_path;
+  if (lost == 0) {
+    ::unlink(live_path_.c_str());
+  } else {
+    problem = live_path_ + ": " + std::to_string(lost) +
+              " segments could not be read; the file is kept beside " + final_path + ".";
+  }
+  return p;
+}
+
+}  // namespace ullage::launch

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/process.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <utility>
+
+namespace ullage::launch {
+namespace {
+
+static_assert(sizeof(sigset_t) <= 128, "before_ holds one");
+
+constexpr int kBorrowed[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
+
+std::vector<char*> pointers(const std::vector<std::string>& strings) {
+  std::vector<char*> p;
+  for (const std::string& s : strings) p.push_back(const_cast<char*>(s.c_str()));
+  p.push_back(nullptr);
+  return p;
+}
+
+uint64_t microseconds(const timeval& t) {
+  return static_cast<uint64_t>(t.tv_sec) * 1'000'000u + static_cast<uint64_t>(t.tv_usec);
+}
+
+}  // namespace
+
+BorrowedSignals::BorrowedSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int s : kBorrowed) sigaddset(&set, s);
+  sigset_t before;
+  ::pthread_sigmask(SIG_BLOCK, &set, &before);
+  memset(before_, 0, sizeof before_);
+  memcpy(before_, &before, sizeof before);
+  fd_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+BorrowedSignals::~BorrowedSignals() {
+  // What arrived since the last look was meant for the command, which has ended.
+  while (next() != 0) {
+  }
+  if (fd_ >= 0) ::close(fd_);
+  sigset_t before;
+  memcpy(&before, before_, sizeof before);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+int BorrowedSignals::next() {
+  signalfd_siginfo info{};
+  if (fd_ < 0 || ::read(fd_, &info, sizeof info) != sizeof info) return 0;
+  return static_cast<int>(info.ssi_signo);
+}
+
+bool BorrowedSignals::from_terminal(int signal) { return signal == SIGINT || signal == SIGQUIT; }
+
+ProcessWatch::ProcessWatch(uint32_t pid) : pid_(pid) {
+  fd_ = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+  seen_ = fd_ >= 0 || (errno != ESRCH && ::kill(static_cast<pid_t>(pid), 0) == 0);
+}
+
+ProcessWatch::ProcessWatch(ProcessWatch&& other) noexcept
+    : fd_(other.fd_), pid_(other.pid_), seen_(other.seen_) {
+  other.fd_ = -1;
+}
+
+ProcessWatch& ProcessWatch::operator=(ProcessWatch&& other) noexcept {
+  std::swap(fd_, other.fd_);
+  std::swap(pid_, other.pid_);
+  std::swap(seen_, other.seen_);
+  return *this;
+}
+
+ProcessWatch::~ProcessWatch() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+ProcessWatch::Now ProcessWatch::look() const {
+  if (!seen_) return Now::kNeverSeen;
+  if (fd_ < 0) {  // a kernel without pidfds, or no descriptors left
+    return ::kill(static_cast<pid_t>(pid_), 0) == 0 || errno == EPERM ? Now::kRunning : Now::kEnded;
+  }
+  pollfd p{fd_, POLLIN, 0};
+  return ::poll(&p, 1, 0) > 0 ? Now::kEnded : Now::kRunning;
+}
+
+Result<uint32_t> spawn(const std::string& path, const std::vector<std::string>& argv,
+                       const std::vector<std::string>& env, const BorrowedSignals& signals) {
+  posix_spawnattr_t attributes;
+  ::posix_spawnattr_init(&attributes);
+  sigset_t mask;
+  memcpy(&mask, signals.original_mask(), sizeof mask);
+  ::posix_spawnattr_setsigmask(&attributes, &mask);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+  pid_t pid = 0;
+  const int error = ::posix_spawn(&pid, path.c_str(), nullptr, &attributes,
+                                  pointers(argv).data(), pointers(env).data());
+  ::posix_spawnattr_destroy(&attributes);
+  if (error != 0) {
+    return Error{Code::kIo, path + ": can't be started: " + strerror(error) +
+                                ".\n  Try it without ullage record first."};
+  }
+  return static_cast<uint32_t>(pid);
+}
+
+bool reap(uint32_t pid, Exit& exit) {
+  int status = 0;
+  rusage usage{};
+  pid_t got = 0;
+  do {
+    got = ::wait4(static_cast<pid_t>(pid), &status, WNOHANG, &usage);
+  } while (got < 0 && errno == EINTR);
+  if (got == 0) return false;
+  if (got > 0) {
+    exit.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    exit.code = exit.signal != 0 ? 128 + exit.signal : WEXITSTATUS(status);
+    exit.user_us = microseconds(usage.ru_utime);
+    exit.system_us = microseconds(usage.ru_stime);
+  }
+  return true;  // also when someone else has reaped it: then its code is unknown, 0
+}
+
+}  // namespace ullage::launch
