@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "agent/sampling.h"
+#include "agent/slack.h"
+#include "agent/writer.h"
+
+namespace ullage::agent {
+namespace {
+
+bool grew(size_t old_usable, size_t recent) {
+  return recent > old_usable && recent <= old_usable * 8 + 64;
+}
+
+TEST(Recent, VectorComparesAgreeWithTheRuleForRandomSizes) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  Recent recent;
+  std::vector<size_t> sizes(Recent::kCount, 0);
+  for (int round = 0; round < 20'000; ++round) {
+    const size_t size = size_t{1} << random() % 30 | random() % 100;
+    const unsigned slot = recent.next & (Recent::kCount - 1);
+    recent.push(0x1000 + 16 * static_cast<uintptr_t>(round), size, 1, 0);
+    sizes[slot] = size;
+    const size_t old_usable = size_t{24} << random() % 22;
+    unsigned expected = 0;
+    for (int i = 0; i < Recent::kCount; ++i) {
+      if (sizes[static_cast<size_t>(i)] != 0 && grew(old_usable, sizes[static_cast<size_t>(i)])) {
+        expected |= 1u << i;
+      }
+    }
+    ASSERT_EQ(recent.larger_than(old_usable), expected) << "old block " << old_usable;
+  }
+}
+
+TEST(Recent, AFreedBlockIsForgottenAndOneWithTheSameKeyIsNot) {
+  Recent recent;
+  const uintptr_t block = 0x7f0000001000;
+  const uintptr_t alias = block + (uintptr_t{1} << 36);  // the same 32-bit key
+  recent.push(block, 100, 1, 0);
+  recent.remove(alias);
+  EXPECT_EQ(recent.larger_than(50), 1u);
+  recent.remove(block);
+  EXPECT_EQ(recent.larger_than(50), 0u);
+}
+
+TEST(Recent, BlocksAboveTheVectorRangeAreStillCompared) {
+  Recent recent;
+  recent.push(0x1000, size_t{3} << 30, 1, 0);
+  EXPECT_EQ(recent.larger_than(size_t{1} << 30), 1u);
+}
+
+TEST(Sampling, TheMeanDistanceBetweenSamplesIsThePeriod) {
+  uint64_t random = 88172645463325252u;
+  const uint64_t period = 512 << 10;
+  double sum = 0;
+  constexpr int kSamples = 200'000;
+  for (int i = 0; i < kSamples; ++i) sum += static_cast<double>(next_sample(random, period));
+  EXPECT_NEAR(sum / kSamples / static_cast<double>(period), 1.0, 0.02);
+}
+
+TEST(SampledSet, RemembersABlockUntilItIsFreedOnce) {
+  SampledSet set;
+  ASSERT_TRUE(set.init());
+  EXPECT_FALSE(set.erase(0x5000));
+  EXPECT_TRUE(set.insert(0x5000));
+  EXPECT_TRUE(set.erase(0x5000));
+  EXPECT_FALSE(set.erase(0x5000));
+}
+
+TEST(SampledSet, RefusesABlockWhenItsBucketIsFullInsteadOfLosingAnother) {
+  SampledSet set;
+  ASSERT_TRUE(set.init());
+  std::vector<uintptr_t> held;
+  for (uintptr_t a = 16; held.size() < 100'000; a += 16) {
+    if (set.insert(a)) held.push_back(a);
+  }
+  for (const uintptr_t a : held) ASSERT_TRUE(set.erase(a));
+}
+
+TEST(Slack, TheUntouchedTailIsFoundWithin64Bytes) {
+  for (const size_t size : {192u, 1000u, 4096u, 65'000u}) {
+    for (const size_t used : {size_t{0}, size / 3, size - 1, size}) {
+      std::vector<uint64_t> storage(size / 8 + 2);
+      auto* block = reinterpret_cast<char*>(storage.data());
+      paint(block, size);
+      for (size_t i = 0; i < used; ++i) block[i] = 'x';
+      const size_t truth = size - used;
+      const size_t found = unpainted_tail(block, size);
+      EXPECT_LE(found, truth + 64) << size << " used " << used;
+      EXPECT_GE(found + 128, truth < 128 ? 128 : truth) << size << " used " << used;
+    }
+  }
+}
+
+TEST(Slack, ABlockThatWasNeverPaintedHasNone) {
+  std::vector<uint64_t> storage(1024, 7);
+  EXPECT_EQ(unpainted_tail(storage.data(), 8192), 0u);
+}
+
+TEST(Slack, PagesThatWereNeverTouchedCountAsUnusedInALargeBlock) {
+  constexpr size_t kBytes = 4u << 20;
+  auto* block = static_cast<char*>(map_private(kBytes));
+  ASSERT_NE(block, nullptr);
+  EXPECT_EQ(absent_tail(block, kBytes), kBytes);
+  for (size_t i = 0; i < kBytes / 4; i += 4096) block[i] = 1;
+  EXPECT_EQ(absent_tail(block, kBytes), kBytes / 4 * 3);
+  block[kBytes - 1] = 1;
+  EXPECT_EQ(absent_tail(block, kBytes), 0u);
+}
+
+}  // namespace
+}  // namespace ullage::agent

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "record/live_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "record/reader.h"
+
+namespace ullage::record {
+namespace {
+
+class LiveFileTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::temp_directory_path() / ("ullage_live." + std::to_string(getpid()));
+    std::filesystem::create_directories(folder_);
+    path_ = (folder_ / "a.live").string();
+    std::memcpy(header_.magic, kFileMagic, 4);
+    header_.version_major = kVersionMajor;
+    header_.header_bytes = kFileHeaderBytes;
+    header_.tick_shift = 3;
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  static SegmentHeader events() {
+    SegmentHeader h{};
+    h.kind = static_cast<uint16_t>(Kind::kEvents);
+    return h;
+  }
+
+  std::filesystem::path folder_;
+  std::string path_;
+  FileHeader header_{};
+  LiveFile::Claim why_{};
+};
+
+TEST_F(LiveFileTest, BelongsToItsOwnerAloneAndIsNeverOverwritten) {
+  LiveFile file;
+  ASSERT_TRUE(file.create(path_.c_str(), header_));
+  struct stat st {};
+  ASSERT_EQ(stat(path_.c_str(), &st), 0);
+  EXPECT_EQ(st.st_mode & 0777, 0600u);
+  LiveFile second;
+  EXPECT_FALSE(second.create(path_.c_str(), header_));
+  EXPECT_EQ(errno, EEXIST);
+}
+
+TEST_F(LiveFileTest, WhatIsStoredIsThereAfterSigkill) {
+  const pid_t child = fork();
+  if (child == 0) {
+    LiveFile file;
+    if (!file.create(path_.c_str(), header_)) _exit(1);
+    SegmentHeader* s = file.claim(kSegmentBytesMin, events(), false, &why_);
+    if (s == nullptr) _exit(2);
+    std::memcpy(s + 1, "kept", 4);
+    raise(SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  std::string error;
+  const auto recording = Recording::open(path_, error);
+  ASSERT_NE(recording, nullptr) << error;
+  ASSERT_EQ(recording->segments().size(), 1u);
+  std::vector<uint8_t> payload;
+  ASSERT_TRUE(recording->payload(recording->segments()[0], payload, error)) << error;
+  EXPECT_EQ(std::memcmp(payload.data(), "kept", 4), 0);
+}
+
+TEST_F(LiveFileTest, AProgramThatTookOurDescriptorKeepsItsOwnFile) {
+  LiveFile file;
+  ASSERT_TRUE(file.create(path_.c_str(), header_));
+  const std::string other = (folder_ / "theirs").string();
+  std::ofstream(other) << "theirs";
+  // As a daemon does: close everything, then open one's own files on whatever numbers are free.
+  struct stat ours {};
+  ASSERT_EQ(stat(path_.c_str(), &ours), 0);
+  for (int fd = 3; fd < 70'000; ++fd) {
+    struct stat st {};
+    if (fstat(fd, &st) != 0 || st.st_ino != ours.st_ino || st.st_dev != ours.st_dev) continue;
+    const int theirs = open(other.c_str(), O_RDWR);
+    ASSERT_EQ(dup2(theirs, fd), fd);
+    close(theirs);
+  }
+  SegmentHeader* s = file.claim(kSegmentBytesMin, events(), false, &why_);
+  ASSERT_NE(s, nullptr);
+  EXPECT_EQ(std::filesystem::file_size(other), 6u);
+  EXPECT_GE(std::filesystem::file_size(path_), kFileHeaderBytes + kSegmentBytesMin);
+}
+
+TEST_F(LiveFileTest, AFileSizeLimitIsAnAnswerAndNotASignal) {
+  const pid_t child = fork();
+  if (child == 0) {
+    LiveFile file;
+    if (!file.create(path_.c_str(), header_)) _exit(1);
+    rlimit limit{64 << 10, 64 << 10};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    for (int i = 0; i < 100; ++i) {
+      if (file.claim(kSegmentBytesMin, events(), false, &why_) == nullptr) {
+        _exit(why_ == LiveFile::Claim::kSizeLimit ? 42 : 3);
+      }
+    }
+    _exit(4);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 42);
+}
+
+}  // namespace
+}  // namespace ullage::record
