@@ -17,6 +17,10 @@ if(ULLAGE_DEVELOPER)
   include(GoogleTest)
 endif()
 
+if(ULLAGE_SANITIZE STREQUAL "fuzz")
+  add_custom_target(fuzzers)  # what the fuzz preset builds
+endif()
+
 # Environment that every test gets: where the built program, the agent and the sources are.
 set(ullage_test_environment
     "ULLAGE_BIN=${PROJECT_BINARY_DIR}/bin/ullage"
@@ -69,6 +73,7 @@ function(ullage_join_tests name)
     if(ULLAGE_SANITIZE STREQUAL "fuzz")
       add_executable(${fuzzer} ${file})
       target_link_options(${fuzzer} PRIVATE -fsanitize=fuzzer)
+      add_dependencies(fuzzers ${fuzzer})
     else()
       add_executable(${fuzzer} ${file} "${PROJECT_SOURCE_DIR}/fuzz/replay_main.cpp")
       add_test(NAME fuzz.${fuzzer} COMMAND ${fuzzer} "${PROJECT_SOURCE_DIR}/fuzz/${fuzzer}")

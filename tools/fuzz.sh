@@ -19,7 +19,7 @@ for target in build/fuzz/fuzz/*_fuzz; do
   if ! "$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=0 \
     -verbosity=1 -artifact_prefix="build/fuzz/crashes/$name-" "$grown" "${seeds[@]}" \
     >"build/fuzz/$name.log" 2>&1; then
-    tail -60 "build/fuzz/$name.log" >&2
+    sed -n '/ERROR\|runtime error\|SUMMARY/,$p' "build/fuzz/$name.log" | head -60 >&2
     echo "fuzz: $name crashed; its input is in build/fuzz/crashes/, all of its output in build/fuzz/$name.log" >&2
     exit 1
   fi

@@ -52,7 +52,7 @@ class MemorySource : public ByteSource {
   size_t read(uint64_t offset, void* out, size_t count) const override {
     if (offset >= bytes_.size()) return 0;
     const size_t n = std::min<uint64_t>(count, bytes_.size() - offset);
-    memcpy(out, bytes_.data() + offset, n);
+    if (n > 0) memcpy(out, bytes_.data() + offset, n);  // out may be null when nothing is wanted
     return n;
   }
   uint64_t next_data(uint64_t offset) const override { return offset; }
