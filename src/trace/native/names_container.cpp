@@ -48,12 +48,13 @@ constexpr Alias kAliases[] = {
     {"llvm::SmallVectorImpl", "llvm::SmallVector", 0},
     {"alloc::raw_vec::RawVec", "Vec", 0},
     {"alloc::vec::Vec", "Vec", 0},
+    {"hashbrown::raw::RawTable", "HashMap", 0},
     {"QArrayDataPointer", "QList", 0},
     {"QTypedArrayData", "QVector", 0},
 };
 
 // Element 0 of these is not what they store.
-constexpr string_view kNoElement[] = {"llvm::SmallVectorBase", "std::allocator_traits",
+constexpr string_view kNoElement[] = {"llvm::SmallVectorBase", "alloc::raw_vec::RawVecInner", "std::allocator_traits",
                                       "std::allocator", "__gnu_cxx::new_allocator",
                                       "std::function", "std::_Function_handler"};
 
@@ -81,13 +82,12 @@ string of(string_view name, std::initializer_list<string_view> arguments) {
   return text + '>';
 }
 
-// std::_Hashtable<Key, Value, Alloc, Extract, …, _Hashtable_traits<cache, const, unique>>
+// std::_Hashtable<Key, Value>, or with all ten arguments when keys need not be unique.
 ContainerName libstdcxx_hashtable(const std::vector<string_view>& arguments) {
   ContainerName name;
-  if (arguments.size() < 4) return name;
+  if (arguments.size() < 2) return name;
   name.element = arguments[1];
-  const bool multi = arguments.back().find("false>") != string_view::npos &&
-                     arguments.back().ends_with("false>");
+  const bool multi = arguments.size() > 2 && arguments.back().ends_with("false>");
   string key, value;
   if (split_pair(arguments[1], &key, &value))
     name.container = of(multi ? "std::unordered_multimap" : "std::unordered_map", {key, value});
@@ -130,6 +130,23 @@ ContainerName absl_table(const std::vector<string_view>& arguments) {
   return name;
 }
 
+// hashbrown's RawTable<(K, V)>; a set's V is ().
+string rust_table(string_view pair) {
+  if (!pair.starts_with('(') || !pair.ends_with(')')) return of("HashMap", {pair});
+  pair = pair.substr(1, pair.size() - 2);
+  if (pair.ends_with(", ()")) return of("HashSet", {pair.substr(0, pair.size() - 4)});
+  return of("HashMap", {pair});
+}
+
+// llvm::DenseMap<Key, Value, KeyInfo, Bucket>: it stores buckets.
+ContainerName densemap(const std::vector<string_view>& arguments) {
+  ContainerName name;
+  if (arguments.size() < 2) return name;
+  name.container = of("llvm::DenseMap", {arguments[0], arguments[1]});
+  name.element = arguments.back();
+  return name;
+}
+
 }  // namespace
 
 ContainerName container_name(string_view function) {
@@ -153,18 +170,17 @@ ContainerName container_name(string_view function) {
       name.element = of("std::pair", {string(arguments[0]) + " const", arguments[1]});
     return name;
   }
-  if ((head == "llvm::DenseMapBase" || head == "llvm::DenseMap") && arguments.size() >= 2) {
-    const std::size_t key = head == "llvm::DenseMap" ? 0 : 1;
-    if (arguments.size() < key + 2) return name;
-    name.container = of("llvm::DenseMap", {arguments[key], arguments[key + 1]});
-    name.element = arguments.back();  // the bucket
-    return name;
-  }
+  if (head == "llvm::DenseMapBase") return densemap(template_arguments(arguments[0]));
+  if (head == "llvm::DenseMap") return densemap(arguments);
   for (string_view none : kNoElement)
     if (head == none) return name;
   for (const Alias& alias : kAliases) {
     if (head != alias.inner || alias.element >= arguments.size()) continue;
     name.element = arguments[alias.element];
+    if (alias.outer == "HashMap") {
+      name.container = rust_table(name.element);
+      return name;
+    }
     name.container = of(alias.outer, {name.element});
     return name;
   }

@@ -55,6 +55,21 @@ constexpr string_view kDefaulted[] = {
     "boost::container::small_vector", "folly::fbvector",
 };
 
+// Implementation classes whose first arguments tell everything; the rest is policy that fills a
+// screen.
+struct Shortened {
+  string_view name;
+  std::size_t keep;
+};
+constexpr Shortened kShortened[] = {
+    {"std::_Hashtable", 2},        {"std::__hash_table", 1},        {"std::_Rb_tree", 2},
+    {"std::__tree", 1},            {"std::__detail::_Map_base", 2}, {"std::__detail::_Insert", 2},
+    {"std::__detail::_Insert_base", 2},
+    {"absl::container_internal::raw_hash_set", 1},
+    {"absl::container_internal::raw_hash_map", 1},
+    {"llvm::DenseMapBase", 1},
+};
+
 // True if `last` is what the template would have had for its last argument anyway.
 bool is_default(string_view last, string_view first) {
   const auto of_first = [&](string_view name) {
@@ -179,6 +194,13 @@ class Tidier {
           return;
         }
       }
+    }
+    for (const Shortened& shortened : kShortened) {
+      // A multimap tells itself from a map by its last argument only.
+      if (name != shortened.name || arguments.size() <= shortened.keep ||
+          arguments.back().ends_with(" false>"))
+        continue;
+      arguments.resize(shortened.keep);
     }
     out += '<';
     for (std::size_t i = 0; i < arguments.size(); ++i) {

@@ -165,7 +165,8 @@ void Symbolizer::State::resolve_file(const FileKey& file, std::vector<Wanted>& w
     for (evidence::Frame& frame : answer.frames) frame.library = library_frame(frame);
 
     answer.element = std::move(place.element);
-    if (answer.element.container.empty() && outer.exact && growth_name(outer.function) != nullptr)
+    if (answer.element.bytes == 0 && answer.element.container.empty() && outer.exact &&
+        growth_name(outer.function) != nullptr)
       answer.element = element_of_name(outer.function);
   }
   if (lineless > 0) {

@@ -228,7 +228,6 @@ class UnitPass {
       found_(index, std::move(place));
       return;
     }
-    bool grows = false;
     for (std::size_t i = chain->second.size(); i-- > 0;) {
       Dwarf_Die* die = &chain->second[i];
       DwarfFrame& frame = place.frames.emplace_back();
@@ -237,18 +236,26 @@ class UnitPass {
       frame.line = at.line;
       frame.inlined = i > 0;
       if (i > 0) at = call_site(die);
-      grows = grows || growth_name(frame.function) != nullptr;
     }
-    if (grows) {
-      for (std::size_t i = 0; i < place.frames.size() && place.element.bytes == 0; ++i) {
-        Dwarf_Die* die = &chain->second[place.frames.size() - 1 - i];
-        Symbolizer::Element element = element_of(die, place.frames[i].function);
-        const bool better = element.bytes != 0 || place.element.container.empty();
-        if (better && (element.bytes != 0 || !element.container.empty()))
-          place.element = std::move(element);
+    place.element = grown_element(place.frames, chain->second);
+    found_(index, std::move(place));
+  }
+
+  // Asks the growth functions among the frames: known ones before those with a word in their name.
+  static Symbolizer::Element grown_element(const std::vector<DwarfFrame>& frames,
+                                           std::vector<Dwarf_Die>& chain) {
+    Symbolizer::Element best;
+    for (const bool generic : {false, true}) {
+      for (std::size_t i = 0; i < frames.size(); ++i) {
+        const GrowthName* growth = growth_name(frames[i].function);
+        if (growth == nullptr || growth->generic != generic) continue;
+        Symbolizer::Element element =
+            element_of(&chain[frames.size() - 1 - i], frames[i].function);
+        if (element.bytes != 0) return element;
+        if (best.container.empty()) best = std::move(element);
       }
     }
-    found_(index, std::move(place));
+    return best;
   }
 
   std::span<const std::uint64_t> addresses_;

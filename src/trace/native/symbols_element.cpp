@@ -151,6 +151,14 @@ Symbolizer::Element element_of(void* die, std::string_view function) {
   if (bytes == 0) return element;
   element.bytes = bytes;
   element.source = "dwarf";
+  if (element.type == "T") {  // Rust's legacy symbols name the parameter, not the type
+    const std::string full = "alloc::raw_vec::RawVec<" + std::string(name_of(&type)) + ">::f";
+    const bool table = element.container.starts_with("HashMap");
+    element.type.clear();
+    element.container =
+        container_name(table ? "hashbrown::raw::RawTable" + full.substr(full.find('<')) : full)
+            .container;
+  }
   if (element.type.empty()) element.type = tidy_type(name_of(&type));
   return element;
 }
