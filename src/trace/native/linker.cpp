@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trace/native/linker.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace ullage::trace {
+namespace {
+
+using record::Event;
+using record::Tag;
+
+// glibc serves blocks of this size and more by mmap of their own, with a 16-byte header: both
+// addresses at page offset 0x10 say that realloc moved pages (mremap) instead of bytes.
+constexpr std::uint64_t kPageMoveBytes = 128 << 10;
+constexpr std::uint64_t kChunkHeaderBytes = 0x10;
+
+bool pages_moved(std::uint64_t from, std::uint64_t to, std::uint64_t old_size) {
+  return old_size >= kPageMoveBytes && (from & 0xfff) == kChunkHeaderBytes &&
+         (to & 0xfff) == kChunkHeaderBytes;
+}
+
+}  // namespace
+
+Linker::Linker(const StackTable& stacks, const LinkerOptions& options)
+    : stacks_(stacks),
+      options_(options),
+      growth_(stacks),
+      series_(stacks, growth_),
+      allocations_(stacks, options_.clock) {}
+
+Linker::Ring& Linker::ring(std::uint32_t tid) {
+  if (last_ring_ != nullptr && last_tid_ == tid) return *last_ring_;
+  if (rings_.size() >= kThreadsMax && !rings_.contains(tid)) rings_.clear();
+  const auto [it, fresh] = rings_.try_emplace(tid);
+  if (fresh && counts_.threads < kThreadsMax) ++counts_.threads;
+  last_tid_ = tid;
+  last_ring_ = &it->second;
+  return it->second;
+}
+
+// Under sampling an allocation stands for the ones that were passed over (Poisson by bytes).
+double Linker::weight(std::uint64_t size, bool full) const {
+  if (options_.sample_bytes == 0 || full) return 1.0;
+  const double share = static_cast<double>(std::max<std::uint64_t>(size, 1)) /
+                       static_cast<double>(options_.sample_bytes);
+  return share > 40 ? 1.0 : -1.0 / std::expm1(-share);
+}
+
+void Linker::add(const Event& e) {
+  ++counts_.events;
+  now_ = std::max(now_, options_.clock.step(e.ticks));
+  allocations_.advance(now_);
+  Block block;
+  switch (e.tag) {
+    case Tag::kAllocPainted:
+      block.painted = true;
+      allocate(e, block);
+      break;
+    case Tag::kAllocFull:
+      block.full = true;
+      allocate(e, block);
+      break;
+    case Tag::kMap:
+      block.full = block.mapped = true;
+      allocate(e, block);
+      break;
+    case Tag::kAlloc:
+    case Tag::kAllocZeroed:
+      allocate(e, block);
+      break;
+    case Tag::kFree:
+    case Tag::kFreeContent:
+    case Tag::kFreeSize:
+    case Tag::kFreeUnchecked:
+      free(e);
+      break;
+    case Tag::kRealloc:
+    case Tag::kReallocFull:
+    case Tag::kRemap:
+      reallocate(e);
+      break;
+    case Tag::kUnmap:
+      unmap(e);
+      break;
+    case Tag::kThreadName:
+      if (thread_names_.size() < kThreadsMax || thread_names_.contains(e.tid)) {
+        thread_names_[e.tid].assign(e.name, e.name_bytes);
+      }
+      break;
+    case Tag::kEnd:
+    case Tag::kUnused:
+    case Tag::kThread:
+      break;  // the decoder keeps these to itself
+  }
+}
+
+void Linker::allocate(const Event& e, Block block) {
+  ++counts_.allocations;
+  block.address = e.address;
+  block.size = std::min(e.size, LiveTable::kSizeMax);
+  block.time = now_;
+  block.stack = stacks_.checked(e.stack);
+  block.in_series = series_.allocated(block, e.tid);
+  if (!live_.insert(block)) {
+    if (e.address == 0) return;
+    displace(e.address);
+    live_.insert(block);
+  }
+  allocations_.allocated(block.stack, block.size, weight(block.size, block.full));
+  if (block.size >= kRingBytesMin) {
+    Ring& r = ring(e.tid);
+    r.blocks[r.next++ % kRingBlocks] = {block.address, block.size, block.time, block.stack};
+  }
+}
+
+// The address of a live block is handed out again. Either its free was not recorded, or it is the old
+// block of a realloc that another thread has not come back from: the event of a realloc carries the
+// time of its end. Keep it where that realloc will look.
+void Linker::displace(std::uint64_t address) {
+  if (limbo_.size() == kLimboBlocks) {
+    ++counts_.lost_frees;
+    gone(limbo_.front().block);
+    limbo_.erase(limbo_.begin());
+  }
+  Limbo entry;
+  live_.take(address, entry.block);
+  entry.displaced = now_;
+  limbo_.push_back(entry);
+}
+
+// The block that a realloc which began at `start` took away from `address`.
+bool Linker::take_old(std::uint64_t address, std::uint64_t start, Block& old) {
+  // Times are rounded in each stream by itself: two may be one step out of order.
+  constexpr std::uint64_t kRounding = 1;
+  for (auto it = limbo_.begin(); it != limbo_.end(); ++it) {
+    if (it->block.address == address && it->displaced + kRounding >= start &&
+        it->block.time <= start + kRounding) {
+      old = it->block;
+      limbo_.erase(it);
+      return true;
+    }
+  }
+  const LiveTable::Slot* slot = live_.find(address);
+  if (slot == nullptr || slot->time() > start + kRounding) return false;  // a newer tenant
+  return live_.take(address, old);
+}
+
+// A block ended without a successor.
+void Linker::gone(const Block& old) {
+  allocations_.freed(old.stack, old.size, weight(old.size, old.full), now_ - old.time);
+  growth_.end(old.chain, old.size, false);
+  if (old.in_series) {
+    series_.freed(old, now_, allocations_.slice(), allocations_.peak_time());
+  }
+}
+
+void Linker::free(const Event& e) {
+  ++counts_.frees;
+  Block old;
+  if (!live_.take(e.address, old)) {
+    ++counts_.unmatched;
+    return;
+  }
+  if (e.tag != Tag::kFree) {
+    ++counts_.candidates;
+    if (link_by_ring(e, old) != kNoChain) {
+      allocations_.freed(old.stack, old.size, weight(old.size, old.full), now_ - old.time);
+      return;
+    }
+  }
+  note_down(e, old);
+  if (old.painted || e.unused != 0) growth_.slack(old.chain, old.stack, old.size, e.unused);
+  gone(old);
+}
+
+std::uint32_t Linker::link_by_ring(const Event& e, const Block& old) {
+  Ring& r = ring(e.tid);
+  const std::uint32_t free_stack = stacks_.checked(e.stack);
+  const bool content = e.tag == Tag::kFreeContent;
+  for (std::uint32_t k = 1; k <= kRingBlocks && k <= r.next; ++k) {
+    const RingBlock& b = r.blocks[(r.next - k) % kRingBlocks];
+    if (b.address == 0 || b.time < old.time) continue;
+    if (b.size <= old.size || b.size > 8 * old.size + 64) continue;
+    if (!content && 5 * b.size < 6 * old.size) continue;
+    LiveTable::Slot* slot = live_.find(b.address);
+    if (slot == nullptr || slot->time() != b.time || slot->chain() != kNoChain) continue;
+    const Meeting meeting = stacks_.meet(b.stack, free_stack);
+    if (meeting.node == 0) continue;
+    Link link;
+    link.checked = e.tag != Tag::kFreeUnchecked;
+    link.content = content;
+    link.tid = e.tid;
+    link.node = meeting.node;
+    link.function = meeting.function;
+    link.old_stack = old.stack;
+    link.new_stack = b.stack;
+    link.old_size = old.size;
+    link.new_size = b.size;
+    link.start = b.time;
+    link.end = now_;
+    const std::uint32_t chain =
+        growth_.link(link, old.chain, allocations_.slice(), allocations_.peak_time());
+    slot->set_chain(chain);
+    ++counts_.ring_links;
+    counts_.tail_call_links += meeting.tail_call;
+    if (old.in_series) series_.claimed(old);
+    if (slot->in_series()) series_.claimed(slot->block());
+    return chain;
+  }
+  return kNoChain;
+}
+
+// A newer block from the same stack that is not larger: this place replaces rather than grows.
+void Linker::note_down(const Event& e, const Block& old) {
+  const Ring& r = ring(e.tid);
+  for (std::uint32_t k = 1; k <= kRingBlocks && k <= r.next; ++k) {
+    const RingBlock& b = r.blocks[(r.next - k) % kRingBlocks];
+    if (b.stack != old.stack || b.size > old.size || b.time < old.time || b.address == 0) continue;
+    if (b.address == old.address) continue;
+    const LiveTable::Slot* slot = live_.find(b.address);
+    if (slot == nullptr || slot->time() != b.time) continue;
+    growth_.down(old.stack);
+    return;
+  }
+}
+
+void Linker::reallocate(const Event& e) {
+  ++counts_.reallocs;
+  Block block;
+  block.address = e.address;
+  block.size = std::min(e.size, LiveTable::kSizeMax);
+  block.time = now_;
+  block.stack = stacks_.checked(e.stack);
+  block.full = e.tag != Tag::kRealloc;
+  block.mapped = e.tag == Tag::kRemap;
+  const std::uint64_t end = now_;
+  const std::uint64_t start = end - std::min(end, e.duration >> options_.clock.shift);
+
+  Block old;
+  const bool known = e.old_address != 0 && take_old(e.old_address, start, old);
+  if (e.old_address != 0 && !known) ++counts_.unmatched;
+  if (known) {
+    allocations_.freed(old.stack, old.size, weight(old.size, old.full), now_ - old.time);
+    if (block.address == 0) {  // realloc(p, 0)
+      growth_.end(old.chain, old.size, false);
+      if (old.in_series) {
+        series_.freed(old, now_, allocations_.slice(), allocations_.peak_time());
+      }
+      return;
+    }
+    if (old.in_series) series_.claimed(old);
+    block.chain = old.chain;
+  }
+  if (block.address == 0) return;
+  if (!live_.insert(block)) {
+    displace(block.address);
+    live_.insert(block);
+  }
+  allocations_.allocated(block.stack, block.size, weight(block.size, block.full));
+  if (known && block.size > old.size) {
+    Link link;
+    link.kind = LinkKind::kRealloc;
+    link.moved = old.address != block.address && e.tag != Tag::kRemap &&
+                 !pages_moved(old.address, block.address, old.size);
+    link.tid = e.tid;
+    link.node = block.stack;
+    link.function = stacks_.function(block.stack);
+    link.old_stack = old.stack;
+    link.new_stack = block.stack;
+    link.old_size = old.size;
+    link.new_size = block.size;
+    link.start = start;
+    link.end = end;
+    const std::uint32_t chain =
+        growth_.link(link, old.chain, allocations_.slice(), allocations_.peak_time());
+    live_.find(block.address)->set_chain(chain);
+  } else if (!known && block.size >= kRingBytesMin) {
+    Ring& r = ring(e.tid);
+    r.blocks[r.next++ % kRingBlocks] = {block.address, block.size, block.time, block.stack};
+  }
+}
+
+void Linker::unmap(const Event& e) {
+  ++counts_.frees;
+  Block old;
+  if (!live_.take(e.address, old)) {
+    ++counts_.unmatched;
+    return;
+  }
+  if (e.size >= old.size || !old.mapped) {
+    gone(old);
+    return;
+  }
+  // Part of a mapping went from its front: the rest lives on. (Parts from elsewhere are not found by
+  // address and stay counted as alive.)
+  allocations_.freed(old.stack, old.size, weight(old.size, old.full), now_ - old.time);
+  Block rest = old;
+  rest.address += (e.size + 7) / 8 * 8;
+  rest.size -= e.size;
+  if (live_.insert(rest)) {
+    allocations_.allocated(rest.stack, rest.size, weight(rest.size, rest.full));
+  } else {
+    growth_.end(old.chain, old.size, false);
+  }
+}
+
+void Linker::finish() {
+  counts_.last_step = now_;
+  for (const Limbo& entry : limbo_) {
+    ++counts_.lost_frees;
+    gone(entry.block);
+  }
+  limbo_.clear();
+  live_.for_each([this](const Block& b) { growth_.end(b.chain, b.size, true); });
+  series_.finish();
+  growth_.finish();
+  allocations_.finish();
+}
+
+}  // namespace ullage::trace

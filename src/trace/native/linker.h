@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Linker: events in the order of time -> growth chains, allocation statistics, live bytes.
+//
+//   Linker linker{stacks, {.clock = clock}};
+//   for (const record::Event& e : events) linker.add(e);
+//   linker.finish();
+//   linker.growth().places();
+//
+// The rules (docs/growth-chains.md tells them to users; design: profiler.md section 4):
+//   ring     a freed block, of which the agent saw that a recent larger block might replace it, is
+//            linked to the newest of its thread's last 8 allocations that fits by size and whose
+//            context parts from that of the free in one and the same function.
+//   realloc  links by itself; in place, and by moved pages, copies nothing.
+//   series   incremental rehash: series.h.
+//
+// Promises     Any events are accepted. Times that run backwards count as standing still.
+// Memory       live blocks (live_table.h), chains of live blocks, and places in the program.
+// Threads      One at a time.
+// Limits       kRingBlocks, kThreadsMax, kLimboBlocks below.
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "record/event.h"
+#include "trace/native/allocations.h"
+#include "trace/native/clock.h"
+#include "trace/native/growth.h"
+#include "trace/native/live_table.h"
+#include "trace/native/series.h"
+#include "trace/native/stacks.h"
+
+namespace ullage::trace {
+
+// Allocations of a thread that a free may be linked to: as many as the agent looks at.
+inline constexpr std::size_t kRingBlocks = 8;
+// Smaller allocations do not enter the ring: below it nothing grows that is worth a word.
+inline constexpr std::uint64_t kRingBytesMin = 16;
+// Threads remembered at a time; at the limit all rings are forgotten, and the links that were just
+// under way with them.
+inline constexpr std::size_t kThreadsMax = 65536;
+// Blocks whose address came back before their own end was seen (realloc in flight on another
+// thread). The oldest is given up beyond this many.
+inline constexpr std::size_t kLimboBlocks = 64;
+
+struct LinkerOptions {
+  Clock clock;
+  std::uint64_t sample_bytes = 0;  // 0 = everything was recorded
+};
+
+struct LinkerCounts {
+  std::uint64_t events = 0, allocations = 0, frees = 0, reallocs = 0;
+  std::uint64_t unmatched = 0;  // frees and the like of blocks never seen allocated
+  std::uint64_t lost_frees = 0;  // addresses handed out again whose free was never seen
+  std::uint64_t candidates = 0, ring_links = 0, tail_call_links = 0;
+  std::uint64_t threads = 0;  // different thread ids seen, up to kThreadsMax
+  std::uint64_t last_step = 0;
+};
+
+class Linker {
+ public:
+  Linker(const StackTable& stacks, const LinkerOptions& options);
+  Linker(const Linker&) = delete;
+  Linker& operator=(const Linker&) = delete;
+
+  void add(const record::Event& event);
+  void finish();
+
+  const Growth& growth() const { return growth_; }
+  const Allocations& allocations() const { return allocations_; }
+  const LinkerCounts& counts() const { return counts_; }
+  const LiveTable& live() const { return live_; }
+  const StackTable& stacks() const { return stacks_; }
+  const Clock& clock() const { return options_.clock; }
+  // Names that threads gave themselves.
+  const std::unordered_map<std::uint32_t, std::string>& thread_names() const {
+    return thread_names_;
+  }
+
+ private:
+  struct RingBlock {
+    std::uint64_t address = 0, size = 0, time = 0;
+    std::uint32_t stack = 0;
+  };
+  struct Ring {
+    std::array<RingBlock, kRingBlocks> blocks;
+    std::uint32_t next = 0;
+  };
+  struct Limbo {
+    Block block;
+    std::uint64_t displaced = 0;
+  };
+
+  Ring& ring(std::uint32_t tid);
+  double weight(std::uint64_t size, bool full) const;
+  void allocate(const record::Event& e, Block block);
+  void free(const record::Event& e);
+  void reallocate(const record::Event& e);
+  void unmap(const record::Event& e);
+  bool take_old(std::uint64_t address, std::uint64_t start, Block& old);
+  void displace(std::uint64_t address);
+  std::uint32_t link_by_ring(const record::Event& e, const Block& old);
+  void note_down(const record::Event& e, const Block& old);
+  void gone(const Block& old);
+
+  const StackTable& stacks_;
+  LinkerOptions options_;
+  LiveTable live_;
+  Growth growth_;
+  SeriesRule series_;
+  Allocations allocations_;
+  LinkerCounts counts_;
+  std::uint64_t now_ = 0;
+  std::unordered_map<std::uint32_t, Ring> rings_;
+  Ring* last_ring_ = nullptr;
+  std::uint32_t last_tid_ = 0;
+  std::vector<Limbo> limbo_;
+  std::unordered_map<std::uint32_t, std::string> thread_names_;
+};
+
+}  // namespace ullage::trace
