@@ -24,7 +24,7 @@ constexpr std::size_t kWordsMax = 16;
 class PlainName {
  public:
   explicit PlainName(string_view name) {
-    int depth = 0;
+    int depth = 0, parentheses = 0;
     for (std::size_t i = 0; i < name.size(); ++i) {
       if (const std::size_t after = skip_operator_sign(name, i); after != i) {
         if (depth == 0) append(name.substr(i, after - i));
@@ -32,6 +32,9 @@ class PlainName {
         continue;
       }
       const char c = name[i];
+      if (depth > 0 && c == '(') ++parentheses;
+      if (depth > 0 && c == ')' && parentheses > 0) --parentheses;
+      if (parentheses > 0) continue;  // "A<(1 > 2)>"
       if (c == '<') ++depth;
       else if (c == '>' && depth > 0 && name[i - 1] != '-') --depth;
       else if (depth == 0) append(name.substr(i, 1));
