@@ -31,6 +31,9 @@ bool is_allocator(uintptr_t pc) {
   return false;
 }
 
+// An allocator's own start maps memory: that must not be what starts the agent.
+Writer* enter_started() { return g_shared->mode == kOff ? nullptr : enter(); }
+
 void* map(void* address, size_t bytes, int protection, int flags, int fd, off_t offset,
           const Registers& at) {
   // A raw call: this may be the very first thing an allocator does, before symbols can be looked up.
@@ -38,7 +41,7 @@ void* map(void* address, size_t bytes, int protection, int flags, int fd, off_t 
   if (r == -1) return MAP_FAILED;
   void* block = reinterpret_cast<void*>(r);
   if (bytes >= kMapBytesMin && (flags & MAP_ANONYMOUS) != 0 && (flags & MAP_STACK) == 0) {
-    if (Writer* w = enter()) {
+    if (Writer* w = enter_started()) {
       if (!is_allocator(at.pc)) on_map(w, block, bytes, at);
       leave();
     }
@@ -60,7 +63,7 @@ ULLAGE_EXPORT void* mmap64(void* address, size_t bytes, int protection, int flag
 
 ULLAGE_EXPORT int munmap(void* address, size_t bytes) noexcept {
   if (bytes >= kMapBytesMin) {
-    if (Writer* w = enter()) {
+    if (Writer* w = enter_started()) {
       if (!is_allocator(ULLAGE_CALLER.pc)) on_unmap(w, address, bytes);
       leave();
     }
@@ -81,7 +84,7 @@ ULLAGE_EXPORT void* mremap(void* old_address, size_t old_bytes, size_t bytes, in
   const long r = syscall(SYS_mremap, old_address, old_bytes, bytes, flags, wanted);
   if (r == -1) return MAP_FAILED;
   if (bytes >= kMapBytesMin || old_bytes >= kMapBytesMin) {
-    if (Writer* w = enter()) {
+    if (Writer* w = enter_started()) {
       const Registers at = ULLAGE_CALLER;
       if (!is_allocator(at.pc)) {
         on_remap(w, start, old_address, old_bytes, reinterpret_cast<void*>(r), bytes, at);

@@ -231,8 +231,8 @@ void pause_recording() {
 void process_ends() { on_exit(); }
 
 // Runs at the first allocation after the C library is up: constructors of other libraries, which may
-// allocate, come before ours. The constructor is for programs that never allocate.
-__attribute__((constructor)) static void load() {
+// allocate, come before ours. May be inside an allocator's own start: nothing here allocates.
+static void load() {
   if (g_loaded || environ == nullptr) return;
   const Inside inside;
   g_loaded = true;
@@ -248,8 +248,13 @@ __attribute__((constructor)) static void load() {
   find_main_stack();
   g_key_made = pthread_key_create(&g_key, thread_ends) == 0;
   pthread_atfork(before_fork, nullptr, nullptr);
-  if (g_config.verify_every != 0) prepare_verify();
   if (!g_config.standby) start_recording();
+}
+
+__attribute__((constructor)) static void construct() {
+  load();  // programs that never allocate
+  const Inside inside;
+  if (g_config.verify_every != 0) prepare_verify();
 }
 
 __attribute__((destructor)) static void unload() { on_exit(); }
