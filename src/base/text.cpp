@@ -33,10 +33,11 @@ std::size_t sequence_bytes(std::string_view text) {
   return bytes;
 }
 
-// A word after which a line may not end: a number belongs to what follows it.
+// A word after which a line may not end: a number, or a sign, belongs to what follows it.
 bool sticks(std::string_view word) {
+  if (word == "<" || word == ">" || word == "->" || word == "+") return true;
   if (word.empty() || word.back() < '0' || word.back() > '9') return false;
-  return word.find_first_not_of("0123456789.,'+-<>=x") == std::string_view::npos;
+  return word.find_first_not_of("0123456789.,'+-<>=x(~") == std::string_view::npos;
 }
 
 std::vector<std::string> unbreakable_words(std::string_view text) {

@@ -22,7 +22,8 @@ std::string shorten(std::string_view utf8, std::size_t width);
 
 // Wraps at spaces into lines of at most `width` columns. The first line starts with `first`, the
 // others with `rest` (both counted in the width). A number stays with the word after it
-// ("412 ms", "48 213 991"). A word longer than the line stands alone, uncut.
+// ("412 ms", "48 213 991"), a sign with its number ("< 5 s"). A word longer than the
+// line stands alone, uncut.
 std::string wrap(std::string_view utf8, std::size_t width, std::string_view first,
                  std::string_view rest);
 

@@ -38,6 +38,7 @@ TEST(Text, WrapsAtSpacesAndIndentsWhatFollows) {
 
 TEST(Text, KeepsANumberWithItsUnit) {
   EXPECT_EQ(wrap("it stalled 412 ms there", 15, "", ""), "it stalled\n412 ms there");
+  EXPECT_EQ(wrap("younger than < 5 s now", 15, "", ""), "younger than\n< 5 s now");
   EXPECT_EQ(wrap("read 48 213 991 bytes", 18, "", ""), "read\n48 213 991 bytes");
 }
 

@@ -2,6 +2,7 @@
 #include "diagnose/diff.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "base/format.h"
@@ -112,13 +113,13 @@ double size_of(const SiteChange& site) {
 // "30.6 MB -> 0 B (-100 %)"
 std::string arrow(const std::string& before, const std::string& after, std::uint64_t from,
                   std::uint64_t to) {
-  std::string text = before + " -> " + after;
-  if (from > 0 && from != to) {
-    const double change = static_cast<double>(to) / static_cast<double>(from) - 1;
-    text +=
-        change < 0 ? " (-" + format_percent(-change) + ")" : " (+" + format_percent(change) + ")";
-  }
-  return text;
+  if (before == after) return before + " as before";
+  const std::string text = before + " -> " + after;
+  if (from == 0) return text;
+  const double ratio = static_cast<double>(to) / static_cast<double>(from);
+  if (ratio >= 10) return text + " (x" + format_count(whole(ratio + 0.5)) + ")";
+  const double change = std::round((ratio - 1) * 1000) / 1000;
+  return text + (change < 0 ? " (-" : " (+") + format_percent(std::abs(change)) + ")";
 }
 
 std::string change_text(const SiteCost& before, const SiteCost& after) {
@@ -225,8 +226,9 @@ std::string diff_text(const Difference& difference, const ReportOptions& options
   std::string answer;
   for (const Change change : kAllChanges) {
     if (difference.count(change) == 0) continue;
-    answer += (answer.empty() ? "" : ", ") + format_count(difference.count(change)) + " " +
-              to_string(change);
+    const std::size_t count = difference.count(change);
+    answer += answer.empty() ? format_counted(count, "place") : ", " + format_count(count);
+    answer += std::string(" ") + to_string(change);
   }
   paragraph({}, answer.empty() ? "Nothing grew by copying, before or after" : answer, 2);
   paragraph("  all places: ", change_text(difference.before.growth, difference.after.growth), 4);

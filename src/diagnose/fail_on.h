@@ -15,7 +15,8 @@
 //   new                     a finding that the baseline does not have; in a diff, a new place
 //   worse                   diff only: a place that became worse
 //
-// In a diff the limits apply to what the later run costs at places that are new or worse.
+// In a diff every condition looks only at places that are new or worse: the limits at what the
+// later run costs there, a severity or a detector at nothing more than that.
 
 #include <cstdint>
 #include <set>

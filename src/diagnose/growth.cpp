@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/format.h"
+#include "base/text.h"
 
 namespace ullage::diagnose {
 
@@ -126,10 +127,11 @@ std::uint64_t stall_ns_max(const GrowthSite& site) {
 }
 
 std::string subject(const GrowthSite& site) {
-  if (!site.container.empty()) return site.container;
+  constexpr std::size_t kColumnsMax = 100;  // a type may be longer than a screen
+  if (!site.container.empty()) return shorten(clean_utf8(site.container), kColumnsMax);
   const std::string kind = site.container_kind.empty() ? "buffer" : site.container_kind;
   const bool telling = !site.growth.function.empty() && site.growth.function != "realloc";
-  return telling ? kind + " in " + site.growth.label() : kind;
+  return telling ? shorten(clean_utf8(kind + " in " + site.growth.label()), kColumnsMax) : kind;
 }
 
 double confidence(const GrowthSite& site) {
@@ -161,7 +163,7 @@ std::uint64_t Unit::of(std::uint64_t bytes) const {
 }
 
 std::string Unit::count(std::uint64_t number) const {
-  return elements ? format_counted(number, "element") : format_bytes(number);
+  return elements ? format_counted(number, noun) : format_bytes(number);
 }
 
 std::string Unit::text(std::uint64_t bytes) const { return count(of(bytes)); }
@@ -173,7 +175,11 @@ Unit unit_of(const GrowthSite& site) {
   // A C buffer grown by pages has a large common divisor that is nobody's element.
   const bool typed = site.container_kind != "buffer" && site.container_kind != "realloc buffer";
   if (each == 0 || (guessed && !typed)) return {};
-  Unit unit{true, static_cast<double>(each), guessed};
+  Unit unit;
+  unit.elements = true;
+  unit.bytes_each = static_cast<double>(each);
+  unit.guessed = guessed;
+  if (site.container_kind == "string") unit.noun = each == 1 ? "byte" : "character";
   if (!is_table(site)) return unit;
   const auto mentions = [&](const TableRule& rule) {
     return site.container.find(rule.name) != std::string::npos ||
@@ -290,9 +296,13 @@ std::string when_and_how_far(const GrowthSite& site) {
            " to " + both(site.final.max);
   } else {
     text = format_counted(site.chains, "container") + " grew " +
-           format_counted(site.links, "time") + when + ", ending at " + both(site.final.p50) +
-           " in the middle, " + both(site.final.p95) + " at p95, " + both(site.final.max) +
-           " at most";
+           format_counted(site.links, "time") + when + ", ending at " + both(site.final.p50);
+    if (site.final.max > site.final.p50) {
+      text += " in the middle, " + both(site.final.p95) + " at p95, " + both(site.final.max) +
+              " at most";
+    } else {
+      text += " each";
+    }
   }
   if (site.chains_alive > 0) {
     text += site.chains == 1 ? "; still alive at the end"

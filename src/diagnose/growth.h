@@ -43,7 +43,8 @@ double confidence(const evidence::GrowthSite& site);
 struct Unit {
   bool elements = false;
   double bytes_each = 1;  // of a block, per element (control bytes, load factor included)
-  bool guessed = false;   // element size inferred from the sizes seen
+  const char* noun = "element";
+  bool guessed = false;                           // element size inferred from the sizes seen
   std::uint64_t of(std::uint64_t bytes) const;    // how many fit into such a block
   std::string text(std::uint64_t bytes) const;    // "8 192 elements" or "30.6 MB"
   std::string count(std::uint64_t number) const;  // the same for a number of units

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// repeated-growth: a container reaches its size in many growths; one reserve would have spared them.
+// repeated-growth: a container reaches its size in many growths; one reserve would spare them.
 //
 // Rule      may_stand, at least links_min copying growths and copied_bytes_min copied.
 // Silent    for replaced buffers, weak pairs, realloc that grew in place, and where

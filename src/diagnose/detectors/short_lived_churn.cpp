@@ -2,8 +2,8 @@
 //
 // short-lived-churn: one place makes a large share of all allocations, and they die at once.
 //
-// Rule      at least kBlocks at the site, kShortShare of them dead within 1 ms, and kProcessShare of
-//           all the process's allocations.
+// Rule      at least kBlocks at the site, kShortShare of them dead within 1 ms, and
+//           kProcessShare of all the process's allocations.
 // Silent    for places that allocate much and keep it, and for a few short-lived blocks.
 #include <algorithm>
 

@@ -2,8 +2,8 @@
 //
 // unbounded-growth: the live memory of one place rises through the whole run and never levels off.
 //
-// Rule      rise_of() over the 64 slices (Theil-Sen, quarters, floor, plateau: diagnose/trend.h), at
-//           least kBytes and kShare of the process's peak, in a run of at least kRunNs.
+// Rule      rise_of() over the 64 slices (Theil-Sen, quarters, floor, plateau: diagnose/trend.h),
+//           at least kBytes and kShare of the process's peak, in a run of at least kRunNs.
 // Silent    for caches that fill and stay, for sawtooths, for short runs, for few allocations.
 #include <algorithm>
 

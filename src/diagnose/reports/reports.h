@@ -17,12 +17,12 @@
 namespace ullage::diagnose {
 
 struct ReportOptions {
-  std::size_t top = 10;      // findings printed by the text report; 0 = all
-  std::string site_filter;   // only findings whose place or function contains this; empty = all
-  bool colour = false;       // text only; see base/terminal.h for when
-  int width = 100;           // text only: columns to wrap at
-  std::string source_root;   // SARIF, HTML: paths below it are written relative to it
-  std::string next_command;  // the last line of the text report; empty = a sensible one
+  std::size_t top = 10;        // findings printed by the text report; 0 = all
+  std::string site_filter{};   // only findings whose place or function contains this; empty = all
+  bool colour = false;         // text only; see base/terminal.h for when
+  int width = 100;             // text only: columns to wrap at
+  std::string source_root{};   // SARIF, HTML: paths below it are written relative to it
+  std::string next_command{};  // the last line of the text report; empty = a sensible one
 };
 
 using Findings = std::vector<Finding>;

@@ -31,7 +31,7 @@ double sarif_rank(double rank_ns) {
 std::string uri(const std::string& path) {
   constexpr const char* kDigits = "0123456789ABCDEF";
   constexpr const char* kPlain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/+@,";
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/@,";
   std::string text;
   for (const char c : path) {
     if (std::string_view(kPlain).find(c) != std::string_view::npos) {

@@ -32,6 +32,13 @@ class Text {
   void paragraph(const std::string& first, const std::string& text, std::size_t indent) {
     out_ += wrap(clean_utf8(text), width_, first, std::string(indent, ' ')) + "\n";
   }
+  // The same, starting with a coloured word that takes no more columns for its colour.
+  void paragraph(std::size_t before, const char* colour, const std::string& word,
+                 const std::string& text, std::size_t indent) {
+    const std::size_t at = out_.size() + before;
+    paragraph(std::string(before, ' ') + word, text, indent);
+    out_.replace(at, word.size(), painted(colour, word));
+  }
   void line(const std::string& text = {}) { out_ += text + "\n"; }
   std::string painted(const char* colour, const std::string& text) const {
     return options_.colour ? colour + text + kPlain : text;
@@ -100,7 +107,7 @@ void print_finding(Text& out, const Finding& finding) {
   if (!from.empty()) out.paragraph("    Called from ", from, 6);
   for (const std::string& sentence : finding.evidence) out.paragraph("    ", sentence, 6);
   if (!finding.remedy.empty()) {
-    out.paragraph("    " + out.painted(kBold, "Do:") + " ", finding.remedy, 8);
+    out.paragraph(4, kBold, "Do: ", finding.remedy, 8);
   }
   if (!finding.check.empty()) out.line("    Check: " + clean_utf8(finding.check));
   out.line();
@@ -112,7 +119,7 @@ void print_note(Text& out, const Finding& finding) {
   std::string text = finding.title + (place.empty() ? "" : ", " + place) + ".";
   for (const std::string& sentence : finding.evidence) text += " " + sentence;
   if (!finding.remedy.empty()) text += " Do: " + finding.remedy;
-  out.paragraph("  " + out.painted(kDim, "note") + "   ", text, 4);
+  out.paragraph(2, kDim, "note   ", text, 4);
 }
 
 void print_answer(Text& out, const evidence::Evidence& evidence, std::size_t count) {

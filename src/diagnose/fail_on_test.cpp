@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "diagnose/fail_on.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "diagnose/reports/sample_testing.h"
+
+namespace ullage::diagnose {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+std::vector<std::string> failures(const std::string& expression,
+                                  const Baseline* baseline = nullptr) {
+  return FailOn::parse(expression).value().failures(diagnose(sample_evidence(), {}), baseline);
+}
+
+TEST(FailOn, HoldsWhenAFindingIsThereAndNeverForNotesAlone) {
+  EXPECT_THAT(failures("any"), SizeIs(2));
+  EXPECT_THAT(failures("warning"), SizeIs(2));
+  EXPECT_THAT(failures("error"), IsEmpty());
+  EXPECT_THAT(failures("note"), SizeIs(3));
+}
+
+TEST(FailOn, HoldsForADetectorAlsoWhereItsFindingWasFolded) {
+  EXPECT_THAT(failures("repeated-growth"), SizeIs(2));
+  EXPECT_THAT(failures("growth-stall"), SizeIs(1));  // told with the vector's repeated growth
+  EXPECT_THAT(failures("arithmetic-growth"), IsEmpty());
+}
+
+TEST(FailOn, HoldsAboveALimitAndSaysByWhat) {
+  EXPECT_THAT(failures("stall>5ms"),
+              ElementsAre("stall>5ms: repeated-growth at orders.cpp:88 in load_orders: "
+                          "46.7 ms in one stall"));
+  EXPECT_THAT(failures("stall > 50 ms"), IsEmpty());
+  EXPECT_THAT(failures("stall-total>50ms"), SizeIs(1));
+  EXPECT_THAT(failures("copied>33554400"), IsEmpty());
+  EXPECT_THAT(failures("copied>=33554400"), SizeIs(1));
+  EXPECT_THAT(failures("growths>20"), SizeIs(1));
+  EXPECT_THAT(failures("copied>1GB, growths>100"), SizeIs(1));
+}
+
+TEST(FailOn, HoldsForWhatTheBaselineDoesNotHave) {
+  const auto findings = diagnose(sample_evidence(), {});
+  const Baseline all = parse_baseline(json_report(sample_evidence(), findings, {})).value();
+  EXPECT_TRUE(FailOn::parse("new").value().needs_baseline());
+  EXPECT_FALSE(FailOn::parse("any,stall>5ms").value().needs_baseline());
+  EXPECT_THAT(failures("new", &all), IsEmpty());
+  Baseline without_first = all;
+  without_first.erase(findings[0].fingerprint);
+  EXPECT_THAT(failures("new", &without_first), ElementsAre(HasSubstr("not in the baseline")));
+}
+
+TEST(FailOn, SaysWhatItDidNotUnderstandAndWhatItWould) {
+  const auto message = [](const char* expression) {
+    const Result<FailOn> parsed = FailOn::parse(expression);
+    return parsed.ok() ? std::string("parsed") : parsed.error().message;
+  };
+  EXPECT_THAT(message("sometimes"), HasSubstr("\"sometimes\" is no condition. Known: any, note"));
+  EXPECT_THAT(message("any,"), HasSubstr("\"\" is no condition"));
+  EXPECT_THAT(message("stall<5ms"), HasSubstr("only > and >= are limits"));
+  EXPECT_THAT(message("stall>5"), HasSubstr("the unit is missing"));
+  EXPECT_THAT(message("speed>5ms"), HasSubstr("Known: stall, stall-total, copied"));
+  EXPECT_THAT(message("growths>many"), HasSubstr("a whole number"));
+}
+
+TEST(FailOn, LooksOnlyAtNewAndWorsePlacesOfADiff) {
+  const evidence::Evidence before = sample_evidence();
+  evidence::Evidence after = sample_evidence();
+  const auto gate = [](const char* expression, const Difference& difference) {
+    return FailOn::parse(expression).value().failures(difference);
+  };
+  EXPECT_THAT(gate("any,new,worse,copied>1", diff(before, after)), IsEmpty());
+  after.growth_sites[0].copied_bytes *= 2;
+  EXPECT_THAT(gate("worse", diff(before, after)), SizeIs(1));
+  EXPECT_THAT(gate("new", diff(before, after)), IsEmpty());
+  EXPECT_THAT(gate("copied>50MB", diff(before, after)), SizeIs(1));
+  after.growth_sites[0].user.function = "load_faster";
+  EXPECT_THAT(gate("new", diff(before, after)),
+              ElementsAre("new: std::vector<Order> at orders.cpp:88 in load_faster: grows now, and "
+                          "did not before"));
+}
+
+TEST(Baseline, IsReadFromFindingsSarifAndDiff) {
+  const evidence::Evidence evidence = sample_evidence();
+  const auto findings = diagnose(evidence, {});
+  for (const std::string& report :
+       {json_report(evidence, findings, {}), sarif_report(evidence, findings, {})}) {
+    const Result<Baseline> baseline = parse_baseline(report);
+    ASSERT_TRUE(baseline.ok()) << baseline.error().message;
+    for (const Finding& finding : findings) {
+      EXPECT_TRUE(baseline.value().contains(finding.fingerprint));
+      for (const Related& related : finding.also) {
+        EXPECT_TRUE(baseline.value().contains(related.fingerprint));
+      }
+    }
+  }
+  EXPECT_EQ(parse_baseline(diff_json(diff(evidence, evidence))).value().size(), 2u);
+  EXPECT_TRUE(parse_baseline(sarif_report({}, {}, {})).value().empty());
+}
+
+TEST(Baseline, RefusesWhatIsNotOurs) {
+  EXPECT_THAT(parse_baseline("").error().message, HasSubstr("not JSON"));
+  EXPECT_THAT(parse_baseline("<xml/>").error().message, HasSubstr("not JSON"));
+  EXPECT_THAT(parse_baseline("{\"a\": 1}").error().message, HasSubstr("neither findings, SARIF"));
+  EXPECT_THAT(parse_baseline("{\"schema\": \"ullage/fi").error().message,
+              HasSubstr("ends inside a string that starts at byte 11"));
+}
+
+}  // namespace
+}  // namespace ullage::diagnose
