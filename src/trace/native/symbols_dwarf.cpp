@@ -21,6 +21,9 @@ constexpr int kOverlapStepsMax = 16;
 // Rows walked back from a line-0 row (merged code) to one that names a line.
 constexpr std::size_t kLineZeroStepsMax = 16;
 
+// Steps from an inlined copy to where its function is declared; damaged DWARF may go in circles.
+constexpr int kOriginStepsMax = 8;
+
 using Indices = std::vector<std::uint32_t>;  // into the wanted addresses, ascending
 
 struct Extent {
@@ -59,6 +62,7 @@ class UnitPass {
     Dwarf_Die root = split.addr != nullptr ? split : unit;
 
     chains_.clear();
+    namespaces_.clear();
     functions(&root, wanted, false, 0);
     Indices left;
     for (std::uint32_t i : wanted)
@@ -95,6 +99,9 @@ class UnitPass {
           break;
         }
         case DW_TAG_namespace:
+          if (!thorough) note_namespace(&child);
+          functions(&child, wanted, thorough, depth + 1);
+          break;
         case DW_TAG_module:
           functions(&child, wanted, thorough, depth + 1);
           break;
@@ -139,6 +146,37 @@ class UnitPass {
       if (!inside.empty()) scopes(&child, inside, depth + 1);
     } while (dwarf_siblingof(&child, &child) == 0);
   }
+
+  void note_namespace(Dwarf_Die* die) {
+    Dwarf_Die next;
+    const char* name = dwarf_diename(die);
+    // The last one of its parent ends where that ends: nothing else follows that could be asked for.
+    const Dwarf_Off end = dwarf_siblingof(die, &next) == 0 ? dwarf_dieoffset(&next) : ~Dwarf_Off{0};
+    namespaces_.push_back(
+        {dwarf_dieoffset(die), end, name != nullptr ? name : "(anonymous namespace)"});
+  }
+
+  // The namespaces of an entry of this unit: those whose entries enclose it. They were noted in
+  // order, outer ones first; one that was last within its parent is cut off by the parent's end.
+  std::string namespace_of(Dwarf_Off entry) const {
+    std::string text;
+    for (std::size_t i = 0, end = namespaces_.size(); i < end; ++i) {
+      const Namespace& one = namespaces_[i];
+      if (entry > one.begin && entry < one.end) {
+        text += one.name;
+        text += "::";
+        continue;
+      }
+      // Not within this one, so not within those it encloses either.
+      while (i + 1 < end && namespaces_[i + 1].begin < one.end) ++i;
+    }
+    return text;
+  }
+
+  struct Namespace {
+    Dwarf_Off begin, end;
+    std::string name;
+  };
 
   struct Location {
     std::string file;
@@ -211,9 +249,19 @@ class UnitPass {
       frame->function = tidy(text);
       return;
     }
+    // Internal functions that were inlined everywhere have no linker symbol: their namespace is
+    // where their entry stands.
     frame->qualified = false;
-    if (const char* text = dwarf_formstring(dwarf_attr_integrate(die, DW_AT_name, &attribute)))
-      frame->function = tidy_type(text);
+    const char* text = dwarf_formstring(dwarf_attr_integrate(die, DW_AT_name, &attribute));
+    if (text == nullptr) return;
+    Dwarf_Die origin = *die;
+    for (int step = 0; step < kOriginStepsMax; ++step) {
+      Dwarf_Attribute* next = dwarf_attr(&origin, DW_AT_abstract_origin, &attribute);
+      if (next == nullptr) next = dwarf_attr(&origin, DW_AT_specification, &attribute);
+      if (next == nullptr || dwarf_formref_die(next, &origin) == nullptr) break;
+    }
+    if (origin.cu == die->cu) frame->function = namespace_of(dwarf_dieoffset(&origin));
+    frame->function += tidy_type(text);
   }
 
   void emit(Dwarf_Die* unit, std::uint32_t index) {
@@ -262,6 +310,7 @@ class UnitPass {
   const std::function<void(std::size_t, DwarfPlace)>& found_;
   std::unordered_map<std::uint32_t, std::vector<Dwarf_Die>> chains_;  // outermost first
   std::unordered_map<const char*, std::string> tidy_names_;
+  std::vector<Namespace> namespaces_;  // of the unit, in the order of their entries
 };
 
 }  // namespace
