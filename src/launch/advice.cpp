@@ -76,12 +76,6 @@ void advise(const Program& program, const LaunchOptions& options, uint64_t anony
         note(name + ": recording stopped at the file size limit (ulimit -f). What precedes is in " +
              p.path + ". Raise the limit.");
         break;
-      case State::kExecuted:
-        if (p.root && options.follow && &p == &*root) {
-          note(name + " replaced itself by a program that could not be recorded (static, setuid, or "
-                      "with a cleared environment). Name that program itself after --.");
-        }
-        break;
       default:
         break;
     }
@@ -95,6 +89,16 @@ void advise(const Program& program, const LaunchOptions& options, uint64_t anony
     }
   }
   if (root == report.processes.end() || root->outcome == Outcome::kStillRunning) return;
+  const std::string& last = report.last_program;
+  const bool other = root->state == static_cast<uint32_t>(State::kRecording) && !last.empty() &&
+                     !root->program.empty() && last != root->program;
+  if (options.follow && (other || root->state == static_cast<uint32_t>(State::kExecuted))) {
+    note(base_name(root->program) + " replaced itself by " +
+         (other ? base_name(last) : std::string("a program")) +
+         ", which could not be recorded (static, setuid, or LD_PRELOAD was cleared). Name that "
+         "program itself after -- to learn why.");
+    return;
+  }
   if (is_python(root->program) && ::getenv("PYTHONMALLOC") == nullptr) {
     note("CPython keeps objects of up to 512 bytes in its own arenas, which are seen as a whole only. "
          "PYTHONMALLOC=malloc ullage record … shows each of them.");

@@ -97,6 +97,13 @@ Result<void> check(const LaunchOptions& options) {
   return {};
 }
 
+std::string running_program(uint32_t pid) {
+  char target[4096];
+  const ssize_t n = ::readlink(("/proc/" + std::to_string(pid) + "/exe").c_str(), target,
+                               sizeof target - 1);
+  return n > 0 ? std::string(target, static_cast<size_t>(n)) : std::string();
+}
+
 void wait_a_moment(int milliseconds, const BorrowedSignals& signals, int process_fd) {
   pollfd wait[2] = {{signals.fd(), POLLIN, 0}, {process_fd, POLLIN, 0}};
   ::poll(wait, process_fd >= 0 ? 2 : 1, milliseconds);
@@ -206,6 +213,8 @@ Result<LaunchReport> launch(const LaunchOptions& options) {
     }
     if (Clock::now() < next_poll) continue;
     collector.poll(true);
+    const std::string seen = running_program(pid);
+    if (!seen.empty()) report.last_program = seen;
     tell();
     wait_ms = std::min(2 * wait_ms, kPollMs);
     next_poll = Clock::now() + std::chrono::milliseconds(wait_ms);

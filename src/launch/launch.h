@@ -91,6 +91,7 @@ struct LaunchReport {
   uint32_t root_pid = 0;
   int exit_code = 0;  // of the command; 128 + signal when one ended it
   int signal = 0;     // that signal, or 0
+  std::string last_program;  // executable that the root was last seen running; may be empty
   double seconds = 0;
   uint64_t user_us = 0, system_us = 0;  // of the command and what it waited for
   std::vector<RecordedProcess> processes;  // the root's last image first

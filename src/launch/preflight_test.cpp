@@ -197,7 +197,7 @@ TEST_F(Preflight, SurvivesAnyElfHeader) {
   std::ifstream in("/bin/true", std::ios::binary);
   const std::string good{std::istreambuf_iterator<char>(in), {}};
   const std::string path = folder_ + "/elf";
-  for (size_t at = 0; at < 0x400; ++at) {
+  for (size_t at = 0; at < 0x400; at += at < 64 ? 1 : 5) {
     std::string bad = good.substr(0, at % 3 == 0 ? good.size() : 0x1000);
     bad[at] = static_cast<char>(bad[at] ^ 0xff);
     std::ofstream(path, std::ios::binary) << bad;

@@ -111,10 +111,12 @@ bool ArchiveWriter::append_stored(const SegmentHeader& header, const uint8_t* fr
   h.magic = kSegmentMagic;
   h.payload_bytes = static_cast<uint32_t>(bytes);
   h.bytes = static_cast<uint32_t>((sizeof h + bytes + kAlignment - 1) / kAlignment * kAlignment);
-  std::vector<uint8_t> whole(h.bytes);
-  memcpy(whole.data(), &h, sizeof h);
-  if (bytes != 0) memcpy(whole.data() + sizeof h, frame, bytes);
-  if (!write(end_, whole.data(), whole.size(), error)) {
+  static constexpr uint8_t kPadding[kAlignment] = {};
+  const size_t padding = h.bytes - sizeof h - bytes;
+  // The header comes last: a segment that a kill cuts short is not taken for one.
+  if (!write(end_ + sizeof h, frame, bytes, error) ||
+      !write(end_ + sizeof h + bytes, kPadding, padding, error) ||
+      !write(end_, &h, sizeof h, error)) {
     if (::ftruncate(fd_, static_cast<off_t>(end_)) != 0) error += " Its last segment is torn.";
     return false;
   }

@@ -251,6 +251,36 @@ TEST_F(Archive, OfAKilledParentIsReadTogetherWithTheLiveFile) {
   EXPECT_THAT(r->notes(), testing::ElementsAre(HasSubstr("a.ulg.part")));
 }
 
+TEST_F(Archive, OfASegmentThatMovesWhileTheLiveFileIsReadIsFollowed) {
+  RecordingBuilder b;
+  fill(b, 500);
+  ASSERT_TRUE(b.write(at("a.live")));
+  const auto reading = open(at("a.live"));
+  const SegmentRef moved = reading->segments().back();
+  std::vector<uint8_t> before, after;
+  std::string error;
+  ASSERT_TRUE(reading->payload(moved, before, error));
+  auto part = ArchiveWriter::create(at("a.ulg.part"), reading->header(), {}, error);
+  for (const SegmentRef& s : reading->segments()) {
+    ASSERT_TRUE(reading->payload(s, after, error));
+    ASSERT_TRUE(part->append(s.header, after.data(), after.size(), error)) << error;
+  }
+  std::fstream file(at("a.live"), std::ios::in | std::ios::out | std::ios::binary);
+  SegmentHeader h = moved.header;
+  h.flags |= kSegmentDropped;
+  std::vector<char> hole(h.bytes);
+  memcpy(hole.data(), &h, sizeof h);
+  file.seekp(static_cast<std::streamoff>(moved.file_offset));
+  file.write(hole.data(), static_cast<std::streamsize>(hole.size()));
+  file.close();
+  ASSERT_TRUE(reading->payload(moved, after, error)) << error;
+  before.resize(after.size());  // the archive cut the zero tail off
+  EXPECT_EQ(after, before);
+  fs::remove(at("a.ulg.part"));
+  EXPECT_FALSE(reading->payload(moved, after, error));
+  EXPECT_THAT(error, HasSubstr("Open the recording again"));
+}
+
 TEST_F(Archive, DoesNotUseThePartOfAnotherRecording) {
   RecordingBuilder a, b;
   fill(a, 50);

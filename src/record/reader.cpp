@@ -348,29 +348,58 @@ bool Recording::stored(const SegmentRef& segment, std::vector<uint8_t>& out,
       h.raw_bytes > kSegmentBytesLimit) {
     return fail("not a segment of this recording.");
   }
-  // The end of the file bounds what is allocated, whatever the header claims.
-  const uint64_t at = segment.file_offset + sizeof h;
-  const uint64_t end = source->bytes();
-  const size_t stored = at < end ? std::min<uint64_t>(h.payload_bytes, end - at) : 0;
-  out.resize(stored);
-  out.resize(source->read(at, out.data(), stored));
-  if (out.empty() && h.payload_bytes != 0) return fail("cut off by the end of the file.");
+  if (!read_stored(*source, segment.file_offset + sizeof h, h.payload_bytes, out)) {
+    return fail("cut off by the end of the file.");
+  }
   if (!archived() && segment.source == 0) {
     // The parent may have moved it between open() and now.
     SegmentHeader now;
     if (source->read(segment.file_offset, &now, sizeof now) == sizeof now &&
         now.offset == h.offset && (now.flags & kSegmentDropped) != 0) {
       out.clear();
-      return fail("was archived while it was read. Open the recording again.");
+      return fail("was moved to the .ulg.part while it was read. Open the recording again.");
     }
   }
   return true;
 }
 
+// The end of the file bounds what is allocated, whatever the header claims.
+bool Recording::read_stored(const ByteSource& source, uint64_t at, uint32_t count,
+                            std::vector<uint8_t>& out) const {
+  const uint64_t end = source.bytes();
+  out.resize(at < end ? std::min<uint64_t>(count, end - at) : 0);
+  out.resize(source.read(at, out.data(), out.size()));
+  return !out.empty() || count == 0;
+}
+
+// A segment of a live file that the parent moved to the part after open(): looked for there, anew.
+bool Recording::moved_payload(const SegmentRef& segment, std::vector<uint8_t>& out,
+                              std::string& error) const {
+  std::string why;
+  const auto part = open_file_source(part_path(path_), why);
+  uint64_t at = kFileHeaderBytes;
+  while (part != nullptr && at + sizeof(SegmentHeader) <= part->bytes()) {
+    SegmentHeader h;
+    if (part->read(at, &h, sizeof h) != sizeof h || !plausible(h, 8)) break;
+    std::vector<uint8_t> frame;
+    if (h.offset == segment.header.offset && from_agent(h) && (h.flags & kSegmentZstd) != 0 &&
+        read_stored(*part, at + sizeof h, h.payload_bytes, frame) &&
+        unpack_frame(frame.data(), frame.size(), h.raw_bytes, out) == Unpacked::kWhole) {
+      return true;
+    }
+    at += h.bytes;
+  }
+  out.clear();
+  return segment_error(segment, "was archived while it was read. Open the recording again.", error);
+}
+
 bool Recording::payload(const SegmentRef& segment, std::vector<uint8_t>& out,
                         std::string& error) const {
   const SegmentHeader& h = segment.header;
-  if ((h.flags & kSegmentZstd) == 0) return stored(segment, out, error);
+  if ((h.flags & kSegmentZstd) == 0) {
+    if (stored(segment, out, error)) return true;
+    return !archived() && segment.source == 0 && moved_payload(segment, out, error);
+  }
   std::vector<uint8_t> frame;
   if (!stored(segment, frame, error)) return false;
   switch (unpack_frame(frame.data(), frame.size(), h.raw_bytes, out)) {

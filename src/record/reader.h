@@ -77,7 +77,7 @@ class Recording {
   // the file is true with what there is. For EVENTS of a live file the zero tail is cut off only
   // where the file ends; decoders stop at the first zero tag.
   bool payload(const SegmentRef& segment, std::vector<uint8_t>& out, std::string& error) const;
-  // The payload as it is stored, compressed or not.
+  // The payload as it is stored, compressed or not. False also when it was moved since open().
   bool stored(const SegmentRef& segment, std::vector<uint8_t>& out, std::string& error) const;
 
  private:
@@ -93,6 +93,10 @@ class Recording {
   bool keep(const SegmentRef& segment, uint64_t available);
   void damaged(uint64_t from, uint64_t to, uint32_t source);
   void note(std::string sentence);
+  bool read_stored(const ByteSource& source, uint64_t at, uint32_t count,
+                   std::vector<uint8_t>& out) const;
+  bool moved_payload(const SegmentRef& segment, std::vector<uint8_t>& out,
+                     std::string& error) const;
   bool segment_error(const SegmentRef& segment, const std::string& what, std::string& error) const;
 
   std::string path_;

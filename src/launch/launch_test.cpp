@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Real commands under the real agent. Skipped where no agent was built.
+#include "launch/launch.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <thread>
+
+#include "launch/collector.h"
+#include "record/event.h"
+#include "record/reader.h"
+
+namespace ullage::launch {
+namespace {
+
+namespace fs = std::filesystem;
+using record::Recording;
+using testing::Contains;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+// About 600 000 events, and every Perl has it.
+const char* const kManyStrings = "my @a; for (1..200000) { push @a, \"x\" x ($_ % 500); }";
+
+class Launch : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!find_agent().ok()) GTEST_SKIP() << "no agent was built: " << find_agent().error().message;
+    std::string name = fs::temp_directory_path() / "ullage_launch.XXXXXX";
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
+    folder_ = name;
+  }
+  void TearDown() override {
+    if (!folder_.empty()) fs::remove_all(folder_);
+  }
+  std::string at(const std::string& name) const { return folder_ + "/" + name; }
+  LaunchOptions options(std::vector<std::string> command) const {
+    LaunchOptions o;
+    o.command = std::move(command);
+    o.output = at("out.ulg");
+    return o;
+  }
+  static LaunchReport run(const LaunchOptions& o) {
+    Result<LaunchReport> r = launch(o);
+    EXPECT_TRUE(r.ok()) << r.error().message;
+    return r.ok() ? r.value() : LaunchReport{};
+  }
+  std::vector<std::string> files(const std::string& part) const {
+    std::vector<std::string> found;
+    for (const auto& e : fs::directory_iterator(folder_)) {
+      const std::string name = e.path().filename();
+      if (name.find(part) != std::string::npos) found.push_back(e.path());
+    }
+    return found;
+  }
+  static uint64_t events(const std::string& path) {
+    std::string error;
+    const auto r = Recording::open(path, error);
+    EXPECT_NE(r, nullptr) << error;
+    if (r == nullptr) return 0;
+    EXPECT_THAT(r->notes(), IsEmpty());
+    uint64_t count = 0;
+    std::vector<uint8_t> bytes;
+    for (const record::SegmentRef& s : r->segments()) {
+      if (s.header.kind != static_cast<uint16_t>(record::Kind::kEvents)) continue;
+      EXPECT_TRUE(r->payload(s, bytes, error)) << error;
+      record::EventDecoder d(s.header, bytes.data(), bytes.size(), r->header().tick_shift);
+      record::Event e;
+      while (d.next(e)) ++count;
+      EXPECT_FALSE(d.damaged());
+    }
+    return count;
+  }
+  // Waits for the world: false when it takes longer than anything here should.
+  static bool eventually(const std::function<bool()>& condition) {
+    for (int i = 0; i < 3000; ++i) {
+      if (condition()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
+  }
+
+  std::string folder_;
+};
+
+TEST_F(Launch, RecordsACommandAndReportsItsExitCode) {
+  const LaunchReport r = run(options({"sh", "-c", "exit 7"}));
+  EXPECT_EQ(r.exit_code, 7);
+  EXPECT_EQ(r.signal, 0);
+  ASSERT_EQ(r.processes.size(), 1u);
+  const RecordedProcess& p = r.processes[0];
+  EXPECT_TRUE(p.root);
+  EXPECT_EQ(p.path, at("out.ulg"));
+  EXPECT_EQ(p.outcome, Outcome::kComplete);
+  EXPECT_EQ(p.pid, r.root_pid);
+  EXPECT_EQ(p.archive_bytes, fs::file_size(p.path));
+  EXPECT_EQ(events(p.path), p.events);
+  EXPECT_GT(p.events, 0u);
+  EXPECT_THAT(r.notes, IsEmpty());
+  EXPECT_EQ(fs::status(p.path).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+  EXPECT_EQ(files("").size(), 1u) << "a live file or part was left behind";
+}
+
+TEST_F(Launch, CompressesWhileTheProgramRunsAndLosesNoEvent) {
+  LaunchOptions o = options({"perl", "-e", kManyStrings});
+  uint64_t before_the_end = 0;
+  o.progress = [&](const Progress& p) { before_the_end = std::max(before_the_end, p.raw_bytes); };
+  const LaunchReport r = run(o);
+  ASSERT_EQ(r.processes.size(), 1u);
+  EXPECT_EQ(events(r.processes[0].path), r.processes[0].events);
+  EXPECT_GT(r.processes[0].events, 300'000u);
+  EXPECT_GT(before_the_end, 0u);
+  EXPECT_GT(r.processes[0].rss_peak_bytes, 10u << 20) << "no mark was taken";
+}
+
+TEST_F(Launch, ReportsTheSignalThatEndedTheCommandAndKeepsWhatPrecedes) {
+  const LaunchReport r = run(options({"perl", "-e", std::string(kManyStrings) + " kill 9, $$;"}));
+  EXPECT_EQ(r.signal, SIGKILL);
+  EXPECT_EQ(r.exit_code, 128 + SIGKILL);
+  ASSERT_EQ(r.processes.size(), 1u);
+  EXPECT_EQ(r.processes[0].state, static_cast<uint32_t>(record::State::kRecording));
+  EXPECT_GT(events(at("out.ulg")), 300'000u);
+}
+
+TEST_F(Launch, GivesTheOutputToTheLastProgramOfTheRoot) {
+  const LaunchReport r = run(options({"sh", "-c", "exec ls / >/dev/null"}));
+  ASSERT_EQ(r.processes.size(), 2u);
+  EXPECT_EQ(r.processes[0].path, at("out.ulg"));
+  EXPECT_THAT(r.processes[0].program, HasSubstr("/ls"));
+  EXPECT_EQ(r.processes[0].image, 1u);
+  EXPECT_EQ(r.processes[1].path, at("out." + std::to_string(r.root_pid) + ".ulg"));
+  EXPECT_EQ(r.processes[1].image, 0u);
+  EXPECT_GT(events(r.processes[1].path), 0u);
+}
+
+TEST_F(Launch, WritesOneRecordingPerProcess) {
+  const LaunchReport r = run(options({"sh", "-c", "ls / >/dev/null; ls / >/dev/null; exit 0"}));
+  int programs = 0;
+  for (const RecordedProcess& p : r.processes) {
+    EXPECT_EQ(p.outcome, Outcome::kComplete);
+    EXPECT_TRUE(fs::exists(p.path));
+    programs += p.program.find("/ls") != std::string::npos;
+  }
+  EXPECT_EQ(programs, 2);
+  EXPECT_THAT(files(".live"), IsEmpty());
+  EXPECT_THAT(files(".part"), IsEmpty());
+}
+
+TEST_F(Launch, LeavesAProcessThatOutlivesTheCommandAndFinishesItLater) {
+  const std::string wait_for_its_file = "until ls " + folder_ + "/*.$!.*.live; do :; done";
+  const LaunchReport r = run(options(
+      {"sh", "-c", "exec >/dev/null 2>&1; sleep 1000 & " + wait_for_its_file + "; exit 0"}));
+  const auto sleeper = std::find_if(r.processes.begin(), r.processes.end(), [](const auto& p) {
+    return p.outcome == Outcome::kStillRunning;
+  });
+  ASSERT_NE(sleeper, r.processes.end());
+  const std::string live = sleeper->path;
+  const auto pid = static_cast<pid_t>(sleeper->pid);
+  EXPECT_THAT(live, testing::EndsWith(".live"));
+  EXPECT_THAT(r.notes, Contains(HasSubstr("still runs")));
+  std::string error;
+  EXPECT_NE(Recording::open(live, error), nullptr) << error;
+  // It may have been between fork and exec: its own program's file is the newest.
+  ASSERT_TRUE(eventually([&] { return files(".live").size() >= 1; }));
+  Result<LaunchReport> running = finish(live);
+  ASSERT_TRUE(running.ok()) << running.error().message;
+  kill(pid, SIGKILL);
+  // Whoever adopted it reaps it.
+  ASSERT_TRUE(eventually([&] { return !fs::exists("/proc/" + std::to_string(pid) + "/exe"); }));
+  for (const std::string& left : files(".live")) {
+    Result<LaunchReport> done = finish(left);
+    ASSERT_TRUE(done.ok()) << done.error().message;
+    EXPECT_EQ(done->processes[0].outcome, Outcome::kComplete);
+    events(done->processes[0].path);
+  }
+  EXPECT_THAT(files(".live"), IsEmpty());
+}
+
+TEST_F(Launch, WaitsForAllProcessesWhenAsked) {
+  LaunchOptions o = options({"sh", "-c", "(sleep 0.3; ls / >/dev/null) >/dev/null 2>&1 & exit 0"});
+  o.wait_all = true;
+  const LaunchReport r = run(o);
+  for (const RecordedProcess& p : r.processes) EXPECT_EQ(p.outcome, Outcome::kComplete) << p.path;
+  EXPECT_THAT(files(".live"), IsEmpty());
+}
+
+TEST_F(Launch, PassesSigtermOnToTheCommand) {
+  std::thread sender([&] {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, nullptr);
+    eventually([&] { return fs::exists(at("ready")); });
+    kill(getpid(), SIGTERM);
+  });
+  // The signal must find the main thread holding it back: the command starts within launch().
+  const LaunchReport r = run(options(
+      {"sh", "-c", "trap 'exit 9' TERM; : > " + at("ready") + "; while :; do sleep 0.05; done"}));
+  sender.join();
+  EXPECT_EQ(r.exit_code, 9);
+}
+
+TEST_F(Launch, SurvivesItsOwnDeathAndFinishCompletesTheRecording) {
+  const pid_t parent = fork();
+  ASSERT_GE(parent, 0);
+  if (parent == 0) {
+    // Runs on after its recorder was killed, until told to stop.
+    (void)launch(options({"perl", "-e", std::string(kManyStrings) + " until (-e '" + at("go") +
+                                      "') { select(undef, undef, undef, 0.01); }"}));
+    _exit(0);
+  }
+  ASSERT_TRUE(eventually([&] { return !files(".ulg.part").empty() && files(".live").size() == 1; }));
+  const std::string live = files(".live")[0];
+  std::string error;
+  ASSERT_TRUE(eventually([&] {  // all the strings are made
+    const auto r = Recording::open(live, error);
+    return r != nullptr && events(live) > 300'000;
+  }));
+  kill(parent, SIGKILL);
+  waitpid(parent, nullptr, 0);
+  const uint32_t pid = Recording::open(live, error)->header().pid;
+  std::ofstream(at("go")) << "";
+  ASSERT_TRUE(eventually([&] { return !fs::exists("/proc/" + std::to_string(pid) + "/exe"); }));
+  const uint64_t before = events(live);
+  Result<LaunchReport> r = finish(live.substr(0, live.find("." + std::to_string(pid) + ".0.live")));
+  ASSERT_TRUE(r.ok()) << r.error().message;
+  ASSERT_EQ(r->processes.size(), 1u);
+  EXPECT_EQ(events(r->processes[0].path), before);
+  EXPECT_EQ(r->processes[0].events, before);
+  EXPECT_THAT(files(".live"), IsEmpty());
+  EXPECT_THAT(files(".part"), IsEmpty());
+}
+
+TEST_F(Launch, ReplacesAnExistingOutputOnlyByACompleteOne) {
+  std::ofstream(at("out.ulg")) << "old";
+  LaunchOptions o = options({"sh", "-c", "grep -q old " + at("out.ulg")});
+  EXPECT_EQ(run(o).exit_code, 0) << "the old file was gone while the command ran";
+  EXPECT_GT(events(at("out.ulg")), 0u);
+}
+
+TEST_F(Launch, RefusesBeforeItStartsAnything) {
+  LaunchOptions o = options({"touch", at("ran")});
+  o.output = at("no/such/folder/out.ulg");
+  EXPECT_THAT(launch(o).error().message, HasSubstr("no such folder"));
+  o = options({"no-such-command"});
+  EXPECT_EQ(launch(o).error().code, Code::kNotFound);
+  o = options({"touch", at("ran")});
+  o.max_bytes = 1000;
+  EXPECT_THAT(launch(o).error().message, HasSubstr("too small"));
+  o = options({"touch", at("ran")});
+  o.agent_path = "/tmp/a b.so";
+  EXPECT_EQ(launch(o).error().code, Code::kImpossible);
+  EXPECT_THAT(files(""), IsEmpty());
+}
+
+TEST_F(Launch, SaysWhenTheAgentWasLostOnTheWay) {
+  std::ofstream(at("s.c")) << "#include <unistd.h>\nint main(void){usleep(300000);return 3;}";
+  if (std::system(("cc -static -o " + at("still") + " " + at("s.c") + " 2>/dev/null").c_str()) != 0) {
+    GTEST_SKIP() << "no compiler that links statically";
+  }
+  const LaunchReport r = run(options({"sh", "-c", "exec " + at("still")}));
+  EXPECT_EQ(r.exit_code, 3);
+  EXPECT_THAT(r.notes, Contains(HasSubstr("replaced itself by still")));
+}
+
+TEST(LiveNames, AreThePrefixPidAndImage) {
+  uint32_t pid = 0, image = 0;
+  EXPECT_TRUE(parse_live_name("out.12ab.345.6.live", "out.12ab", pid, image));
+  EXPECT_EQ(pid, 345u);
+  EXPECT_EQ(image, 6u);
+  for (const char* other : {"out.12ab.345.live", "out.12ab.345.6.ulg.part", "out.12abc.345.6.live",
+                            "out.12ab.x.6.live", "out.12ab..6.live", "out.12ab.345.6.7.live",
+                            ".live", ""}) {
+    EXPECT_FALSE(parse_live_name(other, "out.12ab", pid, image)) << other;
+  }
+}
+
+}  // namespace
+}  // namespace ullage::launch
