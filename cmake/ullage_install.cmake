@@ -25,17 +25,21 @@ if(TARGET ullage_agent)
   install(TARGETS ullage_agent LIBRARY DESTINATION lib/ullage)
 endif()
 
-# ullage_install_if(DESTINATION file...): pages and completions, for as long as they exist.
-function(ullage_install_if destination)
-  foreach(file IN LISTS ARGN)
-    if(EXISTS "${PROJECT_SOURCE_DIR}/${file}")
-      install(FILES "${PROJECT_SOURCE_DIR}/${file}" DESTINATION "${destination}")
-    endif()
-  endforeach()
-endfunction()
-
-file(GLOB pages RELATIVE "${PROJECT_SOURCE_DIR}" CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/docs/man/*.1")
-ullage_install_if("${CMAKE_INSTALL_MANDIR}/man1" ${pages})
-ullage_install_if("${CMAKE_INSTALL_DATADIR}/bash-completion/completions" docs/completion/ullage)
-ullage_install_if("${CMAKE_INSTALL_DATADIR}/zsh/site-functions" docs/completion/_ullage)
-ullage_install_if("${CMAKE_INSTALL_DOCDIR}" README.md CHANGELOG.md LICENSE ARCHITECTURE.md)
+# The program writes its own man page and completions, so that they say what --help says.
+if(TARGET ullage)
+  set(written "${PROJECT_BINARY_DIR}/share")
+  file(MAKE_DIRECTORY "${written}")
+  add_custom_command(
+    OUTPUT "${written}/ullage.1" "${written}/ullage.bash" "${written}/_ullage"
+    COMMAND ullage man > "${written}/ullage.1"
+    COMMAND ullage completion bash > "${written}/ullage.bash"
+    COMMAND ullage completion zsh > "${written}/_ullage"
+    DEPENDS ullage COMMENT "Writing the man page and the completions" VERBATIM)
+  add_custom_target(ullage_pages ALL
+                    DEPENDS "${written}/ullage.1" "${written}/ullage.bash" "${written}/_ullage")
+  install(FILES "${written}/ullage.1" DESTINATION "${CMAKE_INSTALL_MANDIR}/man1")
+  install(FILES "${written}/ullage.bash" RENAME ullage
+          DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions")
+  install(FILES "${written}/_ullage" DESTINATION "${CMAKE_INSTALL_DATADIR}/zsh/site-functions")
+endif()
+install(FILES README.md CHANGELOG.md LICENSE ARCHITECTURE.md DESTINATION "${CMAKE_INSTALL_DOCDIR}")

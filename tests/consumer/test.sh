@@ -39,6 +39,9 @@ read -ra flags < <(pkg-config --cflags ullage)
 if [ -x "$ULLAGE_BIN" ]; then
   "$prefix/bin/ullage" --version | grep -qF "$version" || fail "the installed ullage --version does not say $version"
   [ -f "$prefix/lib/ullage/libullage_agent.so" ] || fail "the agent was not installed"
+  for page in man/man1/ullage.1 bash-completion/completions/ullage zsh/site-functions/_ullage doc/ullage/LICENSE; do
+    [ -s "$prefix/share/$page" ] || fail "share/$page was not installed, or is empty"
+  done
   "$prefix/bin/ullage" record -o "$work/true.ulg" -- "$(command -v ls)" / >"$work/record.log" 2>&1 ||
     { cat "$work/record.log"; fail "the installed ullage cannot record ls"; }
   ls "$work"/true.ulg* >/dev/null || fail "the installed ullage wrote no recording"
