@@ -18,7 +18,7 @@ SPDX = "SPDX-License-Identifier: Apache-2.0"
 
 SOURCES = {".h", ".cpp", ".c", ".def", ".py", ".sh", ".cmake", ".sql", ".js", ".css"}
 SOURCE_NAMES = {"CMakeLists.txt", "Makefile", "run"}
-CPP = {".h", ".cpp", ".c", ".def"}
+CPP = {".h", ".cpp", ".c"}  # a .def is a table: a line is a row
 SKIPPED_FOLDERS = {".git", "build", "__pycache__", "node_modules", "results"}
 
 # Character classes keep these patterns from matching themselves.

@@ -27,6 +27,7 @@ def main():
     if not files:
         return 0
     if "--fix" in sys.argv:
+        subprocess.run([pathlib.Path(__file__).with_name("wrap_comments.py"), *files], cwd=root, check=True)
         return subprocess.run([clang_format, "-i", *files], cwd=root).returncode
     seen = subprocess.run([clang_format, "--dry-run", *files], cwd=root, stderr=subprocess.PIPE, text=True)
     places = re.findall(r"^(\S+?):(\d+):\d+: ", seen.stderr, flags=re.MULTILINE)
