@@ -45,9 +45,11 @@ uint64_t requested_bytes(const std::string& path) {
 std::string nothing_recorded(const Program& program, const LaunchReport& report) {
   const std::string name = base_name(program.path);
   std::string note = name + ": nothing was recorded: the agent was not loaded into any process.";
-  if (report.signal != 0) return note + " It was ended by signal " + std::to_string(report.signal) + ".";
+  if (report.signal != 0)
+    return note + " It was ended by signal " + std::to_string(report.signal) + ".";
   return note +
-         " LD_PRELOAD may have been cleared on the way (env -i, sudo, a setuid program), or what it "
+         " LD_PRELOAD may have been cleared on the way (env -i, sudo, a setuid program), or what "
+         "it "
          "starts is static. Run ullage record directly before the program that should be recorded.";
 }
 
@@ -100,8 +102,10 @@ void advise(const Program& program, const LaunchOptions& options, uint64_t anony
     return;
   }
   if (is_python(root->program) && ::getenv("PYTHONMALLOC") == nullptr) {
-    note("CPython keeps objects of up to 512 bytes in its own arenas, which are seen as a whole only. "
-         "PYTHONMALLOC=malloc ullage record … shows each of them.");
+    note(
+        "CPython keeps objects of up to 512 bytes in its own arenas, which are seen as a whole "
+        "only. "
+        "PYTHONMALLOC=malloc ullage record … shows each of them.");
     return;
   }
   if (anonymous_bytes > kHiddenGrowthBytes && root->events < kFewEvents &&

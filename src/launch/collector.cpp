@@ -35,7 +35,8 @@ bool parse_live_name(const std::string& name, const std::string& base, uint32_t&
                      uint32_t& image) {
   constexpr size_t kLiveBytes = 5;  // ".live"
   if (name.size() <= base.size() + kLiveBytes || name.compare(0, base.size(), base) != 0 ||
-      name[base.size()] != '.' || name.compare(name.size() - kLiveBytes, kLiveBytes, ".live") != 0) {
+      name[base.size()] != '.' ||
+      name.compare(name.size() - kLiveBytes, kLiveBytes, ".live") != 0) {
     return false;
   }
   const std::string middle =
@@ -165,9 +166,8 @@ void Collector::poll(bool take_marks) {
 }
 
 bool Collector::any_running() {
-  return std::any_of(follows_.begin(), follows_.end(), [](const Follow& f) {
-    return f.watch.look() == ProcessWatch::Now::kRunning;
-  });
+  return std::any_of(follows_.begin(), follows_.end(),
+                     [](const Follow& f) { return f.watch.look() == ProcessWatch::Now::kRunning; });
 }
 
 void Collector::finish() {
@@ -176,9 +176,8 @@ void Collector::finish() {
     poll(false);
     if (follows_.empty()) break;
     // Older images first, while it is known that a newer one exists.
-    std::sort(follows_.begin(), follows_.end(), [](const Follow& a, const Follow& b) {
-      return a.file->image() < b.file->image();
-    });
+    std::sort(follows_.begin(), follows_.end(),
+              [](const Follow& a, const Follow& b) { return a.file->image() < b.file->image(); });
     for (Follow& f : follows_) {
       if (f.watch.look() == ProcessWatch::Now::kRunning && f.file->pid() != root_pid_) {
         done_.push_back(f.file->leave());
@@ -194,7 +193,8 @@ void Collector::finish() {
     if (st.st_size == 0) {
       ::unlink(path.c_str());  // its process was killed before it wrote a byte
     } else {
-      problems_.push_back(path + ": holds no recording (its process did not get to write its header).");
+      problems_.push_back(path +
+                          ": holds no recording (its process did not get to write its header).");
     }
   }
 }

@@ -86,10 +86,10 @@ class Reader64 {
 
   void read_symbols(const Elf64_Shdr& table, const Elf64_Shdr& strings) {
     if (table.sh_size > kSymbolBytesMax || strings.sh_size > kSymbolBytesMax) return;
-    const auto symbols = read_table<Elf64_Sym>(
-        file_, table.sh_offset, table.sh_size / sizeof(Elf64_Sym), kSymbolBytesMax);
-    std::vector<char> names = read_table<char>(file_, strings.sh_offset, strings.sh_size,
-                                               kSymbolBytesMax);
+    const auto symbols = read_table<Elf64_Sym>(file_, table.sh_offset,
+                                               table.sh_size / sizeof(Elf64_Sym), kSymbolBytesMax);
+    std::vector<char> names =
+        read_table<char>(file_, strings.sh_offset, strings.sh_size, kSymbolBytesMax);
     names.push_back(0);
     for (const Elf64_Sym& s : symbols) {
       if (s.st_shndx == SHN_UNDEF || ELF64_ST_BIND(s.st_info) == STB_LOCAL ||

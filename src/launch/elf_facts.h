@@ -21,13 +21,13 @@ struct ElfFacts {
   bool elf = false;
   bool is_64 = false;
   bool little_endian = false;
-  uint16_t type = 0;     // ET_EXEC 2, ET_DYN 3
-  uint16_t machine = 0;  // EM_X86_64 62
-  std::string interpreter;           // of PT_INTERP; empty: static
-  std::vector<std::string> needed;   // DT_NEEDED
-  std::set<std::string> symbols;     // those of kTellingSymbols that the file defines
-  bool go = false;                   // built by the Go toolchain
-  std::string first_line;            // of a file that is not ELF: up to 256 bytes
+  uint16_t type = 0;                // ET_EXEC 2, ET_DYN 3
+  uint16_t machine = 0;             // EM_X86_64 62
+  std::string interpreter;          // of PT_INTERP; empty: static
+  std::vector<std::string> needed;  // DT_NEEDED
+  std::set<std::string> symbols;    // those of kTellingSymbols that the file defines
+  bool go = false;                  // built by the Go toolchain
+  std::string first_line;           // of a file that is not ELF: up to 256 bytes
 };
 
 // Global symbols whose definition inside an executable says something: sanitizers, own allocators.

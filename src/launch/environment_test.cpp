@@ -24,14 +24,15 @@ const AgentSettings kSettings{"/opt/agent.so", "/tmp/out.1234", 0xabcdef, 0};
 TEST(Environment, PutsTheAgentBeforeTheUsersOwnPreloads) {
   const auto env =
       environment({"HOME=/root", "LD_PRELOAD=/lib/a.so:/lib/b.so"}, LaunchOptions{}, kSettings);
-  EXPECT_THAT(env, UnorderedElementsAre("HOME=/root", "LD_PRELOAD=/opt/agent.so:/lib/a.so:/lib/b.so",
-                                        "ULLAGE_PREFIX=/tmp/out.1234", "ULLAGE_RUN_ID=abcdef",
-                                        "ULLAGE_FOLLOW=1"));
+  EXPECT_THAT(env, UnorderedElementsAre(
+                       "HOME=/root", "LD_PRELOAD=/opt/agent.so:/lib/a.so:/lib/b.so",
+                       "ULLAGE_PREFIX=/tmp/out.1234", "ULLAGE_RUN_ID=abcdef", "ULLAGE_FOLLOW=1"));
 }
 
 TEST(Environment, ReplacesWhatAnOuterRecordingConfigured) {
-  const auto env = environment({"ULLAGE_PREFIX=/other", "ULLAGE_SLACK=1", "LD_PRELOAD=/opt/agent.so"},
-                               LaunchOptions{}, kSettings);
+  const auto env =
+      environment({"ULLAGE_PREFIX=/other", "ULLAGE_SLACK=1", "LD_PRELOAD=/opt/agent.so"},
+                  LaunchOptions{}, kSettings);
   EXPECT_THAT(env, Not(Contains("ULLAGE_PREFIX=/other")));
   EXPECT_THAT(env, Not(Contains(StartsWith("ULLAGE_SLACK"))));
   EXPECT_THAT(env, Contains("LD_PRELOAD=/opt/agent.so"));
@@ -48,11 +49,11 @@ TEST(Environment, CarriesEveryOptionOfTheAgent) {
   AgentSettings s = kSettings;
   s.memory_limit_bytes = 1 << 30;
   const auto env = environment({}, o, s);
-  EXPECT_THAT(env, UnorderedElementsAre(
-                       "LD_PRELOAD=/opt/agent.so", "ULLAGE_PREFIX=/tmp/out.1234",
-                       "ULLAGE_RUN_ID=abcdef", "ULLAGE_FOLLOW=0", "ULLAGE_DEPTH=24",
-                       "ULLAGE_SAMPLE=524288", "ULLAGE_SLACK=1", "ULLAGE_VERIFY_UNWIND=100",
-                       "ULLAGE_MEMORY_LIMIT=1073741824", "ULLAGE_AGENT=standby"));
+  EXPECT_THAT(env, UnorderedElementsAre("LD_PRELOAD=/opt/agent.so", "ULLAGE_PREFIX=/tmp/out.1234",
+                                        "ULLAGE_RUN_ID=abcdef", "ULLAGE_FOLLOW=0",
+                                        "ULLAGE_DEPTH=24", "ULLAGE_SAMPLE=524288", "ULLAGE_SLACK=1",
+                                        "ULLAGE_VERIFY_UNWIND=100",
+                                        "ULLAGE_MEMORY_LIMIT=1073741824", "ULLAGE_AGENT=standby"));
 }
 
 TEST(MemoryLimit, IsTheSmallestOfAllCgroupsAboveTheProcess) {
@@ -85,15 +86,18 @@ TEST(MemoryLimit, IsTheSmallestOfAllCgroupsAboveTheProcess) {
 
 TEST(MemoryProbe, ReadsWhatTheKernelWrites) {
   MemorySample s;
-  ASSERT_TRUE(parse_status("Name:\tx\nVmHWM:\t    2000 kB\nVmRSS:\t    1500 kB\nRssAnon:\t 900 kB\n"
-                           "VmSwap:\t      12 kB\n", s));
+  ASSERT_TRUE(
+      parse_status("Name:\tx\nVmHWM:\t    2000 kB\nVmRSS:\t    1500 kB\nRssAnon:\t 900 kB\n"
+                   "VmSwap:\t      12 kB\n",
+                   s));
   EXPECT_EQ(s.mark.rss_bytes, 1500u * 1024);
   EXPECT_EQ(s.mark.rss_peak_bytes, 2000u * 1024);
   EXPECT_EQ(s.mark.swap_bytes, 12u * 1024);
   EXPECT_EQ(s.anonymous_bytes, 900u * 1024);
   EXPECT_FALSE(parse_status("Name:\tzombie\nState:\tZ (zombie)\n", s));
   EXPECT_FALSE(parse_status("", s));
-  EXPECT_EQ(parse_pressure("some avg10=1.23 avg60=0.00 avg300=0.00 total=1\nfull avg10=9.00"), 123u);
+  EXPECT_EQ(parse_pressure("some avg10=1.23 avg60=0.00 avg300=0.00 total=1\nfull avg10=9.00"),
+            123u);
   EXPECT_EQ(parse_pressure(""), kPressureUnknown);
   EXPECT_EQ(parse_pressure("some avg10=x"), 0u);
 }

@@ -35,6 +35,16 @@ bool still_running(const std::string& path, uint32_t pid) {
   return found;
 }
 
+// Whether `path` is an archive of the very recording that `header` begins: its recorder was killed
+// after giving it its name.
+bool same_recording(const std::string& path, const FileHeader& header) {
+  std::string error;
+  const auto other = Recording::open(path, error);
+  return other == nullptr ||
+         (other->header().run_id == header.run_id && other->header().pid == header.pid &&
+          other->header().start_monotonic_ns == header.start_monotonic_ns);
+}
+
 Result<RecordedProcess> finish_one(const std::string& live) {
   std::string error;
   const auto recording = Recording::open(live, error);
@@ -52,10 +62,15 @@ Result<RecordedProcess> finish_one(const std::string& live) {
     return p;
   }
   const std::string part = part_path(live);
-  const std::string target = part.substr(0, part.size() - (sizeof ".part" - 1));
-  if (::access(target.c_str(), F_OK) == 0) {
-    return Error{Code::kIo, target + " exists already, and " + live +
-                                " may hold less than it does.\n  Remove one of them and try again."};
+  const std::string stem = part.substr(0, part.size() - (sizeof ".ulg.part" - 1));
+  std::string target = stem + ".ulg";
+  for (int again = 2; ::access(target.c_str(), F_OK) == 0; ++again) {
+    if (same_recording(target, h)) {
+      return Error{Code::kIo,
+                   target + " exists already, and " + live +
+                       " may hold less than it does.\n  Remove one of them and try again."};
+    }
+    target = stem + "." + std::to_string(again) + ".ulg";  // an earlier program of this process
   }
   // A new file, so that live file and part stay untouched until it is complete.
   const std::string fresh = target + ".finish";
@@ -98,8 +113,10 @@ Result<LaunchReport> finish(const std::string& path) {
     std::sort(live.begin(), live.end());
   }
   if (live.empty()) {
-    return Error{Code::kNotFound, path + ": no unfinished recordings of this name.\n  Expected "
-                                         "files like " + path + ".PID.0.live"};
+    return Error{Code::kNotFound, path +
+                                      ": no unfinished recordings of this name.\n  Expected "
+                                      "files like " +
+                                      path + ".PID.0.live"};
   }
   LaunchReport report;
   for (const std::string& file : live) {

@@ -47,17 +47,16 @@ std::string hex(uint64_t value, int digits) {
 }
 
 std::string without_suffix(const std::string& s, const std::string& suffix) {
-  const bool has = s.size() > suffix.size() &&
-                   s.compare(s.size() - suffix.size(), suffix.size(), suffix) == 0;
+  const bool has =
+      s.size() > suffix.size() && s.compare(s.size() - suffix.size(), suffix.size(), suffix) == 0;
   return has ? s.substr(0, s.size() - suffix.size()) : s;
 }
 
 // Names before the pid is known.
 Result<Naming> name_files(const LaunchOptions& options, uint64_t run_id) {
   Naming n;
-  const std::string wanted = options.output.empty()
-                                 ? "ullage." + base_name(options.command[0]) + ".ulg"
-                                 : options.output;
+  const std::string wanted =
+      options.output.empty() ? "ullage." + base_name(options.command[0]) + ".ulg" : options.output;
   n.output = absolute(wanted);
   n.folder = n.output.substr(0, n.output.rfind('/'));
   if (n.folder.empty()) n.folder = "/";
@@ -65,16 +64,18 @@ Result<Naming> name_files(const LaunchOptions& options, uint64_t run_id) {
   n.prefix = n.stem + "." + hex(run_id & 0xffffffffu, 8);
   struct stat st {};
   if (::stat(n.folder.c_str(), &st) != 0 || !S_ISDIR(st.st_mode)) {
-    return Error{Code::kIo, n.folder + ": no such folder to record into.\n  Make it, or choose "
-                                       "another with -o FILE."};
+    return Error{Code::kIo, n.folder +
+                                ": no such folder to record into.\n  Make it, or choose "
+                                "another with -o FILE."};
   }
   if (::access(n.folder.c_str(), W_OK | X_OK) != 0) {
     return Error{Code::kIo, n.folder + ": can't record into this folder: " + strerror(errno) +
                                 ".\n  Choose another with -o FILE."};
   }
   if (::stat(n.output.c_str(), &st) == 0 && !S_ISREG(st.st_mode)) {
-    return Error{Code::kIo, n.output + ": exists and is not a regular file.\n  Choose another name "
-                                       "with -o FILE."};
+    return Error{Code::kIo, n.output +
+                                ": exists and is not a regular file.\n  Choose another name "
+                                "with -o FILE."};
   }
   return n;
 }
@@ -99,8 +100,8 @@ Result<void> check(const LaunchOptions& options) {
 
 std::string running_program(uint32_t pid) {
   char target[4096];
-  const ssize_t n = ::readlink(("/proc/" + std::to_string(pid) + "/exe").c_str(), target,
-                               sizeof target - 1);
+  const ssize_t n =
+      ::readlink(("/proc/" + std::to_string(pid) + "/exe").c_str(), target, sizeof target - 1);
   return n > 0 ? std::string(target, static_cast<size_t>(n)) : std::string();
 }
 
@@ -132,7 +133,8 @@ Result<std::string> find_agent() {
       return result;
     }
   }
-  return Error{Code::kNotFound, std::string(kName) + " was not found beside this program (" + folder +
+  return Error{Code::kNotFound, std::string(kName) + " was not found beside this program (" +
+                                    folder +
                                     "/../lib/ullage).\n  Reinstall ullage, or set ULLAGE_AGENT to "
                                     "the agent's full path."};
 }
@@ -154,8 +156,10 @@ Result<LaunchReport> launch(const LaunchOptions& options) {
     settings.agent_path = absolute(options.agent_path);
   }
   if (settings.agent_path.find_first_of(" :") != std::string::npos) {
-    return Error{Code::kImpossible, settings.agent_path + ": the agent's path has a space or colon in "
-                                    "it, which LD_PRELOAD can't name.\n  Install ullage elsewhere."};
+    return Error{Code::kImpossible,
+                 settings.agent_path +
+                     ": the agent's path has a space or colon in "
+                     "it, which LD_PRELOAD can't name.\n  Install ullage elsewhere."};
   }
   if (::getrandom(&settings.run_id, sizeof settings.run_id, 0) != sizeof settings.run_id) {
     settings.run_id = static_cast<uint64_t>(Clock::now().time_since_epoch().count()) ^
@@ -189,9 +193,7 @@ Result<LaunchReport> launch(const LaunchOptions& options) {
     const std::string stem = naming.stem + "." + std::to_string(pid);
     collector.set_output(unique_output(stem), naming.stem);
   }
-  const auto seconds = [&] {
-    return std::chrono::duration<double>(Clock::now() - start).count();
-  };
+  const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
   const auto tell = [&] {
     if (!options.progress) return;
     Progress p = collector.progress();

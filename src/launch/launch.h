@@ -44,24 +44,24 @@ inline constexpr uint64_t kHiddenGrowthBytes = 64u << 20;
 inline constexpr size_t kLiveFilesMax = 256;
 
 struct Progress {
-  size_t processes = 0;        // seen so far
-  uint64_t raw_bytes = 0;      // of events, so far
+  size_t processes = 0;    // seen so far
+  uint64_t raw_bytes = 0;  // of events, so far
   uint64_t archive_bytes = 0;
   double seconds = 0;
 };
 
 struct LaunchOptions {
   std::vector<std::string> command;
-  std::string output;       // empty: ullage.PROGRAM.PID.ulg in the current directory
-  std::string agent_path;   // empty: found beside this program (find_agent)
-  bool follow = true;       // record what the command executes and forks, too
-  uint32_t depth = 0;       // frames kept per stack; 0: the agent's default
+  std::string output;         // empty: ullage.PROGRAM.PID.ulg in the current directory
+  std::string agent_path;     // empty: found beside this program (find_agent)
+  bool follow = true;         // record what the command executes and forks, too
+  uint32_t depth = 0;         // frames kept per stack; 0: the agent's default
   uint64_t sample_bytes = 0;  // mean bytes between samples; 0: every allocation
   bool slack = false;
-  bool standby = false;         // the agent sleeps until SIGUSR2
-  uint32_t verify_unwind = 0;   // re-unwind every Nth event the slow way; 0: none
-  uint64_t max_bytes = 0;       // ring mode: keep the newest events only; 0: everything
-  bool wait_all = false;        // also wait for processes that outlive the command
+  bool standby = false;        // the agent sleeps until SIGUSR2
+  uint32_t verify_unwind = 0;  // re-unwind every Nth event the slow way; 0: none
+  uint64_t max_bytes = 0;      // ring mode: keep the newest events only; 0: everything
+  bool wait_all = false;       // also wait for processes that outlive the command
   int zstd_level = kZstdLevel;
   std::function<void(const Progress&)> progress;  // called at every poll, when set
 };
@@ -79,7 +79,7 @@ struct RecordedProcess {
   std::string program;  // path of the executable, as the agent saw it
   bool root = false;    // of the process that launch() started
   Outcome outcome = Outcome::kComplete;
-  uint32_t state = 0;   // record::State at its end
+  uint32_t state = 0;  // record::State at its end
   uint64_t events = 0;
   uint64_t raw_bytes = 0;      // of all segments, unpacked
   uint64_t archive_bytes = 0;  // size of the finished file
@@ -89,11 +89,11 @@ struct RecordedProcess {
 
 struct LaunchReport {
   uint32_t root_pid = 0;
-  int exit_code = 0;  // of the command; 128 + signal when one ended it
-  int signal = 0;     // that signal, or 0
+  int exit_code = 0;         // of the command; 128 + signal when one ended it
+  int signal = 0;            // that signal, or 0
   std::string last_program;  // executable that the root was last seen running; may be empty
   double seconds = 0;
-  uint64_t user_us = 0, system_us = 0;  // of the command and what it waited for
+  uint64_t user_us = 0, system_us = 0;     // of the command and what it waited for
   std::vector<RecordedProcess> processes;  // the root's last image first
   std::vector<std::string> notes;  // sentences: what was not recorded and what to do about it
 };

@@ -5,7 +5,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +22,7 @@
 #include "launch/collector.h"
 #include "record/event.h"
 #include "record/reader.h"
+#include "record/recording_builder.h"
 
 namespace ullage::launch {
 namespace {
@@ -215,11 +218,13 @@ TEST_F(Launch, SurvivesItsOwnDeathAndFinishCompletesTheRecording) {
   ASSERT_GE(parent, 0);
   if (parent == 0) {
     // Runs on after its recorder was killed, until told to stop.
-    (void)launch(options({"perl", "-e", std::string(kManyStrings) + " until (-e '" + at("go") +
-                                      "') { select(undef, undef, undef, 0.01); }"}));
+    (void)launch(options({"perl", "-e",
+                          std::string(kManyStrings) + " until (-e '" + at("go") +
+                              "') { select(undef, undef, undef, 0.01); }"}));
     _exit(0);
   }
-  ASSERT_TRUE(eventually([&] { return !files(".ulg.part").empty() && files(".live").size() == 1; }));
+  ASSERT_TRUE(
+      eventually([&] { return !files(".ulg.part").empty() && files(".live").size() == 1; }));
   const std::string live = files(".live")[0];
   std::string error;
   ASSERT_TRUE(eventually([&] {  // all the strings are made
@@ -265,7 +270,8 @@ TEST_F(Launch, RefusesBeforeItStartsAnything) {
 
 TEST_F(Launch, SaysWhenTheAgentWasLostOnTheWay) {
   std::ofstream(at("s.c")) << "#include <unistd.h>\nint main(void){usleep(300000);return 3;}";
-  if (std::system(("cc -static -o " + at("still") + " " + at("s.c") + " 2>/dev/null").c_str()) != 0) {
+  if (std::system(("cc -static -o " + at("still") + " " + at("s.c") + " 2>/dev/null").c_str()) !=
+      0) {
     GTEST_SKIP() << "no compiler that links statically";
   }
   const LaunchReport r = run(options({"sh", "-c", "exec " + at("still")}));
@@ -273,14 +279,80 @@ TEST_F(Launch, SaysWhenTheAgentWasLostOnTheWay) {
   EXPECT_THAT(r.notes, Contains(HasSubstr("replaced itself by still")));
 }
 
+TEST_F(Launch, OnAFullDiskKeepsWhatPrecedesAndFinishesWhenThereIsRoom) {
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {  // a mount namespace of its own: the small disk ends with it
+    if (unshare(CLONE_NEWNS) != 0 || mount("", "/", "", MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        mount("tmpfs", folder_.c_str(), "tmpfs", 0, "size=16m") != 0) {
+      _exit(77);
+    }
+    const LaunchReport r = run(options({"perl", "-e",
+                                        std::string(kManyStrings) + " open(F, '>', '" + at("fill") +
+                                            "'); while (syswrite(F, 'x' x 4096)) {}"}));
+    if (r.exit_code != 0) _exit(1);  // the program does not notice
+    if (r.processes.size() != 1 || r.processes[0].outcome != Outcome::kKeptLive) _exit(2);
+    const std::string live = r.processes[0].path;
+    const uint64_t kept = events(live);
+    if (kept < 50'000 || kept != r.processes[0].events) _exit(4);
+    if (r.notes.empty() || r.notes[0].find("--finish") == std::string::npos) _exit(5);
+    if (finish(live).ok() || events(live) != kept) _exit(6);
+    if (mount("", folder_.c_str(), "", MS_REMOUNT, "size=64m") != 0) _exit(7);
+    const Result<LaunchReport> done = finish(live);
+    if (!done.ok() || events(done->processes[0].path) != kept) _exit(8);
+    _exit(HasFailure() ? 9 : 0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "may not mount";
+  EXPECT_EQ(WEXITSTATUS(status), 0) << "the number of the check that failed";
+}
+
+TEST_F(Launch, SuspectsAnAllocatorThatItDoesNotSee) {
+  std::ofstream(at("own.c")) << "#include <string.h>\n#include <unistd.h>\n"
+                                "int main(void){memset(sbrk(100<<20),1,100<<20);usleep(300000);}";
+  if (std::system(("cc -o " + at("own") + " " + at("own.c") + " 2>/dev/null").c_str()) != 0) {
+    GTEST_SKIP() << "no compiler";
+  }
+  EXPECT_THAT(run(options({at("own")})).notes, Contains(HasSubstr("bring its own allocator")));
+  // As much memory by malloc is no reason for suspicion.
+  EXPECT_THAT(
+      run(options({"perl", "-e", "$x = 'x' x 100e6; select(undef, undef, undef, 0.3);"})).notes,
+      IsEmpty());
+}
+
+TEST(Finish, NeverReplacesARecordingByAnother) {
+  std::string folder = fs::temp_directory_path() / "ullage_finish.XXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  const std::string live = folder + "/out.2147483600.0.live";
+  const auto write = [&](uint64_t start_ns) {
+    record::RecordingBuilder b;
+    b.header().pid = 2147483600;  // beyond any pid
+    b.header().start_monotonic_ns = start_ns;
+    b.stream(1).alloc(0x1000, 64, b.stack({0x401000}));
+    ASSERT_TRUE(b.write(live));
+  };
+  write(1);
+  Result<LaunchReport> first = finish(folder + "/out");
+  ASSERT_TRUE(first.ok()) << first.error().message;
+  EXPECT_EQ(first->processes[0].path, folder + "/out.2147483600.0.ulg");
+  write(2);  // the next program of the same process
+  EXPECT_EQ(finish(live)->processes[0].path, folder + "/out.2147483600.0.2.ulg");
+  write(1);  // its archive was complete when the recorder was killed
+  EXPECT_THAT(finish(live).error().message, HasSubstr("exists already"));
+  EXPECT_TRUE(fs::exists(live));
+  EXPECT_FALSE(finish(folder + "/other").ok());
+  fs::remove_all(folder);
+}
+
 TEST(LiveNames, AreThePrefixPidAndImage) {
   uint32_t pid = 0, image = 0;
   EXPECT_TRUE(parse_live_name("out.12ab.345.6.live", "out.12ab", pid, image));
   EXPECT_EQ(pid, 345u);
   EXPECT_EQ(image, 6u);
-  for (const char* other : {"out.12ab.345.live", "out.12ab.345.6.ulg.part", "out.12abc.345.6.live",
-                            "out.12ab.x.6.live", "out.12ab..6.live", "out.12ab.345.6.7.live",
-                            ".live", ""}) {
+  for (const char* other :
+       {"out.12ab.345.live", "out.12ab.345.6.ulg.part", "out.12abc.345.6.live", "out.12ab.x.6.live",
+        "out.12ab..6.live", "out.12ab.345.6.7.live", ".live", ""}) {
     EXPECT_FALSE(parse_live_name(other, "out.12ab", pid, image)) << other;
   }
 }

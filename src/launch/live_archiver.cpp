@@ -112,9 +112,9 @@ void LiveArchiver::walk() {
   while (gap_end < end && end - gap_end >= sizeof(SegmentHeader)) {
     SegmentHeader h;
     if (::pread(fd_, &h, sizeof h, static_cast<off_t>(gap_end)) != sizeof h) return;
-    const bool valid = h.magic == kSegmentMagic && h.offset == gap_end &&
-                       h.bytes >= sizeof h && h.bytes <= kSegmentBytesLimit &&
-                       h.bytes % kPageBytes == 0 && h.payload_bytes <= h.bytes - sizeof h;
+    const bool valid = h.magic == kSegmentMagic && h.offset == gap_end && h.bytes >= sizeof h &&
+                       h.bytes <= kSegmentBytesLimit && h.bytes % kPageBytes == 0 &&
+                       h.payload_bytes <= h.bytes - sizeof h;
     if (valid) {
       if (h.kind == static_cast<uint16_t>(Kind::kEvents) && (h.flags & kSegmentDropped) == 0) {
         open_.push_back({h.offset, h.bytes});
@@ -178,7 +178,7 @@ RecordedProcess LiveArchiver::complete(const std::string& final_path, std::strin
                   append_all(*recording, *archive_, lost, problem) && flush_marks(problem);
   const FileHeader header = recording ? recording->header() : read_header();
   if (!ok || !archive_->finish(header, final_path, problem)) {
-    if (archive_ != nullptr) problem += " Nothing is lost: see " + live_path_ + ".";
+    problem += "\n  Nothing is lost. Make room, then: ullage record --finish " + live_path_;
     RecordedProcess p = describe(header);
     p.outcome = Outcome::kKeptLive;
     return p;

@@ -53,17 +53,18 @@ Result<std::string> locate(const std::string& name, const std::string& search) {
   switch (errno) {
     case EACCES:
       return Error{Code::kImpossible,
-                   name + ": is not executable.\n  Check its permissions (chmod +x), or run it with "
-                          "its interpreter: ullage record -- sh " + name};
+                   name +
+                       ": is not executable.\n  Check its permissions (chmod +x), or run it with "
+                       "its interpreter: ullage record -- sh " +
+                       name};
     case EISDIR:
       return Error{Code::kImpossible, name + ": is a directory.\n  Name a program inside it."};
     default:
       break;
   }
   const bool path_given = name.find('/') != std::string::npos;
-  return Error{Code::kNotFound,
-               name + (path_given ? ": no such file." : ": not found in PATH.") +
-                   "\n  Check the spelling, or give the program's full path."};
+  return Error{Code::kNotFound, name + (path_given ? ": no such file." : ": not found in PATH.") +
+                                    "\n  Check the spelling, or give the program's full path."};
 }
 
 bool needs(const ElfFacts& f, const char* library) {
@@ -93,13 +94,20 @@ const char* own_allocator(const ElfFacts& f) {
 
 std::string machine_name(const ElfFacts& f) {
   switch (f.machine) {
-    case EM_386: return "32-bit x86";
-    case EM_X86_64: return f.is_64 ? "x86-64" : "x32";
-    case EM_AARCH64: return "64-bit ARM";
-    case EM_ARM: return "32-bit ARM";
-    case EM_RISCV: return "RISC-V";
-    case EM_PPC64: return "POWER";
-    default: return "ELF machine " + std::to_string(f.machine);
+    case EM_386:
+      return "32-bit x86";
+    case EM_X86_64:
+      return f.is_64 ? "x86-64" : "x32";
+    case EM_AARCH64:
+      return "64-bit ARM";
+    case EM_ARM:
+      return "32-bit ARM";
+    case EM_RISCV:
+      return "RISC-V";
+    case EM_PPC64:
+      return "POWER";
+    default:
+      return "ELF machine " + std::to_string(f.machine);
   }
 }
 
@@ -111,8 +119,9 @@ Result<void> judge(const std::string& path, const ElfFacts& f, std::vector<std::
   }
   if (f.interpreter.empty()) {
     if (f.go) {
-      return impossible(path, "it is a static Go program: it has its own allocator and no loader "
-                              "that could preload the agent.",
+      return impossible(path,
+                        "it is a static Go program: it has its own allocator and no loader "
+                        "that could preload the agent.",
                         "Take a Go trace or heap profile and run: ullage diagnose FILE");
     }
     return impossible(path, "it is statically linked, so nothing can be preloaded into it.",
@@ -120,39 +129,47 @@ Result<void> judge(const std::string& path, const ElfFacts& f, std::vector<std::
                       "and record that build.");
   }
   if (f.interpreter.find("ld-musl") != std::string::npos) {
-    return impossible(path, "it uses the musl C library (" + f.interpreter +
-                                "), and the agent is built for glibc.",
-                      "Record a glibc build of it (for Rust: the x86_64-unknown-linux-gnu target).");
+    return impossible(
+        path,
+        "it uses the musl C library (" + f.interpreter + "), and the agent is built for glibc.",
+        "Record a glibc build of it (for Rust: the x86_64-unknown-linux-gnu target).");
   }
   if (const char* kind = sanitizer(f)) {
-    return impossible(path, std::string("it is built with -fsanitize=") + kind +
-                                ", which replaces the allocator itself.",
+    return impossible(path,
+                      std::string("it is built with -fsanitize=") + kind +
+                          ", which replaces the allocator itself.",
                       "Build it without the sanitizer and record that build.");
   }
   const std::string secure = secure_reason(path);
   if (!secure.empty()) {
     return impossible(path, secure + ", so the loader ignores LD_PRELOAD.",
                       "Run it as the user it switches to, or record a copy without the privilege: "
-                      "cp " + path + " /tmp/ && ullage record -- /tmp/" + base_name(path));
+                      "cp " +
+                          path + " /tmp/ && ullage record -- /tmp/" + base_name(path));
   }
   const char* own = own_allocator(f);
   if (f.symbols.count("malloc") && own != nullptr) {
-    return impossible(path, std::string("it contains ") + own +
-                                " and defines malloc itself, so its allocations never leave it.",
+    return impossible(path,
+                      std::string("it contains ") + own +
+                          " and defines malloc itself, so its allocations never leave it.",
                       std::string("Build it without ") + own +
-                          ", or with it as a shared library (lib" + own + ".so): that is recorded.");
+                          ", or with it as a shared library (lib" + own +
+                          ".so): that is recorded.");
   }
   if (f.symbols.count("malloc")) {
-    notes.push_back(path + " defines malloc itself: unless that forwards to the next one, its own "
-                           "allocations are not seen. Build it without its allocator to see them.");
+    notes.push_back(path +
+                    " defines malloc itself: unless that forwards to the next one, its own "
+                    "allocations are not seen. Build it without its allocator to see them.");
   } else if (own != nullptr) {
-    notes.push_back(path + " contains " + own + " under its own names (no malloc): what it allocates "
-                           "there is not seen. Build it with the C library's allocator to see it" +
+    notes.push_back(path + " contains " + own +
+                    " under its own names (no malloc): what it allocates "
+                    "there is not seen. Build it with the C library's allocator to see it" +
                     (std::string(own) == "jemalloc" ? " (redis: make MALLOC=libc)." : "."));
   }
   if (f.go) {
-    notes.push_back(path + " is a Go program: its own heap is not seen, only C code's. Take a Go trace "
-                           "or heap profile and run: ullage diagnose FILE");
+    notes.push_back(path +
+                    " is a Go program: its own heap is not seen, only C code's. Take a Go trace "
+                    "or heap profile and run: ullage diagnose FILE");
   }
   return {};
 }
@@ -223,7 +240,8 @@ Result<Program> preflight(const std::vector<std::string>& command, const std::st
     const ElfFacts facts = read_elf(path);
     program.loaded = path;
     if (!facts.readable) {  // executable but not readable: the run will tell
-      program.notes.push_back(path + " can't be read, so it was not checked whether it can be recorded.");
+      program.notes.push_back(path +
+                              " can't be read, so it was not checked whether it can be recorded.");
       return program;
     }
     if (facts.elf) {

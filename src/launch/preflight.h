@@ -21,7 +21,7 @@ inline constexpr int kInterpretersMax = 5;
 struct Program {
   std::string path;               // what to execute
   std::vector<std::string> argv;  // with it
-  std::string loaded;             // the ELF file that will be loaded: the program, or its interpreter
+  std::string loaded;  // the ELF file that will be loaded: the program, or its interpreter
   std::vector<std::string> notes;
 };
 

@@ -130,8 +130,8 @@ TEST_F(Preflight, RefusesOtherMachines) {
 }
 
 TEST_F(Preflight, RefusesMusl) {
-  const std::string path = build("musl", "int main(void){return 0;}",
-                                 "-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1");
+  const std::string path =
+      build("musl", "int main(void){return 0;}", "-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1");
   if (path.empty()) GTEST_SKIP() << "no compiler";
   EXPECT_THAT(refusal(path).message, HasSubstr("musl"));
 }

@@ -102,8 +102,8 @@ Result<uint32_t> spawn(const std::string& path, const std::vector<std::string>& 
   ::posix_spawnattr_setsigmask(&attributes, &mask);
   ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
   pid_t pid = 0;
-  const int error = ::posix_spawn(&pid, path.c_str(), nullptr, &attributes,
-                                  pointers(argv).data(), pointers(env).data());
+  const int error = ::posix_spawn(&pid, path.c_str(), nullptr, &attributes, pointers(argv).data(),
+                                  pointers(env).data());
   ::posix_spawnattr_destroy(&attributes);
   if (error != 0) {
     return Error{Code::kIo, path + ": can't be started: " + strerror(error) +

@@ -181,8 +181,8 @@ void ArchiveWriter::aggregate(const SegmentHeader& header, const std::vector<uin
       case Tag::kRemap: {
         AggregateRecord& a = aggregates_[e.stack];
         a.stack = e.stack;
-        const bool again = e.tag == Tag::kRealloc || e.tag == Tag::kReallocFull ||
-                           e.tag == Tag::kRemap;
+        const bool again =
+            e.tag == Tag::kRealloc || e.tag == Tag::kReallocFull || e.tag == Tag::kRemap;
         ++(again ? a.reallocs : a.allocations);
         a.bytes += e.size;
         break;
@@ -216,8 +216,7 @@ bool ArchiveWriter::compact(std::string& error) {
   std::vector<uint8_t> whole;
   for (uint64_t at = kFileHeaderBytes; at < end_;) {
     SegmentHeader h;
-    if (::pread(fd_, &h, sizeof h, static_cast<off_t>(at)) != sizeof h ||
-        h.bytes < sizeof h) {
+    if (::pread(fd_, &h, sizeof h, static_cast<off_t>(at)) != sizeof h || h.bytes < sizeof h) {
       error = path_ + ": can't be read back.";
       return false;
     }
@@ -252,8 +251,8 @@ bool ArchiveWriter::finish(const FileHeader& header, const std::string& path, st
   if (!write(0, &h, sizeof h, error)) return false;
   // No fsync: a crash of the machine may lose a recording, a crash of a process may not.
   if (::rename(path_.c_str(), path.c_str()) != 0) {
-    error = path + ": can't be put in place: " + strerror(errno) + ". The recording is complete in " +
-            path_ + ".";
+    error = path + ": can't be put in place: " + strerror(errno) +
+            ". The recording is complete in " + path_ + ".";
     return false;
   }
   path_ = path;

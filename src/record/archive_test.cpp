@@ -241,8 +241,14 @@ TEST_F(Archive, OfAKilledParentIsReadTogetherWithTheLiveFile) {
     EXPECT_EQ(r->segments_dropped(), 0u);
     EXPECT_EQ(r->bytes_understood(), r->file_bytes());
   }
-  // A tail that the parent was writing when it was killed takes nothing away.
-  fs::resize_file(at("a.ulg.part"), fs::file_size(at("a.ulg.part")) - 9);
+  // A segment that the parent was writing when it was killed takes nothing away: its header comes last.
+  const auto whole_part = fs::file_size(at("a.ulg.part"));
+  std::ofstream(at("a.ulg.part"), std::ios::binary | std::ios::app)
+      << std::string(sizeof(SegmentHeader), '\0') << std::string(5000, 'x');
+  EXPECT_EQ(events(*open(at("a.live"))), all);
+  EXPECT_THAT(open(at("a.live"))->notes(), IsEmpty());
+  // Nor does a part that was cut short, as the live file still has what it was cut in.
+  fs::resize_file(at("a.ulg.part"), whole_part - 9);
   EXPECT_EQ(events(*open(at("a.live"))), all);
   // Without the part, the reader says what is missing.
   fs::remove(at("a.ulg.part"));
@@ -321,9 +327,15 @@ TEST_F(Archive, RingModeKeepsTheNewestEventsAndSumsTheRestPerStack) {
         oldest = std::min(oldest, s.header.ticks0);
         newest = std::max(newest, s.header.ticks0);
         break;
-      case Kind::kStacks: ++stacks; break;
-      case Kind::kModules: ++modules; break;
-      case Kind::kMarks: ++marks; break;
+      case Kind::kStacks:
+        ++stacks;
+        break;
+      case Kind::kModules:
+        ++modules;
+        break;
+      case Kind::kMarks:
+        ++marks;
+        break;
       case Kind::kAggregate: {
         ASSERT_TRUE(r->payload(s, bytes, error));
         for (size_t i = 0; i + sizeof(AggregateRecord) <= bytes.size();

@@ -120,8 +120,8 @@ bool Recording::read_header(std::string& error) {
     return false;
   }
   if (file_bytes_ < kFileHeaderBytes || got < sizeof header_) {
-    error = path_ + ": only " + std::to_string(file_bytes_) + " bytes long, but its header alone has " +
-            std::to_string(kFileHeaderBytes) +
+    error = path_ + ": only " + std::to_string(file_bytes_) +
+            " bytes long, but its header alone has " + std::to_string(kFileHeaderBytes) +
             ".\n  The file was cut short, or its process was killed before it began. Record again.";
     return false;
   }
@@ -261,6 +261,9 @@ void Recording::walk_archive(uint32_t source) {
       at = std::max(at, file.next_data(at) / 8 * 8);
     }
   }
+  // The part's last segment may be under way, or was when the parent was killed: the live file still
+  // holds it.
+  if (source == 1) return;
   if (damage != 0) {
     damaged(damage, end, source);
   } else if (at < end) {
@@ -278,10 +281,9 @@ void Recording::merge_part() {
     const ByteSource& part = *sources_[1];
     FileHeader h;
     if (part.bytes() < kFileHeaderBytes || part.read(0, &h, sizeof h) != sizeof h ||
-        memcmp(h.magic, kFileMagic, sizeof kFileMagic) != 0 ||
-        h.version_major != kVersionMajor || (h.features & kFeatureArchive) == 0 ||
-        h.pid != header_.pid || h.run_id != header_.run_id || h.image != header_.image ||
-        h.start_monotonic_ns != header_.start_monotonic_ns) {
+        memcmp(h.magic, kFileMagic, sizeof kFileMagic) != 0 || h.version_major != kVersionMajor ||
+        (h.features & kFeatureArchive) == 0 || h.pid != header_.pid || h.run_id != header_.run_id ||
+        h.image != header_.image || h.start_monotonic_ns != header_.start_monotonic_ns) {
       note("The .ulg.part beside the file belongs to another recording; it is not used.");
       sources_[1].reset();
     } else {
@@ -302,8 +304,8 @@ void Recording::merge_part() {
     std::vector<SegmentRef> merged;
     for (const SegmentRef& s : segments_) {
       const auto twin = from_agent(s.header) ? by_offset.find(s.header.offset) : by_offset.end();
-      const bool whole = s.file_offset + sizeof s.header + s.header.payload_bytes <=
-                         sources_[1]->bytes();
+      const bool whole =
+          s.file_offset + sizeof s.header + s.header.payload_bytes <= sources_[1]->bytes();
       if (twin == by_offset.end()) {
         merged.push_back(s);
       } else if (whole) {
@@ -312,10 +314,9 @@ void Recording::merge_part() {
     }
     segments_ = std::move(merged);
     segments_.insert(segments_.end(), live.begin(), live.end());
-    std::stable_sort(segments_.begin(), segments_.end(),
-                     [](const SegmentRef& a, const SegmentRef& b) {
-                       return a.header.offset < b.header.offset;
-                     });
+    std::stable_sort(
+        segments_.begin(), segments_.end(),
+        [](const SegmentRef& a, const SegmentRef& b) { return a.header.offset < b.header.offset; });
   }
   std::vector<uint64_t> kept;
   for (const SegmentRef& s : segments_) {
@@ -326,8 +327,9 @@ void Recording::merge_part() {
     if (!std::binary_search(kept.begin(), kept.end(), offset)) ++segments_dropped_;
   }
   if (segments_dropped_ != 0 && (header_.features & kFeatureRing) == 0) {
-    note(std::to_string(segments_dropped_) + " segments were moved away and are not beside the file" +
-         " (expected in " + part_path(path_) + ").");
+    note(std::to_string(segments_dropped_) +
+         " segments were moved away and are not beside the file" + " (expected in " +
+         part_path(path_) + ").");
   }
 }
 

@@ -242,8 +242,7 @@ class RecordingBuilder {
       file.resize(s.header.offset + s.header.bytes);
       memcpy(file.data() + s.header.offset, &s.header, sizeof s.header);
       if (!s.payload.empty()) {
-        memcpy(file.data() + s.header.offset + sizeof s.header, s.payload.data(),
-               s.payload.size());
+        memcpy(file.data() + s.header.offset + sizeof s.header, s.payload.data(), s.payload.size());
       }
     }
     FileHeader h = header_;
