@@ -35,9 +35,12 @@ class PlainName {
       if (depth > 0 && c == '(') ++parentheses;
       if (depth > 0 && c == ')' && parentheses > 0) --parentheses;
       if (parentheses > 0) continue;  // "A<(1 > 2)>"
-      if (c == '<') ++depth;
-      else if (c == '>' && depth > 0 && name[i - 1] != '-') --depth;
-      else if (depth == 0) append(name.substr(i, 1));
+      if (c == '<')
+        ++depth;
+      else if (c == '>' && depth > 0 && name[i - 1] != '-')
+        --depth;
+      else if (depth == 0)
+        append(name.substr(i, 1));
       if (size_ == kPlainBytesMax) break;
     }
     // The strings people write as std::string are one template.
@@ -135,15 +138,17 @@ struct GrowthTable {
                Counts counts) {
     std::size_t components = 1;
     for (std::size_t at = 0; (at = text.find("::", at)) != string_view::npos; at += 2) ++components;
-    patterns.push_back({text, components,
+    patterns.push_back({text,
+                        components,
                         {std::string(kind), std::string(family), std::string(hint),
                          counts == kBuckets, counts == kBytes, false}});
   }
   void word(string_view text, string_view kind, string_view hint, Counts counts) {
     const std::size_t space = std::min(text.find(' '), text.size());
-    words.push_back({text.substr(0, space), text.substr(std::min(space + 1, text.size())),
-                     {std::string(kind), {}, std::string(hint), counts == kBuckets,
-                      counts == kBytes, true}});
+    words.push_back(
+        {text.substr(0, space),
+         text.substr(std::min(space + 1, text.size())),
+         {std::string(kind), {}, std::string(hint), counts == kBuckets, counts == kBytes, true}});
   }
 
   GrowthTable() {
@@ -154,8 +159,10 @@ struct GrowthTable {
 #undef WORD
     for (const Pattern& pattern : patterns) {
       const string_view last = last_component(pattern.text);
-      if (last.find('*') == string_view::npos) by_last[last].push_back(&pattern);
-      else with_wildcard_last.push_back(&pattern);
+      if (last.find('*') == string_view::npos)
+        by_last[last].push_back(&pattern);
+      else
+        with_wildcard_last.push_back(&pattern);
     }
   }
 };
@@ -209,8 +216,10 @@ struct LibraryTable {
 
   static void add(string_view text, std::unordered_set<string_view>& whole,
                   std::vector<string_view>& prefixes) {
-    if (text.ends_with('*')) prefixes.push_back(text.substr(0, text.size() - 1));
-    else whole.insert(text);
+    if (text.ends_with('*'))
+      prefixes.push_back(text.substr(0, text.size() - 1));
+    else
+      whole.insert(text);
   }
 
   LibraryTable() {
@@ -326,9 +335,8 @@ bool library_frame(const evidence::Frame& frame) {
     }
   }
   const string_view file = frame.file;
-  return std::any_of(table.sources.begin(), table.sources.end(), [&](string_view part) {
-    return file.find(part) != string_view::npos;
-  });
+  return std::any_of(table.sources.begin(), table.sources.end(),
+                     [&](string_view part) { return file.find(part) != string_view::npos; });
 }
 
 }  // namespace ullage::trace

@@ -12,16 +12,25 @@ bool identifier(char c) {
 }
 
 // Longest first, so that "<<=" is not read as "<".
-constexpr std::string_view kSigns[] = {"<=>", "<<=", ">>=", "->*", "<<", ">>", "<=", ">=", "->",
-                                       "()",  "[]",  "<",   ">",   "(",  "[",  "{"};
+constexpr std::string_view kSigns[] = {
+    "<=>", "<<=", ">>=", "->*", "<<", ">>", "<=", ">=", "->", "()", "[]", "<", ">", "(", "[", "{"};
 
 int kind_of(char c) {
   switch (c) {
-    case '<': case '>': return 0;
-    case '(': case ')': return 1;
-    case '{': case '}': return 2;
-    case '[': case ']': return 3;
-    default: return -1;
+    case '<':
+    case '>':
+      return 0;
+    case '(':
+    case ')':
+      return 1;
+    case '{':
+    case '}':
+      return 2;
+    case '[':
+    case ']':
+      return 3;
+    default:
+      return -1;
   }
 }
 

@@ -54,9 +54,10 @@ constexpr Alias kAliases[] = {
 };
 
 // Element 0 of these is not what they store.
-constexpr string_view kNoElement[] = {"llvm::SmallVectorBase", "alloc::raw_vec::RawVecInner", "std::allocator_traits",
-                                      "std::allocator", "__gnu_cxx::new_allocator",
-                                      "std::function", "std::_Function_handler"};
+constexpr string_view kNoElement[] = {"llvm::SmallVectorBase",    "alloc::raw_vec::RawVecInner",
+                                      "std::allocator_traits",    "std::allocator",
+                                      "__gnu_cxx::new_allocator", "std::function",
+                                      "std::_Function_handler"};
 
 // "std::pair<K const, V>" -> {"K", "V"}
 bool split_pair(string_view pair, string* key, string* value) {
@@ -196,17 +197,45 @@ std::uint64_t known_size(string_view type) {
     string_view name;
     std::uint64_t bytes;
   };
-  constexpr Known kTypes[] = {
-      {"char", 1}, {"signed char", 1}, {"unsigned char", 1}, {"bool", 1}, {"char8_t", 1},
-      {"std::byte", 1}, {"short", 2}, {"unsigned short", 2}, {"char16_t", 2}, {"int", 4},
-      {"unsigned int", 4}, {"float", 4}, {"wchar_t", 4}, {"char32_t", 4}, {"long", 8},
-      {"unsigned long", 8}, {"long long", 8}, {"unsigned long long", 8}, {"double", 8},
-      {"long double", 16}, {"__int128", 16}, {"unsigned __int128", 16},
-      {"std::string_view", 16},
-      // Rust
-      {"u8", 1}, {"i8", 1}, {"u16", 2}, {"i16", 2}, {"u32", 4}, {"i32", 4}, {"f32", 4}, {"u64", 8},
-      {"i64", 8}, {"f64", 8}, {"usize", 8}, {"isize", 8}, {"u128", 16}, {"i128", 16},
-      {"alloc::string::String", 24}};
+  constexpr Known kTypes[] = {{"char", 1},
+                              {"signed char", 1},
+                              {"unsigned char", 1},
+                              {"bool", 1},
+                              {"char8_t", 1},
+                              {"std::byte", 1},
+                              {"short", 2},
+                              {"unsigned short", 2},
+                              {"char16_t", 2},
+                              {"int", 4},
+                              {"unsigned int", 4},
+                              {"float", 4},
+                              {"wchar_t", 4},
+                              {"char32_t", 4},
+                              {"long", 8},
+                              {"unsigned long", 8},
+                              {"long long", 8},
+                              {"unsigned long long", 8},
+                              {"double", 8},
+                              {"long double", 16},
+                              {"__int128", 16},
+                              {"unsigned __int128", 16},
+                              {"std::string_view", 16},
+                              // Rust
+                              {"u8", 1},
+                              {"i8", 1},
+                              {"u16", 2},
+                              {"i16", 2},
+                              {"u32", 4},
+                              {"i32", 4},
+                              {"f32", 4},
+                              {"u64", 8},
+                              {"i64", 8},
+                              {"f64", 8},
+                              {"usize", 8},
+                              {"isize", 8},
+                              {"u128", 16},
+                              {"i128", 16},
+                              {"alloc::string::String", 24}};
   for (const Known& known : kTypes)
     if (known.name == type) return known.bytes;
   const string_view head = template_name(type);

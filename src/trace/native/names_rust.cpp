@@ -22,8 +22,8 @@ bool legacy_hash(std::string_view part) {
 struct Escape {
   std::string_view code, text;
 };
-constexpr Escape kEscapes[] = {{"LT", "<"}, {"GT", ">"}, {"LP", "("}, {"RP", ")"}, {"C", ","},
-                               {"RF", "&"}, {"BP", "*"}, {"SP", "@"}};
+constexpr Escape kEscapes[] = {{"LT", "<"}, {"GT", ">"}, {"LP", "("}, {"RP", ")"},
+                               {"C", ","},  {"RF", "&"}, {"BP", "*"}, {"SP", "@"}};
 
 // "_$LT$alloc..vec..Vec$LT$T$GT$$GT$" -> "<alloc::vec::Vec<T>>"
 void legacy_component(std::string_view part, std::string& out) {
@@ -108,10 +108,14 @@ class V0 {
     std::uint64_t value = 0;
     for (char c = next(); c != '_' && !failed_; c = next()) {
       std::uint64_t d = 0;
-      if (digit(c)) d = static_cast<std::uint64_t>(c - '0');
-      else if (c >= 'a' && c <= 'z') d = static_cast<std::uint64_t>(c - 'a') + 10;
-      else if (c >= 'A' && c <= 'Z') d = static_cast<std::uint64_t>(c - 'A') + 36;
-      else failed_ = true;
+      if (digit(c))
+        d = static_cast<std::uint64_t>(c - '0');
+      else if (c >= 'a' && c <= 'z')
+        d = static_cast<std::uint64_t>(c - 'a') + 10;
+      else if (c >= 'A' && c <= 'Z')
+        d = static_cast<std::uint64_t>(c - 'A') + 36;
+      else
+        failed_ = true;
       value = value * 62 + d;  // a crate's 64-bit hash may wrap; nobody reads it
     }
     return value + 1;
@@ -239,9 +243,10 @@ class V0 {
   }
 
   static std::string_view basic(char c) {
-    constexpr std::string_view kNames[26] = {
-        "i8", "bool", "char", "f64", "str", "f32", "", "u8", "isize", "usize", "", "i32", "u32",
-        "i128", "u128", "_", "", "", "i16", "u16", "()", "...", "", "i64", "u64", "!"};
+    constexpr std::string_view kNames[26] = {"i8",   "bool",  "char",  "f64", "str", "f32", "",
+                                             "u8",   "isize", "usize", "",    "i32", "u32", "i128",
+                                             "u128", "_",     "",      "",    "i16", "u16", "()",
+                                             "...",  "",      "i64",   "u64", "!"};
     return c >= 'a' && c <= 'z' ? kNames[c - 'a'] : std::string_view{};
   }
 
@@ -255,7 +260,8 @@ class V0 {
       return;
     }
     switch (next()) {
-      case 'R': case 'Q': {
+      case 'R':
+      case 'Q': {
         const bool mutable_reference = text_[at_ - 1] == 'Q';
         print("&");
         if (eat('L')) base62();
@@ -263,19 +269,33 @@ class V0 {
         type();
         break;
       }
-      case 'P': print("*const "), type(); break;
-      case 'O': print("*mut "), type(); break;
-      case 'A': print("["), type(), print("; "), constant(), print("]"); break;
-      case 'S': print("["), type(), print("]"); break;
+      case 'P':
+        print("*const "), type();
+        break;
+      case 'O':
+        print("*mut "), type();
+        break;
+      case 'A':
+        print("["), type(), print("; "), constant(), print("]");
+        break;
+      case 'S':
+        print("["), type(), print("]");
+        break;
       case 'T': {
         print("(");
         if (list([this] { type(); }) == 1) print(",");
         print(")");
         break;
       }
-      case 'F': function(); break;
-      case 'D': dynamic(); break;
-      case 'B': back_reference([this] { type(); }); break;
+      case 'F':
+        function();
+        break;
+      case 'D':
+        dynamic();
+        break;
+      case 'B':
+        back_reference([this] { type(); });
+        break;
       default:
         --at_;
         path();

@@ -61,7 +61,8 @@ TEST(GrowthName, KnowsTheGrowthFunctionsOfManyLibraries) {
       {"list_resize", "vector"},
       {"g_array_maybe_expand", "vector"},
   };
-  for (const auto& [function, expected] : kExpected) EXPECT_EQ(kind(function), expected) << function;
+  for (const auto& [function, expected] : kExpected)
+    EXPECT_EQ(kind(function), expected) << function;
 }
 
 TEST(GrowthName, RecognisesTheWordsOfUnknownFunctions) {
@@ -88,7 +89,8 @@ TEST(GrowthName, IsNotFooledByWordsWithinWords) {
 }
 
 TEST(GrowthName, GivesAllocatorsThemselvesNoGrowth) {
-  for (const char* wrapper : {"realloc", "g_realloc", "zrealloc", "sqlite3Realloc", "PyMem_Realloc"})
+  for (const char* wrapper :
+       {"realloc", "g_realloc", "zrealloc", "sqlite3Realloc", "PyMem_Realloc"})
     EXPECT_EQ(growth_name(wrapper), nullptr) << wrapper;
 }
 
@@ -103,15 +105,29 @@ TEST(GrowthName, SaysWhatToReserveAndWhatNCounts) {
 }
 
 TEST(LibraryFrame, PutsContainersAndAllocatorsAsideAndLeavesTheUser) {
-  for (const char* name :
-       {"std::vector<Order>::push_back", "std::function<void ()>::operator()",
-        "std::__invoke_impl<void, main::{lambda#1}>", "__gnu_cxx::new_allocator<int>::allocate",
-        "absl::container_internal::raw_hash_set<A>::resize", "llvm::SmallVectorImpl<int>::push_back",
-        "llvm::DenseMapBase<A>::grow", "operator new", "operator new[]", "xmalloc", "zmalloc_usable",
-        "sqlite3Malloc", "sqlite3DbMallocRaw", "PyObject_Malloc", "g_malloc0", "strdup",
-        "alloc::vec::Vec<T,A>::push", "<alloc::vec::Vec<T,A> as core::ops::Drop>::drop",
-        "<T as alloc::string::ToString>::to_string", "core::ops::function::FnOnce::call_once",
-        "hashbrown::map::HashMap<K,V>::insert", "QVector<int>::append", "_start"})
+  for (const char* name : {"std::vector<Order>::push_back",
+                           "std::function<void ()>::operator()",
+                           "std::__invoke_impl<void, main::{lambda#1}>",
+                           "__gnu_cxx::new_allocator<int>::allocate",
+                           "absl::container_internal::raw_hash_set<A>::resize",
+                           "llvm::SmallVectorImpl<int>::push_back",
+                           "llvm::DenseMapBase<A>::grow",
+                           "operator new",
+                           "operator new[]",
+                           "xmalloc",
+                           "zmalloc_usable",
+                           "sqlite3Malloc",
+                           "sqlite3DbMallocRaw",
+                           "PyObject_Malloc",
+                           "g_malloc0",
+                           "strdup",
+                           "alloc::vec::Vec<T,A>::push",
+                           "<alloc::vec::Vec<T,A> as core::ops::Drop>::drop",
+                           "<T as alloc::string::ToString>::to_string",
+                           "core::ops::function::FnOnce::call_once",
+                           "hashbrown::map::HashMap<K,V>::insert",
+                           "QVector<int>::append",
+                           "_start"})
     EXPECT_TRUE(library_frame(frame(name))) << name;
   for (const char* name :
        {"main", "main::{lambda#1}::operator()", "sqlite3StrAccumEnlarge", "sdsMakeRoomFor",

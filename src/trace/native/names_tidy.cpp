@@ -40,19 +40,55 @@ std::size_t inline_namespace(string_view text) {
 
 // Templates whose trailing arguments have the defaults known to is_default().
 constexpr string_view kDefaulted[] = {
-    "std::vector", "std::deque", "std::list", "std::forward_list", "std::set", "std::multiset",
-    "std::map", "std::multimap", "std::unordered_map", "std::unordered_set",
-    "std::unordered_multimap", "std::unordered_multiset", "std::basic_string",
-    "std::basic_string_view", "std::unique_ptr", "std::queue", "std::stack", "std::priority_queue",
-    "std::_Vector_base", "std::_Deque_base", "std::_List_base", "std::_Fwd_list_base",
-    "std::basic_ostream", "std::basic_istream", "std::basic_iostream", "std::basic_ios",
-    "std::basic_streambuf", "std::basic_stringbuf", "std::basic_stringstream",
-    "std::basic_ostringstream", "std::basic_istringstream", "std::basic_ofstream",
-    "std::basic_ifstream", "std::basic_fstream", "std::basic_filebuf", "std::basic_regex",
-    "std::__vector_base", "absl::flat_hash_map", "absl::flat_hash_set", "absl::node_hash_map",
-    "absl::node_hash_set", "absl::btree_map", "absl::btree_set", "absl::InlinedVector",
-    "absl::FixedArray", "__gnu_cxx::hash_map", "boost::container::vector",
-    "boost::container::small_vector", "folly::fbvector",
+    "std::vector",
+    "std::deque",
+    "std::list",
+    "std::forward_list",
+    "std::set",
+    "std::multiset",
+    "std::map",
+    "std::multimap",
+    "std::unordered_map",
+    "std::unordered_set",
+    "std::unordered_multimap",
+    "std::unordered_multiset",
+    "std::basic_string",
+    "std::basic_string_view",
+    "std::unique_ptr",
+    "std::queue",
+    "std::stack",
+    "std::priority_queue",
+    "std::_Vector_base",
+    "std::_Deque_base",
+    "std::_List_base",
+    "std::_Fwd_list_base",
+    "std::basic_ostream",
+    "std::basic_istream",
+    "std::basic_iostream",
+    "std::basic_ios",
+    "std::basic_streambuf",
+    "std::basic_stringbuf",
+    "std::basic_stringstream",
+    "std::basic_ostringstream",
+    "std::basic_istringstream",
+    "std::basic_ofstream",
+    "std::basic_ifstream",
+    "std::basic_fstream",
+    "std::basic_filebuf",
+    "std::basic_regex",
+    "std::__vector_base",
+    "absl::flat_hash_map",
+    "absl::flat_hash_set",
+    "absl::node_hash_map",
+    "absl::node_hash_set",
+    "absl::btree_map",
+    "absl::btree_set",
+    "absl::InlinedVector",
+    "absl::FixedArray",
+    "__gnu_cxx::hash_map",
+    "boost::container::vector",
+    "boost::container::small_vector",
+    "folly::fbvector",
 };
 
 // Implementation classes whose first arguments tell everything; the rest is policy that fills a
@@ -62,8 +98,12 @@ struct Shortened {
   std::size_t keep;
 };
 constexpr Shortened kShortened[] = {
-    {"std::_Hashtable", 2},        {"std::__hash_table", 1},        {"std::_Rb_tree", 2},
-    {"std::__tree", 1},            {"std::__detail::_Map_base", 2}, {"std::__detail::_Insert", 2},
+    {"std::_Hashtable", 2},
+    {"std::__hash_table", 1},
+    {"std::_Rb_tree", 2},
+    {"std::__tree", 1},
+    {"std::__detail::_Map_base", 2},
+    {"std::__detail::_Insert", 2},
     {"std::__detail::_Insert_base", 2},
     {"absl::container_internal::raw_hash_set", 1},
     {"absl::container_internal::raw_hash_map", 1},
@@ -243,13 +283,20 @@ std::size_t name_start(string_view text, const Brackets& brackets, std::size_t e
 std::size_t skip_qualifiers(string_view text, std::size_t at) {
   for (;;) {
     const string_view rest = text.substr(at);
-    if (rest.starts_with(" const")) at += 6;
-    else if (rest.starts_with(" volatile")) at += 9;
-    else if (rest.starts_with(" &&")) at += 3;
-    else if (rest.starts_with(" &")) at += 2;
-    else if (rest.starts_with("&")) at += 1;
-    else if (rest.starts_with(" noexcept")) at += 9;
-    else return at;
+    if (rest.starts_with(" const"))
+      at += 6;
+    else if (rest.starts_with(" volatile"))
+      at += 9;
+    else if (rest.starts_with(" &&"))
+      at += 3;
+    else if (rest.starts_with(" &"))
+      at += 2;
+    else if (rest.starts_with("&"))
+      at += 1;
+    else if (rest.starts_with(" noexcept"))
+      at += 9;
+    else
+      return at;
   }
 }
 
@@ -264,9 +311,9 @@ string_view without_clone(string_view text) {
 }
 
 // Symbol suffixes that compilers add for copies of a function.
-constexpr string_view kCloneSuffixes[] = {".isra.",  ".part.",     ".constprop.", ".cold",
-                                          ".llvm.",  ".lto_priv.", ".localalias", ".resolver",
-                                          ".__uniq.", ".avx",      ".sse",        ".default"};
+constexpr string_view kCloneSuffixes[] = {".isra.",   ".part.",     ".constprop.", ".cold",
+                                          ".llvm.",   ".lto_priv.", ".localalias", ".resolver",
+                                          ".__uniq.", ".avx",       ".sse",        ".default"};
 
 string_view without_suffix(string_view symbol) {
   std::size_t cut = symbol.size();
@@ -297,10 +344,9 @@ string tidy_function(string_view demangled) {
       continue;
     }
     const string_view inside = text.substr(i + 1, close - i - 1);
-    const bool arguments = text[i] == '(' && i > 0 && !inside.starts_with('*') &&
-                           inside != "anonymous namespace" &&
-                           !text.substr(0, i).ends_with("decltype") &&
-                           !text.substr(0, i).ends_with("decltype ");
+    const bool arguments =
+        text[i] == '(' && i > 0 && !inside.starts_with('*') && inside != "anonymous namespace" &&
+        !text.substr(0, i).ends_with("decltype") && !text.substr(0, i).ends_with("decltype ");
     if (!arguments) {
       i = close + 1;
       continue;
@@ -339,9 +385,12 @@ int doublings(string_view symbol) {
     std::uint64_t id = 0;
     for (; end < symbol.size() && end < i + 8; ++end) {
       const char c = symbol[end];
-      if (c >= '0' && c <= '9') id = id * 36 + static_cast<std::uint64_t>(c - '0') + 1;
-      else if (c >= 'A' && c <= 'Z') id = id * 36 + static_cast<std::uint64_t>(c - 'A') + 11;
-      else break;
+      if (c >= '0' && c <= '9')
+        id = id * 36 + static_cast<std::uint64_t>(c - '0') + 1;
+      else if (c >= 'A' && c <= 'Z')
+        id = id * 36 + static_cast<std::uint64_t>(c - 'A') + 11;
+      else
+        break;
     }
     if (end >= symbol.size() || symbol[end] != '_') continue;
     if (id > newest) {

@@ -10,9 +10,10 @@ namespace {
 
 TEST(Demangle, LeavesOutArgumentsReturnTypesAndDefaultAllocators) {
   EXPECT_EQ(demangle("_ZNSt6vectorIiSaIiEE9push_backERKi"), "std::vector<int>::push_back");
-  EXPECT_EQ(demangle("_ZNSt6vectorINSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEESaIS5_EE17_M_"
-                     "realloc_insertIJRKS5_EEEvN9__gnu_cxx17__normal_iteratorIPS5_S7_EEDpOT_"),
-            "std::vector<std::string>::_M_realloc_insert<std::string const&>");
+  EXPECT_EQ(
+      demangle("_ZNSt6vectorINSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEESaIS5_EE17_M_"
+               "realloc_insertIJRKS5_EEEvN9__gnu_cxx17__normal_iteratorIPS5_S7_EEDpOT_"),
+      "std::vector<std::string>::_M_realloc_insert<std::string const&>");
   EXPECT_EQ(demangle("_ZNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEE9_M_mutateEmmPKcm"),
             "std::string::_M_mutate");
   EXPECT_EQ(demangle("_Znwm"), "operator new");
@@ -90,14 +91,16 @@ TEST(TidyFunction, UnderstandsReturnTypesWithSpaces) {
   EXPECT_EQ(tidy_function("unsigned long const& std::max<unsigned long>(unsigned long const&)"),
             "std::max<unsigned long>");
   EXPECT_EQ(tidy_function("decltype (f(x)) call<int>(int)"), "call<int>");
-  EXPECT_EQ(tidy_function("std::map<int, A, std::less<int>, std::allocator<std::pair<int const, A> > "
-                          "> make<A>(int)"),
-            "make<A>");
+  EXPECT_EQ(
+      tidy_function("std::map<int, A, std::less<int>, std::allocator<std::pair<int const, A> > "
+                    "> make<A>(int)"),
+      "make<A>");
 }
 
 TEST(TidyType, DropsDefaultsOfMapsAndSets) {
-  EXPECT_EQ(tidy_type("std::map<int, A, std::less<int>, std::allocator<std::pair<int const, A> > >"),
-            "std::map<int, A>");
+  EXPECT_EQ(
+      tidy_type("std::map<int, A, std::less<int>, std::allocator<std::pair<int const, A> > >"),
+      "std::map<int, A>");
   EXPECT_EQ(tidy_type("std::unordered_map<std::__cxx11::basic_string<char, std::char_traits<char>, "
                       "std::allocator<char> >, int, std::hash<std::__cxx11::basic_string<char, "
                       "std::char_traits<char>, std::allocator<char> > >, "

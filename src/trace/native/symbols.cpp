@@ -12,8 +12,8 @@
 #include "trace/native/names_tidy.h"
 #include "trace/native/symbols_debian.h"
 #include "trace/native/symbols_dwarf.h"
-#include "trace/native/symbols_elf.h"
 #include "trace/native/symbols_element.h"
+#include "trace/native/symbols_elf.h"
 
 namespace ullage::trace {
 namespace {
@@ -92,13 +92,15 @@ void Symbolizer::State::note_status(const std::string& path, ElfModule::Status s
                       "of the recorded build.");
       break;
     case ElfModule::Status::kDamaged:
-      notes.push_back(path + ": is no ELF file that can be read, so its functions are shown as "
-                             "addresses.");
+      notes.push_back(path +
+                      ": is no ELF file that can be read, so its functions are shown as "
+                      "addresses.");
       break;
     case ElfModule::Status::kMissing:
       if (path.starts_with('/'))  // [vdso] and the like never were files
-        notes.push_back(path + ": is gone, so its functions are shown as addresses. Put it back, or "
-                               "point --debug-dir at its debug file.");
+        notes.push_back(path +
+                        ": is gone, so its functions are shown as addresses. Put it back, or "
+                        "point --debug-dir at its debug file.");
       break;
     case ElfModule::Status::kOpen:
       break;
@@ -129,9 +131,8 @@ void Symbolizer::State::resolve_file(const FileKey& file, std::vector<Wanted>& w
     std::vector<std::uint64_t> calls;
     calls.reserve(returns.size());
     for (std::uint64_t address : returns) calls.push_back(address - 1 - bias);
-    resolve_dwarf(dwarf, calls, [&](std::size_t index, DwarfPlace place) {
-      places[index] = std::move(place);
-    });
+    resolve_dwarf(dwarf, calls,
+                  [&](std::size_t index, DwarfPlace place) { places[index] = std::move(place); });
   }
 
   std::size_t lineless = 0;

@@ -65,7 +65,7 @@ class Symbolizer {
     std::string type;         // "Order", "std::pair<const int, Order>"
     std::uint64_t bytes = 0;  // sizeof(type); 0 = unknown
     std::string container;    // "std::vector<Order>"; empty = unknown
-    std::string source;       // where bytes is from: "dwarf", "name" (a type everybody knows), or empty
+    std::string source;  // where bytes is from: "dwarf", "name" (a type everybody knows), or empty
   };
   Element element(std::uint64_t pc) const;
 

@@ -30,8 +30,10 @@ std::vector<std::string> debian_debug_packages(const std::vector<std::string>& p
     const fs::path real = fs::canonical(paths[i], error);
     for (const std::string& name : {paths[i], error ? paths[i] : real.string()}) {
       wanted[name] = i;
-      if (name.starts_with("/usr/")) wanted[name.substr(4)] = i;
-      else wanted["/usr" + name] = i;
+      if (name.starts_with("/usr/"))
+        wanted[name.substr(4)] = i;
+      else
+        wanted["/usr" + name] = i;
     }
   }
   std::size_t missing = paths.size();

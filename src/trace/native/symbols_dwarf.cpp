@@ -76,8 +76,9 @@ class UnitPass {
     Indices inside;
     Dwarf_Addr base = 0, low = 0, high = 0;
     for (ptrdiff_t at = 0; (at = dwarf_ranges(die, at, &base, &low, &high)) > 0;) {
-      auto it = std::lower_bound(wanted.begin(), wanted.end(), low,
-                                 [&](std::uint32_t i, Dwarf_Addr to) { return addresses_[i] < to; });
+      auto it =
+          std::lower_bound(wanted.begin(), wanted.end(), low,
+                           [&](std::uint32_t i, Dwarf_Addr to) { return addresses_[i] < to; });
       for (; it != wanted.end() && addresses_[*it] < high; ++it) inside.push_back(*it);
     }
     if (!std::is_sorted(inside.begin(), inside.end())) std::sort(inside.begin(), inside.end());
@@ -94,8 +95,10 @@ class UnitPass {
       switch (dwarf_tag(&child)) {
         case DW_TAG_subprogram: {
           const Indices inside = covered(&child, wanted);
-          if (!inside.empty()) enter(&child, inside, depth + 1);
-          else if (thorough) functions(&child, wanted, thorough, depth + 1);
+          if (!inside.empty())
+            enter(&child, inside, depth + 1);
+          else if (thorough)
+            functions(&child, wanted, thorough, depth + 1);
           break;
         }
         case DW_TAG_namespace:
@@ -204,8 +207,10 @@ class UnitPass {
       const std::size_t middle = low + (high - low) / 2;
       Dwarf_Addr at = 0;
       dwarf_lineaddr(dwarf_onesrcline(rows, middle), &at);
-      if (at <= address) low = middle + 1;
-      else high = middle;
+      if (at <= address)
+        low = middle + 1;
+      else
+        high = middle;
     }
     for (std::size_t step = 0; step < kLineZeroStepsMax && low > 0; ++step) {
       Dwarf_Line* row = dwarf_onesrcline(rows, --low);
@@ -297,8 +302,7 @@ class UnitPass {
       for (std::size_t i = 0; i < frames.size(); ++i) {
         const GrowthName* growth = growth_name(frames[i].function);
         if (growth == nullptr || growth->generic != generic) continue;
-        Symbolizer::Element element =
-            element_of(&chain[frames.size() - 1 - i], frames[i].function);
+        Symbolizer::Element element = element_of(&chain[frames.size() - 1 - i], frames[i].function);
         if (element.bytes != 0) return element;
         if (best.container.empty()) best = std::move(element);
       }

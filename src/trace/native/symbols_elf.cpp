@@ -156,10 +156,14 @@ ElfModule::ElfModule(const std::string& path, const std::string& build_id_hex,
     const Descriptor main(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     std::optional<std::string> id;
     if (main.fd >= 0) id = build_id_of(main.fd);
-    if (main.fd < 0) status_ = Status::kMissing;
-    else if (!id) status_ = Status::kDamaged;
-    else if (!build_id_hex.empty() && !same_id(build_id_hex, *id)) status_ = Status::kChanged;
-    else status_ = Status::kOpen;
+    if (main.fd < 0)
+      status_ = Status::kMissing;
+    else if (!id)
+      status_ = Status::kDamaged;
+    else if (!build_id_hex.empty() && !same_id(build_id_hex, *id))
+      status_ = Status::kChanged;
+    else
+      status_ = Status::kOpen;
   }
   if (status_ != Status::kOpen) {
     file = by_build_id(build_id_hex, options);

@@ -31,54 +31,63 @@ constexpr char kProgram[] = R"cpp(#include <execinfo.h>
 #include <cstdlib>
 #include <new>
 #include <vector>
-struct Order { long id; long lines[6]; };
-static int watching;
-static unsigned long base;
-static int find_base(dl_phdr_info* info, size_t, void*) { base = info->dlpi_addr; return 1; }
-extern "C" __attribute__((noinline)) void report(int id) {
-  void* pcs[64];
-  const int count = backtrace(pcs, 64);
-  std::printf("%d", id);
-  for (int i = 1; i < count; ++i) std::printf(" %lx", (unsigned long)pcs[i] - base);
-  std::printf("\n");
-}
-__attribute__((noinline)) void* operator new(std::size_t bytes) {
-  if (watching) report(watching);
-  return std::malloc(bytes);
-}
-void operator delete(void* block) noexcept { std::free(block); }
-void operator delete(void* block, std::size_t) noexcept { std::free(block); }
-namespace shop {
-static inline __attribute__((always_inline)) void inlined_call(int id) {
-  report(id);  // line:inner
-  asm volatile("");
-}
-__attribute__((noinline)) int outer_function(int id) {
-  inlined_call(id);  // line:outer
-  asm volatile("");
-  return id + 1;
-}
-__attribute__((noinline)) void fill(std::vector<Order>& orders) {
-  for (long i = 0; i < 3; ++i) orders.push_back(Order{i, {}});  // line:push
-}
-}  // namespace shop
-__attribute__((noinline)) static int hidden(int id) {
-  report(id);
-  asm volatile("");
-  return id;
-}
-int main() {
-  dl_iterate_phdr(find_base, nullptr);
-  int sum = shop::outer_function(1);
-  sum += hidden(3);
-  auto lambda = [&](int id) __attribute__((noinline)) { report(id); asm volatile(""); };
-  lambda(4);
-  std::vector<Order> orders;
-  watching = 2;
-  shop::fill(orders);
-  watching = 0;
-  return sum == 5 && orders.size() == 3 ? 0 : 1;
-}
+                                  struct Order {
+                                    long id;
+                                    long lines[6];
+                                  };
+                                  static int watching;
+                                  static unsigned long base;
+                                  static int find_base(dl_phdr_info* info, size_t, void*) {
+                                    base = info->dlpi_addr;
+                                    return 1;
+                                  }
+                                  extern "C" __attribute__((noinline)) void report(int id) {
+                                    void* pcs[64];
+                                    const int count = backtrace(pcs, 64);
+                                    std::printf("%d", id);
+                                    for (int i = 1; i < count; ++i) std::printf(" %lx", (unsigned long)pcs[i] - base);
+                                    std::printf("\n");
+                                  }
+                                  __attribute__((noinline)) void* operator new(std::size_t bytes) {
+                                    if (watching) report(watching);
+                                    return std::malloc(bytes);
+                                  }
+                                  void operator delete(void* block) noexcept { std::free(block); }
+                                  void operator delete(void* block, std::size_t) noexcept { std::free(block); }
+                                  namespace shop {
+                                  static inline __attribute__((always_inline)) void inlined_call(int id) {
+                                    report(id);  // line:inner
+                                    asm volatile("");
+                                  }
+                                  __attribute__((noinline)) int outer_function(int id) {
+                                    inlined_call(id);  // line:outer
+                                    asm volatile("");
+                                    return id + 1;
+                                  }
+                                  __attribute__((noinline)) void fill(std::vector<Order>& orders) {
+                                    for (long i = 0; i < 3; ++i) orders.push_back(Order{i, {}});  // line:push
+                                  }
+                                  }  // namespace shop
+                                  __attribute__((noinline)) static int hidden(int id) {
+                                    report(id);
+                                    asm volatile("");
+                                    return id;
+                                  }
+                                  int main() {
+                                    dl_iterate_phdr(find_base, nullptr);
+                                    int sum = shop::outer_function(1);
+                                    sum += hidden(3);
+                                    auto lambda = [&](int id) __attribute__((noinline)) {
+                                      report(id);
+                                      asm volatile("");
+                                    };
+                                    lambda(4);
+                                    std::vector<Order> orders;
+                                    watching = 2;
+                                    shop::fill(orders);
+                                    watching = 0;
+                                    return sum == 5 && orders.size() == 3 ? 0 : 1;
+                                  }
 )cpp";
 
 int line_of(const std::string& marker) {
@@ -95,7 +104,8 @@ std::string run(const std::string& command) {
   std::string output;
   FILE* pipe = popen(("exec 2>&1; " + command).c_str(), "r");
   char buffer[4096];
-  while (std::size_t count = std::fread(buffer, 1, sizeof buffer, pipe)) output.append(buffer, count);
+  while (std::size_t count = std::fread(buffer, 1, sizeof buffer, pipe))
+    output.append(buffer, count);
   const int status = pclose(pipe);
   EXPECT_EQ(status, 0) << command << "\n" << output;
   return output;
@@ -210,11 +220,11 @@ TEST_P(SymbolsOfCompiler, NamesInlinedFramesLinesAndElements) {
   EXPECT_TRUE(symbols.notes().empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Kinds, SymbolsOfCompiler,
-    testing::Values("g++ -O2 -g", "g++ -O0 -gdwarf-4 -no-pie", "g++ -O2 -g -gsplit-dwarf",
-                    "clang++ -O2 -g", "clang++ -O0 -gdwarf-4", "clang++ -O2 -g -gsplit-dwarf",
-                    "clang++ -O2 -g -stdlib=libc++"));
+INSTANTIATE_TEST_SUITE_P(Kinds, SymbolsOfCompiler,
+                         testing::Values("g++ -O2 -g", "g++ -O0 -gdwarf-4 -no-pie",
+                                         "g++ -O2 -g -gsplit-dwarf", "clang++ -O2 -g",
+                                         "clang++ -O0 -gdwarf-4", "clang++ -O2 -g -gsplit-dwarf",
+                                         "clang++ -O2 -g -stdlib=libc++"));
 
 // --- Where the information is -----------------------------------------------------------------
 
@@ -316,7 +326,8 @@ TEST_F(SymbolsTest, SaysThatAFileIsGoneAndThatAnotherIsNoProgram) {
   ASSERT_EQ(gone.notes().size(), 1U);
   EXPECT_THAT(gone.notes()[0], HasSubstr("is gone"));
 
-  std::ofstream(dir / "nowhere") << "\x7f" "ELF and then nonsense";
+  std::ofstream(dir / "nowhere") << "\x7f"
+                                    "ELF and then nonsense";
   Symbolizer damaged = symbolizer();
   EXPECT_EQ(frames(damaged, 1)[0].function, "");
   ASSERT_EQ(damaged.notes().size(), 1U);
@@ -364,12 +375,13 @@ class CountingServer {
              listen(socket_, 8) == 0 &&
              getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &length) == 0;
     port_ = ntohs(address.sin_port);
-    if (ready_) thread_ = std::thread([this] {
-      for (int client; (client = accept4(socket_, nullptr, nullptr, SOCK_CLOEXEC)) >= 0;) {
-        ++visitors_;
-        close(client);
-      }
-    });
+    if (ready_)
+      thread_ = std::thread([this] {
+        for (int client; (client = accept4(socket_, nullptr, nullptr, SOCK_CLOEXEC)) >= 0;) {
+          ++visitors_;
+          close(client);
+        }
+      });
   }
   ~CountingServer() {
     shutdown(socket_, SHUT_RDWR);
