@@ -33,8 +33,8 @@ class Wrap(unittest.TestCase):
         self.assertEqual(wrap(lines), lines)
 
     def test_a_long_trailing_comment_moves_above_its_line(self):
-        self.assertEqual(wrap(["  int count = 0;  // " + LONG[:90]]),
-                         ["  // " + LONG[:90], "  int count = 0;"])
+        self.assertEqual(wrap(["  int count = 0;  // " + LONG[:89]]),
+                         ["  // " + LONG[:89], "  int count = 0;"])
 
     def test_slashes_in_a_string_are_no_comment(self):
         lines = ['  open("http://' + "x" * 100 + '");']

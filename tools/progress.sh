@@ -14,7 +14,8 @@ period_s=3                       # between two lines when nobody can see a line 
 
 show() {
   local text
-  text=$(tail -c 2000 "$log" | tr '\r' '\n' | grep -v '^[[:space:]]*$' | tail -1 | cut -c1-70)
+  text=$(tail -c 2000 "$log" | tr '\r' '\n' | grep -v '^[[:space:]]*$' | tail -1 |
+    sed 's/Building C[A-Z]* object CMakeFiles\/[^/]*\.dir\///; s/\.o$//' | cut -c1-70)
   if [ -t 1 ]; then
     printf '\r\033[K%s  %ds  %s' "$label" "$SECONDS" "$text"
   else

@@ -23,7 +23,7 @@ if [ ! -s "$out/$name.ulg" ]; then
 fi
 [ "$status" -eq 0 ] || echo "(the program ended with exit code $status)"
 echo
-echo "\$ ullage diagnose $out/$name.ulg --html $out/$name.html"
-"$ullage" diagnose "$out/$name.ulg" --html "$out/$name.html"
+echo "\$ ullage diagnose $out/$name.ulg --html=$out/$name.html"
+"$ullage" diagnose "$out/$name.ulg" --html="$out/$name.html"
 echo
 echo "HTML report: $PWD/$out/$name.html"
