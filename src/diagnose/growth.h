@@ -29,10 +29,14 @@ std::uint64_t copied_bytes_by_doubling(const evidence::GrowthSite& site);
 bool mostly_presized(const evidence::GrowthSite& site);
 // Share of the painted capacity that was never written; 0 when it was not recorded.
 double slack_share(const evidence::GrowthSite& site);
-// Time callers stood still. An incremental rehash spreads its copying over many calls, so the
+// Time callers stood still, as far as growing can have caused it (plausible_stall_ns): on a busy
+// machine a thread loses the processor while it copies, and that is not the container's doing.
+// An incremental rehash spreads its copying over many calls, so the
 // time between its first and last step is none.
 std::uint64_t stall_ns_total(const evidence::GrowthSite& site);
 std::uint64_t stall_ns_max(const evidence::GrowthSite& site);
+// The most that growing by copying `bytes` can take: 100 us + 30 ns per byte, which is 33 MB/s.
+std::uint64_t plausible_stall_ns(std::uint64_t bytes);
 
 // "std::vector<Order>", or what kind of thing it is.
 std::string subject(const evidence::GrowthSite& site);
@@ -53,6 +57,8 @@ Unit unit_of(const evidence::GrowthSite& site);
 
 // The whole part, kept within what a count can hold.
 std::uint64_t whole(double number);
+// A long name without its template arguments: "std::vector<...>::_M_realloc_insert<...>".
+std::string brief(const std::string& name);
 // At least n, with few digits: 8'400'000 rather than 8'360'000. Adds at most 5 %.
 std::uint64_t round_up(std::uint64_t n);
 
@@ -72,6 +78,8 @@ inline constexpr double kHeadroom = 0.10;
 bool grows_geometrically(const evidence::GrowthSite& site);
 
 // Sentences that several detectors share.
+// What the copying cost, and what was left out of it.
+std::string what_it_cost(const evidence::GrowthSite& site);
 std::string how_we_know(const evidence::GrowthSite& site);
 std::string saves(const evidence::GrowthSite& site);
 std::string when_and_how_far(const evidence::GrowthSite& site);

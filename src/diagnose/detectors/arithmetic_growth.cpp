@@ -31,10 +31,7 @@ Finding make(const evidence::Evidence& evidence, std::size_t index) {
       format_count(site.arithmetic_links) + " of " + format_counted(site.links, "growth") +
       " added the same " + step + "; they copied " + format_bytes(site.copied_bytes) + " to fill " +
       format_bytes(site.final.max) + ". Twice the size would copy four times as much.");
-  if (stall_ns_total(site) > 0) {
-    finding.evidence.push_back("Its callers stood still for " + format_ns(stall_ns_total(site)) +
-                               " in all, " + format_ns(stall_ns_max(site)) + " at worst.");
-  }
+  finding.evidence.push_back(what_it_cost(site));
   finding.evidence.push_back(how_we_know(site));
 
   const Advice advice = advise_size(site, site.final.max, kHeadroom, "it reached");

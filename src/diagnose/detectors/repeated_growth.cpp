@@ -49,13 +49,14 @@ Advice size_at_birth(const GrowthSite& site) {
   const bool outlier = site.final.count > 1 && static_cast<double>(site.final.max) >
                                                    kOutlier * static_cast<double>(site.final.p95);
   const std::uint64_t bytes = outlier ? site.final.p95 : site.final.max;
-  const std::string what = site.chains <= 1 ? "it reached"
-                           : outlier        ? "95 % stay within"
-                                            : "largest";
+  const bool room = grows_geometrically(site);  // what the last doubling left is capacity, not use
+  const std::string what = outlier            ? "95 % stay within"
+                           : site.chains <= 1 ? (room ? "it reached room for" : "it reached")
+                                              : (room ? "the largest has room for" : "largest");
   const double slack = slack_share(site);
   if (slack > kSlackShare) {
     const auto used = whole(static_cast<double>(bytes) * (1 - slack));
-    return advise_size(site, used, kHeadroom, what + " (the part that was written)");
+    return advise_size(site, used, kHeadroom, "the part that was written:");
   }
   return advise_size(site, bytes, grows_geometrically(site) ? 0 : kHeadroom, what);
 }
@@ -85,7 +86,7 @@ std::string remedy_of(const GrowthSite& site, const DetectorOptions& options,
             " of the capacity it grew to was never written. ";
   }
   const auto longest = static_cast<double>(stall_ns_max(site));
-  if (stall_ns_max(site) > options.stall_bound_ns && copying_links(site) > 1 &&
+  if (!spread_out(site) && stall_ns_max(site) > options.stall_bound_ns && copying_links(site) > 1 &&
       longest >= kDominantStall * static_cast<double>(stall_ns_total(site))) {
     text +=
         "If the size can't be known, its longest stall remains: use a container that grows in "
@@ -108,15 +109,7 @@ Finding make(const evidence::Evidence& evidence, const DetectorOptions& options,
   finding.cost.copied_bytes = site.copied_bytes;
 
   finding.evidence.push_back(when_and_how_far(site));
-  std::string cost = "Growing copied " + format_bytes(site.copied_bytes);
-  if (stall_ns_total(site) > 0) {
-    cost += " and stopped its callers for " + format_ns(stall_ns_total(site)) + " in all, " +
-            format_ns(stall_ns_max(site)) + " at worst";
-  }
-  if (site.overlap_bytes_max > 0) {
-    cost += "; up to " + format_bytes(site.overlap_bytes_max) + " of it lived twice";
-  }
-  finding.evidence.push_back(cost + ".");
+  finding.evidence.push_back(what_it_cost(site));
   finding.evidence.push_back(how_we_know(site));
 
   const Advice advice = size_at_birth(site);

@@ -5,14 +5,15 @@
 #include <array>
 
 #include "base/format.h"
+#include "diagnose/growth.h"
 #include "diagnose/reports/reports.h"
 
 namespace ullage::diagnose {
 
 std::string place_text(const evidence::Frame& frame) {
   if (frame.function.empty() && frame.module.empty() && frame.file.empty()) return {};
-  if (frame.file.empty() || frame.function.empty()) return frame.place();
-  return frame.place() + " in " + frame.label();
+  if (frame.file.empty() || frame.function.empty()) return brief(frame.place());
+  return frame.place() + " in " + brief(frame.label());
 }
 
 std::string cost_text(const Cost& cost) {

@@ -143,8 +143,7 @@ void print_answer(Text& out, const evidence::Evidence& evidence, std::size_t cou
     }
     out.paragraph("  ! ",
                   "Without debug information for " + modules +
-                      ", places are named by symbol or offset. Install its -dbgsym package, or "
-                      "build with -g.",
+                      ", places there are named by symbol or offset.",
                   4);
   }
   out.line();
@@ -161,7 +160,7 @@ void print_what_was_looked_at(Text& out, const evidence::Evidence& evidence) {
                      format_counted(evidence.growth_sites.size(), "place") + " that might grow. ";
   text += standing == 0 ? "Nothing grew by copying."
                         : format_counted(standing, "container") + " grew, copying " +
-                              format_bytes(copied) + " in all: below every bound.";
+                              format_bytes(copied) + " in all: too little for a finding.";
   out.paragraph("  ", text, 2);
   out.line();
 }

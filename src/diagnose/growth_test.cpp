@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "diagnose/growth.h"
+
+#include <gtest/gtest.h>
+
+namespace ullage::diagnose {
+namespace {
+
+using evidence::GrowthSite;
+using evidence::Verdict;
+
+TEST(RoundUp, NeverGoesBelowAndAddsAtMostFivePercent) {
+  EXPECT_EQ(round_up(0), 0u);
+  EXPECT_EQ(round_up(81), 81u);
+  EXPECT_EQ(round_up(101), 101u);
+  EXPECT_EQ(round_up(8192), 8200u);
+  EXPECT_EQ(round_up(8'360'000), 8'400'000u);
+  EXPECT_EQ(round_up(1'010'001), 1'020'000u);
+  for (std::uint64_t n = 1; n < 1'000'000'000'000; n = n * 17 / 11 + 1) {
+    EXPECT_GE(round_up(n), n);
+    EXPECT_LE(static_cast<double>(round_up(n)), 1.05 * static_cast<double>(n)) << n;
+  }
+  EXPECT_EQ(round_up(UINT64_MAX), UINT64_MAX);
+}
+
+TEST(MayStand, NeedsAStrongVerdictOrANameThatGrowsContainers) {
+  GrowthSite site;
+  site.links = 3;
+  for (const Verdict verdict :
+       {Verdict::kRealloc, Verdict::kContent, Verdict::kStructure, Verdict::kSeries}) {
+    site.verdict = verdict;
+    EXPECT_TRUE(may_stand(site)) << evidence::to_string(verdict);
+  }
+  for (const Verdict verdict : {Verdict::kMixed, Verdict::kReplace, Verdict::kWeak}) {
+    site.verdict = verdict;
+    EXPECT_FALSE(may_stand(site)) << evidence::to_string(verdict);
+  }
+  site.named_growth = true;
+  EXPECT_FALSE(may_stand(site));
+  site.verdict = Verdict::kMixed;
+  EXPECT_TRUE(may_stand(site));
+}
+
+TEST(Stall, LeavesOutWhatCopyingCannotTake) {
+  GrowthSite site;
+  site.verdict = Verdict::kContent;
+  site.final.max = 82;
+  site.overlap_bytes_max = 41;
+  site.stall_ns_total = 6'000'000;
+  site.stall_ns_max = 4'000'000;  // 41 bytes in 4 ms: the thread was not running
+  EXPECT_LT(stall_ns_max(site), 110'000u);
+  EXPECT_EQ(stall_ns_total(site), 2'000'000 + stall_ns_max(site));
+  EXPECT_NE(what_it_cost(site).find("One took 4 ms, longer than copying can"), std::string::npos);
+  site.final.max = 64 << 20;
+  EXPECT_EQ(stall_ns_max(site), 4'000'000u);
+  EXPECT_EQ(what_it_cost(site).find("longer than"), std::string::npos);
+}
+
+TEST(Unit, CountsElementsOfATableByItsLoadFactorAndControlBytes) {
+  GrowthSite site;
+  site.container_kind = "hash table";
+  site.growth.function = "std::_Hashtable<int, int>::_M_rehash";
+  site.element_bytes = 8;
+  site.element_source = "dwarf";
+  EXPECT_EQ(unit_of(site).of(8 * 1000), 1000u);
+  site.growth.function = "absl::container_internal::raw_hash_set<...>::resize";
+  EXPECT_EQ(unit_of(site).of(9 * 1000), 875u);
+  // With control bytes between the slots, a common divisor of the sizes is nobody's element.
+  site.element_source = "gcd";
+  EXPECT_FALSE(unit_of(site).elements);
+}
+
+TEST(Unit, TakesAStringOfUnknownCharactersForBytes) {
+  GrowthSite site;
+  site.container_kind = "string";
+  site.element_bytes = 8;
+  site.element_source = "gcd";
+  EXPECT_EQ(unit_of(site).text(4096), "4 096 bytes");
+}
+
+TEST(Brief, DropsTheTemplateArgumentsOfLongNamesOnly) {
+  EXPECT_EQ(brief("std::vector<int>::push_back"), "std::vector<int>::push_back");
+  const std::string args = "<" + std::string(60, 'x') + "<y>, z>";
+  EXPECT_EQ(brief("std::vector" + args + "::grow" + args), "std::vector<...>::grow<...>");
+  EXPECT_EQ(brief("a" + args + "::operator< " + args), "a<...>::operator< <...>");
+  EXPECT_EQ(brief("fill" + args + "::<lambda(int)>"), "fill<...>::<lambda(int)>");
+  EXPECT_EQ(brief("fill<" + std::string(60, 'x') + "::<lambda(int)>>"), "fill<...>");
+  EXPECT_EQ(brief("unbalanced" + std::string(60, 'x') + "<"),
+            "unbalanced" + std::string(60, 'x') + "<");
+}
+
+}  // namespace
+}  // namespace ullage::diagnose
