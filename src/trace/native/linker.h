@@ -68,6 +68,11 @@ class Linker {
   Linker& operator=(const Linker&) = delete;
 
   void add(const record::Event& event);
+  // The event will be added soon.
+  void prefetch(const record::Event& event) const {
+    live_.prefetch(event.address);
+    if (event.old_address != 0) live_.prefetch(event.old_address);
+  }
   void finish();
 
   const Growth& growth() const { return growth_; }

@@ -72,8 +72,8 @@ bool LiveTable::insert(const Block& block) {
   Shard& shard = shards_[h >> 56];
   Slot* slot = locate(shard, h, key);
   if (slot->key() != 0) return false;
-  // At most four in five slots are taken: 24 B / 0.8 * 1.25 stays under 40 B, and a search ends.
-  if ((shard.count + 1) * std::uint64_t{5} > shard.capacity * std::uint64_t{4}) {
+  // At most three in four slots are taken: 24 B / 0.75 * 1.25 = 40 B, and searches stay short.
+  if ((shard.count + 1) * std::uint64_t{4} > shard.capacity * std::uint64_t{3}) {
     grow(shard);
     slot = locate(shard, h, key);
   }

@@ -9,8 +9,9 @@
 //   Block old;
 //   if (live.take(p, old)) ...
 //
-// Memory       at most 40 B per block beyond a fixed 96 KiB: 24-byte slots, 256 shards that grow by a
-//              quarter, one at a time, so that growing never holds two copies of the whole.
+// Memory       at most 40 B per block alive at the peak, beyond a fixed 96 KiB: 24-byte slots, 256 shards
+//              that grow by a quarter, one at a time, so that growing never holds two copies of the
+//              whole. It does not shrink.
 // Cost         O(1) expected; one cache line. No tombstones: removal closes the gap by moving
 //              followers back, so a table that lived through a billion frees is as good as new.
 // Stability    A Slot* is valid until the next insert or take.
@@ -83,6 +84,12 @@ class LiveTable {
   // is 0.
   bool insert(const Block& block);
   Slot* find(std::uint64_t address);
+  // Asks memory for the slot of an address that is about to be used.
+  void prefetch(std::uint64_t address) const {
+    const std::uint64_t h = hash(key_of(address));
+    const Shard& shard = shards_[h >> 56];
+    __builtin_prefetch(&shard.slots[home(h, shard.capacity)]);
+  }
   bool take(std::uint64_t address, Block& out);
 
   std::size_t size() const { return size_; }

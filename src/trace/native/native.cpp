@@ -38,7 +38,8 @@ Result<evidence::Evidence> read_recording(const record::Recording& recording,
   if (options.progress) {
     stream.on_progress([&](double share) { options.progress(share * kEventsShare); });
   }
-  stream.for_each([&](const record::Event& e) { linker.add(e); });
+  stream.for_each([&](const record::Event& e) { linker.add(e); },
+                  [&](const record::Event& e) { linker.prefetch(e); });
   linker.finish();
 
   evidence::Evidence out;

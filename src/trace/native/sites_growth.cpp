@@ -168,14 +168,18 @@ GrowthFrame find_growth_frame(const std::vector<Unfolded>& frames) {
     const GrowthName* name = growth_name(f.function);
     if (name == nullptr) continue;
     if (!name->generic) return {i, name};
-    if (generic.name == nullptr) generic = {i, name};
+    if (generic.name == nullptr && !allocator_wrapper(f.function)) generic = {i, name};
   }
   if (generic.name != nullptr) return generic;
+  // Step over what only passes the request on, named or (in stripped libraries) called by such.
+  std::size_t index = 0;
   for (std::size_t i = 0; i < frames.size() && frames[i].level < kWrapperLevels; ++i) {
     const evidence::Frame& f = *frames[i].frame;
-    if (f.function.empty() || !allocator_wrapper(f.function)) return {i, nullptr};
+    const bool named = !f.function.empty() && f.exact;
+    if (named && !allocator_wrapper(f.function)) break;
+    if (named && i + 1 < frames.size()) index = i + 1;
   }
-  return {};
+  return {index, nullptr};
 }
 
 std::size_t find_user_frame(const std::vector<Unfolded>& frames, std::size_t from) {

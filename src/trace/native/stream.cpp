@@ -71,9 +71,19 @@ void EventStream::open_next(Source& s) {
     s.decoder.emplace(segment.header, s.payload.data(), s.payload.size(),
                       recording_.header().tick_shift);
     s.open = true;
-    if (step(s)) return;
+    s.ahead.resize(kEventsAhead);
+    if (refill(s)) return;
     if (s.next < s.segments.size()) return;  // empty: come back when the next one is due
   }
+}
+
+bool EventStream::refill(Source& s) {
+  if (s.count != 0) s.key = s.ahead[s.count - 1].ticks;  // the stream has come this far
+  s.at = s.count = 0;
+  while (s.count < kEventsAhead && s.decoder->next(s.ahead[s.count])) ++s.count;
+  if (s.count != 0) return true;
+  close(s);
+  return false;
 }
 
 void EventStream::close(Source& s) {
@@ -87,9 +97,10 @@ void EventStream::close(Source& s) {
   s.open = false;
   s.decoder.reset();
   if (s.next < s.segments.size()) {
-    s.key = std::max(s.event.ticks, recording_.segments()[s.segments[s.next]].header.ticks0);
+    s.key = std::max(s.key, recording_.segments()[s.segments[s.next]].header.ticks0);
   } else {
     s.payload = {};
+    s.ahead = {};
   }
 }
 
