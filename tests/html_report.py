@@ -116,6 +116,9 @@ def test_the_flame_graph_switches_zooms_searches_and_walks_by_keys(folder):
         first = boxes(page)
         total = {box["name"]: box for box in first}["all"]
         assert total["value"] == page.value("data.totals.copied_bytes"), total
+        # Only the function that grew is marked as one, not those it was called from.
+        grown = page.value("[...document.querySelectorAll('.box.growth')].map(b => b.dataset.name)")
+        assert {name.split("<")[0] for name in grown} == {"std::vector", "log_append", "std::_Hashtable"}, grown
         # Width is value: the orders vector holds half of everything.
         add = next(box for box in first if box["name"] == "checkout::Book::add")
         assert abs(add["width"] / total["width"] - add["value"] / total["value"]) < 0.01, add

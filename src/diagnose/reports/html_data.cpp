@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <limits>
 #include <map>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,11 +37,7 @@ std::string sentence_text(std::string_view text) {
 // Frames by index; each is written once, however many stacks it is part of.
 class Frames {
  public:
-  Frames(const Evidence& evidence, const ReportOptions& options) : root_(options.source_root) {
-    for (const GrowthSite& site : evidence.growth_sites) {
-      if (evidence::strong(site.verdict))
-        growing_.emplace(site.growth.function, site.growth.module);
-    }
+  explicit Frames(const ReportOptions& options) : root_(options.source_root) {
     entries_.push_back({"(frames left out)", "", "", "", "library", false});  // kLeftOut
   }
 
@@ -96,17 +91,10 @@ class Frames {
   };
 
   int intern(const Frame& frame, bool must) {
-    const char* kind = growing_.contains({frame.function, frame.module}) ? "growth"
-                       : frame.library                                   ? "library"
-                                                                         : "user";
     std::string at = below_root(frame.file, root_);
     if (!at.empty() && frame.line > 0) at += ":" + std::to_string(frame.line);
-    Entry entry{name_text(frame.label()),
-                name_text(frame.place()),
-                name_text(at),
-                name_text(frame.module),
-                kind,
-                frame.inlined};
+    Entry entry{name_text(frame.label()), name_text(frame.place()),           name_text(at),
+                name_text(frame.module),  frame.library ? "library" : "user", frame.inlined};
     const auto known = indices_.find(entry);
     if (known != indices_.end()) return known->second;
     const std::size_t bytes =
@@ -120,7 +108,6 @@ class Frames {
   }
 
   std::string root_;
-  std::set<std::pair<std::string, std::string>> growing_;  // functions that grew something
   std::vector<Entry> entries_;
   std::map<Entry, int> indices_;
   std::size_t bytes_ = 0;
@@ -259,6 +246,7 @@ void write_finding(JsonWriter& json, const Finding& finding, Frames& frames,
   json.field("fingerprint", name_text(finding.fingerprint));
   json.field("confidence", finding.confidence);
   json.field("rank", finding.rank());
+  json.field("allocation", finding.allocation_site.has_value());
   json.field("site", finding.growth_site && *finding.growth_site < growth_sites
                          ? static_cast<std::int64_t>(*finding.growth_site)
                          : kNone);
@@ -342,7 +330,7 @@ std::string html_data(const Evidence& evidence, const Findings& findings,
   const std::size_t shown = std::min(selected.size(), kHtmlFindings);
   const std::size_t sites = std::min(evidence.growth_sites.size(), kHtmlGrowthSites);
   const std::size_t allocations = std::min(evidence.allocation_sites.size(), kHtmlAllocationSites);
-  Frames frames(evidence, options);
+  Frames frames(options);
   JsonWriter json(JsonWriter::Style::kCompact, /*escape_html=*/true);
 
   json.begin_object();
@@ -364,6 +352,7 @@ std::string html_data(const Evidence& evidence, const Findings& findings,
     json.begin_object();
     write_numbers(json, "stack", frames.stack(site.stack));
     json.field("bytes", site.bytes);
+    json.field("grows", site.growth_function);
     json.end_object();
   }
   json.end_array();
