@@ -2,8 +2,8 @@
 //
 // html_report: puts the data, the style and the scripts into the page. Safe for hostile names in
 // three independent ways: the data is JSON in which '<', '>' and '&' are escaped; the scripts only
-// ever create text nodes; and the page's policy refuses every script but the one carrying the nonce,
-// and every connection.
+// ever create text nodes; and the page's policy refuses every script but the one carrying the
+// nonce, and every connection.
 #include <array>
 #include <cstdint>
 #include <cstdio>

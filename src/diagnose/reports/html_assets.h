@@ -2,8 +2,8 @@
 #pragma once
 
 // The parts of the HTML page as they stand in html/*.inc. Each of those files is ordinary HTML, CSS
-// or JavaScript between a first and a last line that make it a C++ raw string, so the build needs no
-// extra step and rebuilds when they change.
+// or JavaScript between a first and a last line that make it a C++ raw string, so the build needs
+// no extra step and rebuilds when they change.
 
 #include <string>
 #include <string_view>

@@ -20,7 +20,7 @@ inline constexpr std::size_t kHtmlGrowthSites = 2000;
 inline constexpr std::size_t kHtmlAllocationSites = 1000;
 // RSS marks; of more, the highest of each of that many equal stretches is kept.
 inline constexpr std::size_t kHtmlMarks = 1000;
-// Frames of one stack: the innermost and the outermost stay, the middle becomes "(frames left out)".
+// Frames of one stack: innermost and outermost stay, the middle becomes "(frames left out)".
 inline constexpr std::size_t kHtmlInnerFrames = 96;
 inline constexpr std::size_t kHtmlOuterFrames = 32;
 // Columns of one name, path or sentence; longer ones end in an ellipsis.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What can be told without a browser; tests/html_report.py opens the page in one.
-// ULLAGE_DUMP_HTML=page.html diagnose_test --gtest_filter='HtmlReport.*' leaves the page to look at.
+// ULLAGE_DUMP_HTML=page.html diagnose_test --gtest_filter='HtmlReport.*' leaves the page behind.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

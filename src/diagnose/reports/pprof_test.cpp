@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Decodes the profile itself, so that nothing but zlib is needed. To see it in the real tool:
-//   ULLAGE_DUMP_PPROF=p.pb.gz diagnose_test --gtest_filter='PprofReport.*' && go tool pprof -top p.pb.gz
+//   ULLAGE_DUMP_PPROF=p.pb.gz diagnose_test --gtest_filter='PprofReport.*'
+//   go tool pprof -top p.pb.gz
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <zlib.h>
