@@ -32,11 +32,14 @@ constexpr int kItems = 20000;
 
 void* volatile escaped;
 
+const char* volatile which;  // makes the functions differ: equal ones are folded into one
+
 #define GROWER(name)                                 \
   __attribute__((noinline)) void name() {            \
     std::vector<long> v;                             \
     for (int i = 0; i < kItems; ++i) v.push_back(i); \
     escaped = v.data();                              \
+    which = #name;                                   \
   }
 GROWER(grow_parent)
 GROWER(grow_child)

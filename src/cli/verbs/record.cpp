@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <iostream>
 #include <numeric>
 
@@ -143,6 +144,13 @@ const char* remark(const RecordedProcess& process) {
   return "";
 }
 
+// As short as the user would type it.
+std::string short_path(const std::string& path) {
+  std::error_code error;
+  const std::string here = std::filesystem::current_path(error).string() + "/";
+  return !error && path.starts_with(here) ? path.substr(here.size()) : path;
+}
+
 std::string base_name(const std::string& path) {
   const std::size_t slash = path.rfind('/');
   return slash == std::string::npos ? path : path.substr(slash + 1);
@@ -159,13 +167,21 @@ const RecordedProcess* busiest(const LaunchReport& report) {
 void list_processes(const LaunchReport& report) {
   for (std::size_t i = 0; i < std::min(report.processes.size(), kProcessesShown); ++i) {
     const RecordedProcess& process = report.processes[i];
-    std::cerr << "  " << process.path << "  " << base_name(process.program) << ", process "
-              << process.pid << ", " << format_counted(process.events, "event") << ", "
-              << format_bytes(process.archive_bytes) << remark(process) << '\n';
+    std::cerr << "  " << short_path(process.path) << "  " << base_name(process.program)
+              << ", process " << process.pid << ", " << format_counted(process.events, "event")
+              << ", " << format_bytes(process.archive_bytes) << remark(process) << '\n';
   }
   if (report.processes.size() > kProcessesShown) {
     std::cerr << "  and " << report.processes.size() - kProcessesShown << " more\n";
   }
+}
+
+// No process had the agent in it, or memory grew and the agent saw none of it. A program that never
+// allocates (`false`) is fine.
+bool saw_nothing(const LaunchReport& report, std::uint64_t events) {
+  if (report.processes.empty()) return true;
+  return events == 0 && total(report, &RecordedProcess::raw_bytes) == 0 &&
+         total(report, &RecordedProcess::rss_peak_bytes) >= launch::kHiddenGrowthBytes;
 }
 
 std::string size_per_event(const LaunchReport& report, std::uint64_t events) {
@@ -179,7 +195,7 @@ std::string size_per_event(const LaunchReport& report, std::uint64_t events) {
 
 int Record::sum_up(const LaunchReport& report) {
   const std::uint64_t events = total(report, &RecordedProcess::events);
-  const bool nothing = events == 0 && !options_.standby;
+  const bool nothing = saw_nothing(report, events);
   for (const std::string& note : report.notes) {
     if (!quiet_ || nothing) std::cerr << "ullage: " << note << '\n';
   }
@@ -205,12 +221,14 @@ int Record::sum_up(const LaunchReport& report) {
               << "); everything before it is recorded\n";
   }
   if (const RecordedProcess* process = busiest(report)) {
-    std::cerr << "Next: ullage diagnose " << shell_word(process->path) << '\n';
+    std::cerr << "Next: ullage diagnose " << shell_word(short_path(process->path)) << '\n';
   }
   return report.exit_code;
 }
 
 int Record::finish() {
+  // The name given to --output, and what live files are named after, differ by the suffix.
+  if (finish_path_.ends_with(".ulg")) finish_path_.resize(finish_path_.size() - 4);
   Result<LaunchReport> report = launch::finish(finish_path_);
   if (!report.ok()) return fail(report.error());
   return sum_up(report.value());

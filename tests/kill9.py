@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 at a random moment, of the program or of its recorder: what happened before it is read.
+
+The program counts its own allocator calls in a mapped file, so the truth is known to the call.
+The moments come from a seed, which is printed: ULLAGE_SEED=N repeats them.
+"""
+import os
+import pathlib
+import random
+import signal
+import struct
+import subprocess
+import time
+
+import support
+
+SEED = int(os.environ.get("ULLAGE_SEED", random.SystemRandom().randrange(1 << 32)))
+ROUNDS = 20 if support.FULL else 4
+# The last calls before a kill may be counted by the program and not yet by the agent, or the other
+# way round: one on each side per thread, and the calls of the C library's start.
+SLACK_CALLS = 100
+
+
+def start(folder, out):
+    counter = folder / "calls"
+    counter.write_bytes(bytes(8))
+    recorder = subprocess.Popen(
+        [support.BIN, "record", "-q", "-o", str(out), "--", support.program("counted"), str(counter)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    support.wait_until(lambda: calls(counter) > 1000 or recorder.poll() is not None, "the program started")
+    assert recorder.poll() is None, recorder.stderr.read()
+    return recorder, counter
+
+
+def calls(counter):
+    return struct.unpack("<Q", counter.read_bytes())[0]
+
+
+def child_of(pid):
+    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    assert len(children) == 1, children
+    return int(children[0])
+
+
+def check(report, counted, what):
+    decoded = report["process"]["events"]
+    print(f"      {what}: {counted} calls, {decoded} events decoded")
+    assert decoded >= 0.9999 * counted - SLACK_CALLS, f"{what}: {counted} calls, {decoded} decoded"
+    assert decoded <= counted + 10000, f"{what}: more events than calls: {decoded} of {counted}"
+    assert report["understood"]["segments_damaged"] == 0, report["understood"]
+
+
+def test_a_killed_program_loses_at_most_one_event_in_ten_thousand(folder):
+    moments = random.Random(SEED)
+    print(f"      ULLAGE_SEED={SEED}")
+    for round_number in range(ROUNDS):
+        out = folder / f"{round_number}.ulg"
+        recorder, counter = start(folder, out)
+        try:
+            time.sleep(moments.uniform(0.0, 1.0))
+            os.kill(child_of(recorder.pid), signal.SIGKILL)
+            assert recorder.wait(timeout=60) == 137, recorder.stderr.read()
+        finally:
+            support.stop(recorder)
+        check(support.diagnose(out), calls(counter), f"round {round_number}")
+
+
+def test_a_killed_recorder_leaves_recordings_that_finish_completes(folder):
+    moments = random.Random(SEED + 1)
+    for round_number in range(max(2, ROUNDS // 4)):
+        out = folder / f"r{round_number}.ulg"
+        recorder, counter = start(folder, out)
+        program = child_of(recorder.pid)
+        try:
+            time.sleep(moments.uniform(0.0, 0.7))
+            support.stop(recorder)
+        finally:
+            os.kill(program, signal.SIGKILL)
+        support.wait_until(lambda pid=program: gone(pid), "the program ended")
+        live = sorted(folder.glob(f"r{round_number}.*.live"))
+        assert len(live) == 1, live
+        check(support.diagnose(live[0]), calls(counter), f"round {round_number}, live")
+        done = support.ullage("record", "--finish", out, expect=None)
+        finished = sorted(folder.glob(f"r{round_number}*.ulg"))
+        assert len(finished) == 1 and not live[0].exists(), support.shown(done)
+        check(support.diagnose(finished[0]), calls(counter), f"round {round_number}, finished")
+
+
+def gone(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+if __name__ == "__main__":
+    support.main(globals())

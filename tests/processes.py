@@ -1,0 +1,278 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Programs of every habit: what they fork, execute, overwrite and interrupt is recorded all the same.
+
+programs/process_cases.cpp holds one case per argument; each call of one of its grow_* functions makes
+exactly LINKS growths.
+"""
+import os
+import pathlib
+import resource
+import shutil
+import stat
+
+import support
+from support import diagnose, links, record, shown, ullage
+
+LINKS = 14
+
+
+def cases(folder, *words, **options):
+    return record(folder, [support.program("process_cases"), *words], **options)
+
+
+def expect_links(recorded, **wanted):
+    """Growths of each function over all recordings, and none of them in two."""
+    reports = recorded.reports()
+    for function, calls in wanted.items():
+        seen = [links(report, function) for report in reports]
+        assert sum(seen) == calls * LINKS, f"{function}: {seen} of {calls * LINKS}" + shown(recorded.done)
+    return reports
+
+
+def one(recorded):
+    assert len(recorded.paths) == 1, recorded.paths
+    return recorded
+
+
+# Children.
+
+def test_a_fork_gives_two_whole_recordings(folder):
+    recorded = cases(folder, "fork")
+    reports = expect_links(recorded, grow_parent=2, grow_child=2)
+    assert len(reports) == 2, recorded.paths
+    for report in reports:
+        assert bool(links(report, "grow_parent")) != bool(links(report, "grow_child")), "mixed up"
+        assert report["understood"]["segments_damaged"] == 0, report["understood"]
+
+
+def test_children_of_a_busy_threaded_process_are_recorded(folder):
+    recorded = cases(folder, "fork_storm")
+    expect_links(recorded, grow_parent=1, grow_child=20)
+    assert len(recorded.paths) == 21, recorded.paths
+
+
+def test_vfork_and_exec_leave_the_parents_recording_whole(folder):
+    recorded = cases(folder, "vfork")
+    expect_links(recorded, grow_parent=2, grow_child=1)
+    assert links(diagnose(recorded.root), "grow_parent") == 2 * LINKS
+
+
+def test_posix_spawn_is_followed(folder):
+    expect_links(cases(folder, "spawn"), grow_parent=2, grow_child=1)
+
+
+def test_what_a_process_did_before_exec_is_kept(folder):
+    recorded = cases(folder, "exec")
+    expect_links(recorded, grow_parent=1, grow_child=1)
+    assert links(diagnose(recorded.root), "grow_child") == LINKS, "out.ulg is the last program"
+
+
+def test_a_wrapper_script_does_not_hide_the_program(folder):
+    program = support.program("process_cases")
+    recorded = record(folder, ["bash", "-c", f"true; exec {program} grow"])
+    expect_links(recorded, grow_parent=1)
+    assert links(diagnose(recorded.root), "grow_parent") == LINKS
+    assert f"ullage diagnose {recorded.root}" in recorded.done.stderr, shown(recorded.done)
+
+
+def test_no_follow_records_the_first_program_only(folder):
+    for case in ("fork", "vfork", "spawn"):
+        recorded = one(record(folder, [support.program("process_cases"), case], "--no-follow"))
+        expect_links(recorded, grow_parent=2, grow_child=0)
+
+
+# Threads and stacks.
+
+def test_hundreds_of_short_lived_threads_are_cheap_and_complete(folder):
+    recorded = one(cases(folder, "threads"))
+    report, = expect_links(recorded, grow_thread=240)
+    assert report["process"]["threads"] >= 240, report["process"]["threads"]
+    size = os.path.getsize(recorded.root)
+    assert size < 40 * report["process"]["events"] + (1 << 20), f"{size} B"
+
+
+def test_threads_that_leave_or_are_cancelled_are_complete(folder):
+    expect_links(one(cases(folder, "thread_ends")), grow_thread=40)
+
+
+def test_memory_asked_for_by_the_last_destructors_is_recorded(folder):
+    # Of 5 threads x 2 destructors, an atexit handler and a static destructor, those that run after
+    # the agent left a thread may pass unrecorded; the program's own end may not.
+    recorded = one(cases(folder, "late"))
+    seen = links(diagnose(recorded.root), "grow_late")
+    assert 2 * LINKS <= seen <= 12 * LINKS and seen % LINKS == 0, seen
+
+
+def test_coroutine_stacks_are_told_apart(folder):
+    expect_links(one(cases(folder, "coroutines")), grow_coroutine=10)
+
+
+# Libraries that come and go.
+
+PLUGIN = """
+#include <vector>
+void* volatile escaped;
+__attribute__((noinline)) void grow_%(name)s() {
+  std::vector<long> v;
+  for (int i = 0; i < 20000; ++i) v.push_back(i);
+  escaped = v.data();
+}
+%(padding)s
+extern "C" void plugin_run() {
+  grow_%(name)s();
+  escaped = nullptr;
+}
+"""
+
+
+def test_libraries_that_reuse_each_others_addresses_keep_their_names(folder):
+    padding = "__attribute__((used, noinline)) int pad(int x) { return x * 3 + (x >> 2); }"
+    plugins = [support.compile_text(PLUGIN % {"name": name, "padding": extra}, folder / f"{name}.so",
+                                    "-shared", "-fPIC", "-O2", "-g")
+               for name, extra in (("first", ""), ("second", padding))]
+    expect_links(one(cases(folder, "plugins", *plugins)), grow_first=20, grow_second=20)
+
+
+# Signals.
+
+def test_signals_at_any_moment_neither_stop_nor_spoil_a_recording(folder):
+    recorded = one(cases(folder, "signal_storm"))
+    report = diagnose(recorded.root)
+    seen = links(report, "grow_parent")
+    # An allocator call that a signal interrupts may miss its partner in the handler, no more.
+    assert seen >= 0.99 * 200 * LINKS, seen
+    assert report["understood"]["segments_damaged"] == 0, report["understood"]
+
+
+def test_handlers_that_allocate_are_recorded(folder):
+    expect_links(one(cases(folder, "handler")), grow_parent=1, grow_handler=10)
+
+
+def test_handlers_on_an_alternate_stack_are_recorded(folder):
+    expect_links(one(cases(folder, "alternate_stack")), grow_parent=1, grow_handler=10)
+
+
+def test_a_program_may_overwrite_its_environment(folder):
+    expect_links(one(cases(folder, "title")), grow_parent=1, grow_late=1)
+
+
+# How it ends.
+
+def test_a_killed_program_loses_nothing_and_its_exit_code_is_the_shells(folder):
+    for case, code in (("killed", 137), ("aborts", 134)):
+        recorded = one(cases(folder, case, expect=code))
+        expect_links(recorded, grow_parent=1)
+
+
+def test_exit_codes_are_passed_on(folder):
+    expect_links(one(cases(folder, "exits_42", expect=42)), grow_parent=1)
+    record(folder, ["false"], expect=1)
+
+
+def test_input_and_output_are_the_programs_own(folder):
+    text = "".join(f"line {i}\n" for i in range(20000))
+    out = folder / "cat.ulg"
+    done = support.subprocess.run([support.BIN, "record", "-o", str(out), "--", "cat"], input=text, text=True,
+                                  capture_output=True, timeout=support.TIMEOUT_S, check=False)
+    assert done.returncode == 0 and done.stdout == text, done.stderr
+    done = ullage("record", "-q", "-o", out, "--", "sh", "-c", "echo out; echo err >&2")
+    assert (done.stdout, done.stderr) == ("out\n", "err\n"), shown(done)
+
+
+def test_recordings_are_readable_by_their_owner_only(folder):
+    old = os.umask(0)
+    try:
+        recorded = cases(folder, "fork")
+    finally:
+        os.umask(old)
+    for path in recorded.paths:
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+        assert mode == 0o600, f"{path}: {mode:o}"
+
+
+# Where recording is impossible.
+
+def impossible(folder, command, *words, **options):
+    out = folder / "impossible.ulg"
+    done = ullage("record", "-o", out, "--", *command, expect=3, **options)
+    for word in words:
+        assert word.lower() in done.stderr.lower(), f"'{word}' is not in the message" + shown(done)
+    return done
+
+
+def test_a_static_program_is_refused_with_what_to_do_instead(folder):
+    source = "#include <vector>\nint main() { std::vector<int> v(100); return v[3]; }\n"
+    program = support.compile_text(source, folder / "static", "-static")
+    impossible(folder, [program], "static")
+
+
+def test_a_setuid_program_is_refused(folder):
+    if os.geteuid() != 0:
+        raise support.Skip("only root can make a program setuid to somebody else")
+    program = folder / "setuid"
+    shutil.copy(support.program("process_cases"), program)
+    os.chown(program, 65534, 65534)
+    os.chmod(program, 0o4755)
+    impossible(folder, [program, "grow"], "setuid")
+
+
+def test_an_address_sanitizer_program_is_refused(folder):
+    source = "#include <vector>\nint main() { std::vector<int> v(100); return v[3]; }\n"
+    program = support.compile_text(source, folder / "asan", "-fsanitize=address")
+    impossible(folder, [program], "sanitizer")
+
+
+def test_a_program_that_does_not_exist_is_named(folder):
+    impossible(folder, ["./no-such-program"], "no-such-program")
+    impossible(folder, [str(folder)], str(folder))
+
+
+def test_an_output_folder_that_cannot_be_written_is_named(folder):
+    (folder / "file").write_text("")
+    for out in (folder / "missing/out.ulg", folder / "file/out.ulg", "/proc/out.ulg"):
+        done = ullage("record", "-o", out, "--", "true", expect=3)
+        assert str(pathlib.Path(out).parent) in done.stderr, shown(done)
+
+
+# Full disks.
+
+def many(folder, out, **options):
+    return support.run([support.BIN, "record", "-o", out, "--", support.program("process_cases"), "many"],
+                       **options)
+
+
+def test_a_full_disk_ends_the_recording_and_not_the_program(folder):
+    if os.geteuid() != 0:
+        raise support.Skip("only root can mount a small disk")
+    disk = folder / "disk"
+    disk.mkdir()
+    if support.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", disk]).returncode != 0:
+        raise support.Skip("no permission to mount a tmpfs")
+    try:
+        done = many(folder, disk / "out.ulg")
+        assert done.returncode == 0, shown(done)
+        assert "disk" in done.stderr or "space" in done.stderr, "nobody was told" + shown(done)
+        left = sorted(disk.iterdir())
+        assert left, "nothing of the recording is left"
+        reports = [diagnose(path) for path in left if path.suffix in (".ulg", ".live")]
+        assert reports and reports[0]["process"]["events"] > 10000, [r["process"] for r in reports]
+        assert "disk" in reports[0]["process"]["ended"], reports[0]["process"]["ended"]
+    finally:
+        support.run(["umount", disk])
+
+
+def test_a_limit_on_file_sizes_ends_the_recording_and_not_the_program(folder):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+
+    done = many(folder, folder / "out.ulg", preexec_fn=limit)
+    assert done.returncode == 0, shown(done)
+    left = sorted(folder.glob("*.ulg")) + sorted(folder.glob("*.live"))
+    assert left, shown(done)
+    report = diagnose(left[0])
+    assert report["process"]["events"] > 1000, report["process"]
+
+
+if __name__ == "__main__":
+    support.main(globals())
