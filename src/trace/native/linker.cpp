@@ -15,6 +15,12 @@ using record::Tag;
 constexpr std::uint64_t kPageMoveBytes = 128 << 10;
 constexpr std::uint64_t kChunkHeaderBytes = 0x10;
 
+// What glibc hands out for a request: 16-byte granules less an 8-byte header, 24 at the least. Other
+// allocators round less; of theirs, only steps between the smallest blocks go unseen.
+constexpr std::uint64_t usable_bytes(std::uint64_t size) {
+  return std::max<std::uint64_t>((size + 8 + 15) / 16 * 16 - 8, 24);
+}
+
 bool pages_moved(std::uint64_t from, std::uint64_t to, std::uint64_t old_size) {
   return old_size >= kPageMoveBytes && (from & 0xfff) == kChunkHeaderBytes &&
          (to & 0xfff) == kChunkHeaderBytes;
@@ -181,8 +187,10 @@ std::uint32_t Linker::link_by_ring(const Event& e, const Block& old) {
   for (std::uint32_t k = 1; k <= kRingBlocks && k <= r.next; ++k) {
     const RingBlock& b = r.blocks[(r.next - k) % kRingBlocks];
     if (b.address == 0 || b.time < old.time) continue;
-    if (b.size <= old.size || b.size > 8 * old.size + 64) continue;
-    if (!content && 5 * b.size < 6 * old.size) continue;
+    // As the agent asks before it marks a free; what it marked may be owed to another block.
+    const std::uint64_t room = usable_bytes(old.size);
+    if (b.size <= room || b.size > 8 * room + 64) continue;
+    if (!content && 5 * b.size < 6 * room) continue;
     LiveTable::Slot* slot = live_.find(b.address);
     if (slot == nullptr || slot->time() != b.time || slot->chain() != kNoChain) continue;
     const Meeting meeting = stacks_.meet(b.stack, free_stack);

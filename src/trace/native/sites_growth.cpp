@@ -85,6 +85,12 @@ void describe_elements(const Symbolizer* symbols, const StackTable& stacks, cons
       if (!stacks.pc(node) || (site.name == nullptr && i == 0)) break;
     }
   }
+  if (site.name != nullptr && site.name->counts_buckets) {
+    // The block is an array of pointers to nodes: one per entry at the load factor of 1 that the
+    // standard's tables have. The size of an entry says nothing about it.
+    out.element_bytes = sizeof(std::uint64_t);
+    out.element_source = "buckets";
+  }
   if (out.element_bytes == 0 && site.sums.gcd != 0) {
     out.element_bytes = site.sums.gcd;
     out.element_source = "gcd";

@@ -62,7 +62,7 @@ class UnitPass {
     Dwarf_Die root = split.addr != nullptr ? split : unit;
 
     chains_.clear();
-    namespaces_.clear();
+    scopes_.clear();
     functions(&root, wanted, false, 0);
     Indices left;
     for (std::uint32_t i : wanted)
@@ -102,7 +102,7 @@ class UnitPass {
           break;
         }
         case DW_TAG_namespace:
-          if (!thorough) note_namespace(&child);
+          if (!thorough) note_scope(&child);
           functions(&child, wanted, thorough, depth + 1);
           break;
         case DW_TAG_module:
@@ -111,6 +111,8 @@ class UnitPass {
         case DW_TAG_class_type:
         case DW_TAG_structure_type:
         case DW_TAG_union_type:
+          if (!thorough) note_scope(&child);
+          [[fallthrough]];
         case DW_TAG_lexical_block:
           if (thorough) functions(&child, wanted, thorough, depth + 1);
           break;
@@ -150,35 +152,57 @@ class UnitPass {
     } while (dwarf_siblingof(&child, &child) == 0);
   }
 
-  void note_namespace(Dwarf_Die* die) {
+  void note_scope(Dwarf_Die* die) {
     Dwarf_Die next;
-    const char* name = dwarf_diename(die);
     // The last one of its parent ends where that ends: nothing else follows that could be asked for.
     const Dwarf_Off end = dwarf_siblingof(die, &next) == 0 ? dwarf_dieoffset(&next) : ~Dwarf_Off{0};
-    namespaces_.push_back(
-        {dwarf_dieoffset(die), end, name != nullptr ? name : "(anonymous namespace)"});
+    scopes_.push_back({dwarf_dieoffset(die), end, *die});
   }
 
-  // The namespaces of an entry of this unit: those whose entries enclose it. They were noted in
-  // order, outer ones first; one that was last within its parent is cut off by the parent's end.
-  std::string namespace_of(Dwarf_Off entry) const {
+  static std::string scope_name(Dwarf_Die* die) {
+    const char* name = dwarf_diename(die);
+    if (dwarf_tag(die) == DW_TAG_namespace) {
+      return (name != nullptr ? std::string(name) : "(anonymous namespace)") + "::";
+    }
+    return name != nullptr ? tidy_type(name) + "::" : std::string();
+  }
+
+  // The namespaces and classes around an entry of this unit: those whose entries enclose it. They
+  // were noted in order, outer ones first; one that was last within its parent is cut off by the
+  // parent's end. Of classes only the outermost were noted: what they hold is looked through here.
+  std::string scope_of(Dwarf_Off entry) {
     std::string text;
-    for (std::size_t i = 0, end = namespaces_.size(); i < end; ++i) {
-      const Namespace& one = namespaces_[i];
+    Scope* inner = nullptr;
+    for (std::size_t i = 0, end = scopes_.size(); i < end; ++i) {
+      Scope& one = scopes_[i];
       if (entry > one.begin && entry < one.end) {
-        text += one.name;
-        text += "::";
+        text += scope_name(&one.die);
+        inner = &one;
         continue;
       }
       // Not within this one, so not within those it encloses either.
-      while (i + 1 < end && namespaces_[i + 1].begin < one.end) ++i;
+      while (i + 1 < end && scopes_[i + 1].begin < one.end) ++i;
+    }
+    if (inner == nullptr || dwarf_tag(&inner->die) == DW_TAG_namespace) return text;
+    Dwarf_Die at = inner->die;
+    for (int depth = 0; depth < kScopeDepthMax; ++depth) {
+      Dwarf_Die child, around{};
+      if (dwarf_child(&at, &child) != 0) break;
+      do {
+        if (dwarf_dieoffset(&child) > entry) break;
+        around = child;
+      } while (dwarf_siblingof(&child, &child) == 0);
+      if (around.addr == nullptr || dwarf_dieoffset(&around) == entry) break;
+      const int tag = dwarf_tag(&around);
+      if (tag != DW_TAG_subprogram && tag != DW_TAG_lexical_block) text += scope_name(&around);
+      at = around;
     }
     return text;
   }
 
-  struct Namespace {
+  struct Scope {
     Dwarf_Off begin, end;
-    std::string name;
+    Dwarf_Die die;
   };
 
   struct Location {
@@ -254,8 +278,8 @@ class UnitPass {
       frame->function = tidy(text);
       return;
     }
-    // Internal functions that were inlined everywhere have no linker symbol: their namespace is
-    // where their entry stands.
+    // Internal functions that were inlined everywhere have no linker symbol: their namespace and
+    // class are where their entry stands.
     frame->qualified = false;
     const char* text = dwarf_formstring(dwarf_attr_integrate(die, DW_AT_name, &attribute));
     if (text == nullptr) return;
@@ -265,7 +289,7 @@ class UnitPass {
       if (next == nullptr) next = dwarf_attr(&origin, DW_AT_specification, &attribute);
       if (next == nullptr || dwarf_formref_die(next, &origin) == nullptr) break;
     }
-    if (origin.cu == die->cu) frame->function = namespace_of(dwarf_dieoffset(&origin));
+    if (origin.cu == die->cu) frame->function = scope_of(dwarf_dieoffset(&origin));
     frame->function += tidy_type(text);
   }
 
@@ -314,7 +338,7 @@ class UnitPass {
   const std::function<void(std::size_t, DwarfPlace)>& found_;
   std::unordered_map<std::uint32_t, std::vector<Dwarf_Die>> chains_;  // outermost first
   std::unordered_map<const char*, std::string> tidy_names_;
-  std::vector<Namespace> namespaces_;  // of the unit, in the order of their entries
+  std::vector<Scope> scopes_;  // of the unit, in the order of their entries
 };
 
 }  // namespace
