@@ -21,7 +21,7 @@
 #define ULLAGE_COLD __attribute__((noinline, cold))
 
 #if !defined(__x86_64__)
-#error "the agent's unwinder knows x86-64 only (docs/limits.md)"
+#error "the agent's unwinder knows x86-64 only (docs/agent.md)"
 #endif
 
 namespace ullage::agent {

@@ -178,6 +178,7 @@ inline bool Unwinder::memo_find(const Registers& at, uint32_t generation, uint32
     if (ring_ - m.first > kMemoWords) continue;  // its words were overwritten
     const Word* w = words_ + (m.first & (kMemoWords - 1));
     uint64_t differ = 0;
+#pragma GCC unroll 4
     for (uint32_t i = 0; i < m.count; ++i) {
       differ |= *reinterpret_cast<const uint64_t*>(w[i].address) ^ w[i].value;
     }
