@@ -19,6 +19,8 @@ using evidence::GrowthSite;
 
 // Counts that differ by less are the same run on another day.
 constexpr double kCountChange = 0.05;
+// Whether realloc moves a block depends on its neighbours: less copying than this is luck.
+constexpr std::uint64_t kCopiedBytes = 64 << 10;
 // Times must differ by this much, and by kStallNs, before they decide.
 constexpr double kTimeChange = 0.50;
 constexpr std::uint64_t kStallNs = 1'000'000;
@@ -49,7 +51,7 @@ Change judge(const SiteCost& before, const SiteCost& after) {
   if (before.links == 0 && after.links == 0) return Change::kSame;
   if (before.links == 0) return Change::kNew;
   if (after.links == 0) return Change::kFixed;
-  int verdict = compare(before.copied_bytes, after.copied_bytes, kCountChange, 1);
+  int verdict = compare(before.copied_bytes, after.copied_bytes, kCountChange, kCopiedBytes);
   if (verdict == 0) verdict = compare(before.links, after.links, kCountChange, 1);
   if (verdict == 0) {
     verdict = compare(before.stall_ns_total, after.stall_ns_total, kTimeChange, kStallNs);

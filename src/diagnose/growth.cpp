@@ -145,7 +145,8 @@ std::uint64_t stall_ns_total(const GrowthSite& site) {
 
 std::string subject(const GrowthSite& site) {
   constexpr std::size_t kColumnsMax = 100;  // a type may be longer than a screen
-  if (!site.container.empty()) return shorten(clean_utf8(brief(site.container)), kColumnsMax);
+  if (!site.container.empty())
+    return shorten(clean_utf8(brief(site.container, kColumnsMax)), kColumnsMax);
   const std::string kind = site.container_kind.empty() ? "buffer" : site.container_kind;
   const bool telling = !site.growth.function.empty() && site.growth.function != "realloc";
   return telling ? shorten(clean_utf8(kind + " in " + brief(site.growth.label())), kColumnsMax)
@@ -214,9 +215,8 @@ Unit unit_of(const GrowthSite& site) {
   return unit;
 }
 
-std::string brief(const std::string& name) {
-  constexpr std::size_t kColumnsMax = 60;
-  if (columns(name) <= kColumnsMax) return name;
+std::string brief(const std::string& name, std::size_t columns_max) {
+  if (columns(name) <= columns_max) return name;
   std::string text;
   int depth = 0;
   for (std::size_t i = 0; i < name.size(); ++i) {

@@ -58,7 +58,7 @@ Unit unit_of(const evidence::GrowthSite& site);
 // The whole part, kept within what a count can hold.
 std::uint64_t whole(double number);
 // A long name without its template arguments: "std::vector<...>::_M_realloc_insert<...>".
-std::string brief(const std::string& name);
+std::string brief(const std::string& name, std::size_t columns_max = 60);
 // At least n, with few digits: 8'400'000 rather than 8'360'000. Adds at most 5 %.
 std::uint64_t round_up(std::uint64_t n);
 
