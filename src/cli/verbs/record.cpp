@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 #include <iostream>
+#include <iterator>
 #include <numeric>
 
 #include "base/format.h"
@@ -226,12 +227,35 @@ int Record::sum_up(const LaunchReport& report) {
   return report.exit_code;
 }
 
+// Live files of `ullage record --output=PATH`: PATH without its suffix, .RUN.PID.IMAGE.live.
+std::vector<std::string> live_files(const std::string& output) {
+  const std::filesystem::path path(output);
+  const std::string stem =
+      (path.extension() == ".ulg" ? path.stem() : path.filename()).string() + ".";
+  std::vector<std::string> found;
+  std::error_code error;
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(stem) && name.ends_with(".live")) found.push_back(entry.path().string());
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
 int Record::finish() {
-  // The name given to --output, and what live files are named after, differ by the suffix.
-  if (finish_path_.ends_with(".ulg")) finish_path_.resize(finish_path_.size() - 4);
-  Result<LaunchReport> report = launch::finish(finish_path_);
-  if (!report.ok()) return fail(report.error());
-  return sum_up(report.value());
+  std::vector<std::string> paths = {finish_path_};
+  if (!finish_path_.ends_with(".live")) {
+    if (std::vector<std::string> live = live_files(finish_path_); !live.empty()) paths = live;
+  }
+  LaunchReport all;
+  for (const std::string& path : paths) {
+    Result<LaunchReport> one = launch::finish(path);
+    if (!one.ok()) return fail(one.error());
+    std::move(one->processes.begin(), one->processes.end(), std::back_inserter(all.processes));
+    std::move(one->notes.begin(), one->notes.end(), std::back_inserter(all.notes));
+  }
+  return sum_up(all);
 }
 
 int Record::run() {
