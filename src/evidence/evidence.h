@@ -75,7 +75,8 @@ struct GrowthSite {
   std::uint64_t links = 0;     // growths
   std::uint64_t moved_links = 0;     // growths that copied
   std::uint64_t in_place_links = 0;  // realloc that grew where it was, or moved pages without copying
-  std::uint64_t content_links = 0;
+  std::uint64_t checked_links = 0;  // growths whose contents the agent compared ...
+  std::uint64_t content_links = 0;  // ... and found equal
   std::uint64_t same_stack_links = 0;
   std::uint64_t shrinks = 0;  // "down": replacements by something not larger, same stack
   std::uint64_t arithmetic_links = 0;  // growths by the same step as the growth before
@@ -83,6 +84,7 @@ struct GrowthSite {
   std::uint64_t copied_bytes = 0;
   std::uint64_t stall_ns_total = 0;  // new block obtained -> old block freed; realloc: time in the call
   std::uint64_t stall_ns_max = 0;
+  std::uint64_t spread_ns_max = 0;  // series: longest that old and new table were alive together
   std::uint64_t overlap_bytes_max = 0;  // largest old block alive together with its successor
   std::uint64_t overlap_bytes_at_peak = 0;  // old blocks of this site alive at the process's peak
   SizeSummary first;  // size of the first block of each chain

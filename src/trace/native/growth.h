@@ -121,7 +121,7 @@ class Growth {
   std::vector<GrowthPlace> places_;
   std::unordered_map<std::uint64_t, std::uint32_t> place_index_;
   struct Recent {
-    std::uint32_t node = 0, place = 0;
+    std::uint32_t node = UINT32_MAX, place = 0;  // no such node: the entry is empty
     std::uint64_t function = 0;
   };
   std::vector<Recent> recent_ = std::vector<Recent>(1024);

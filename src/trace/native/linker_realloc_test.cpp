@@ -77,6 +77,14 @@ TEST(LinkerRealloc, OfNullIsAnAllocation) {
   EXPECT_EQ(linker.counts().unmatched, 0u);
 }
 
+TEST(LinkerRealloc, WithoutAStackIsStillCounted) {
+  Buffer s;
+  s.alloc(0x1000, 64, 0);
+  s.realloc(0x1000, 0x2000, 128, 0);
+  s.run();
+  EXPECT_EQ(s.links(), 1u);
+}
+
 TEST(LinkerRealloc, ToNothingIsAFree) {
   Buffer s;
   s.alloc(0x1000, 64, s.make);

@@ -109,6 +109,7 @@ void show(const Site& site, const StackTable& stacks, const Clock& clock,
   out.links = s.links;
   out.moved_links = s.moved;
   out.in_place_links = s.links - s.moved;
+  out.checked_links = s.checked;
   out.content_links = s.content;
   out.same_stack_links = s.same_stack;
   out.shrinks = s.downs;
@@ -117,6 +118,7 @@ void show(const Site& site, const StackTable& stacks, const Clock& clock,
   out.copied_bytes = s.copied;
   out.stall_ns_total = clock.ns(s.stall);
   out.stall_ns_max = clock.ns(s.stall_max);
+  out.spread_ns_max = clock.ns(s.spread_max);
   out.overlap_bytes_max = s.overlap_max;
   out.overlap_bytes_at_peak = s.peak_time == peak_time ? s.overlap_at_peak : 0;
   out.first = s.first.summary();
