@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -322,11 +323,17 @@ int case_exits_42() {
   return 42;
 }
 
-// Events until the recording is large: for disks that are full.
+// Events in no order until the recording is large, however it is compressed: for disks that are full.
 int case_many() {
+  static void* slots[256];
+  std::uint64_t state = 88172645463325252u;  // xorshift: Marsaglia, 2003
   for (int i = 0; i < 4'000'000; ++i) {
-    escaped = std::malloc(static_cast<std::size_t>(32 + i % 64));
-    std::free(escaped);
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    void*& slot = slots[state % 256];
+    std::free(slot);
+    slot = std::malloc(16 + state / 256 % 500);
   }
   grow_late();
   return 0;

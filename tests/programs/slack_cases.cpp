@@ -24,6 +24,15 @@ __attribute__((noinline)) void half_used_vector(Truth& truth) {
   truth.unused_bytes += (v.capacity() - v.size()) * sizeof(long);
 }
 
+__attribute__((noinline)) void wasteful_vector(Truth& truth) {
+  std::vector<int> v;
+  for (int i = 0; i < 8500; ++i) v.push_back(i + 1);
+  escaped = v.data();
+  truth.blocks += 1;
+  truth.bytes += v.capacity() * sizeof(int);
+  truth.unused_bytes += (v.capacity() - v.size()) * sizeof(int);
+}
+
 __attribute__((noinline)) void half_used_string(Truth& truth) {
   std::string s;
   for (int i = 0; i < 8001; ++i) s.push_back('x');
@@ -44,11 +53,14 @@ __attribute__((noinline)) void full_vector(Truth& truth) {
 }  // namespace
 
 int main() {
-  Truth vector, string, full;
-  for (int i = 0; i < 20; ++i) half_used_vector(vector);
-  for (int i = 0; i < 20; ++i) half_used_string(string);
-  for (int i = 0; i < 20; ++i) full_vector(full);
+  Truth vector, wasteful, string, full;
+  for (int i = 0; i < 60; ++i) half_used_vector(vector);
+  for (int i = 0; i < 60; ++i) wasteful_vector(wasteful);
+  for (int i = 0; i < 60; ++i) half_used_string(string);
+  for (int i = 0; i < 60; ++i) full_vector(full);
   std::printf("half_used_vector %lu %lu %lu\n", vector.blocks, vector.bytes, vector.unused_bytes);
+  std::printf("wasteful_vector %lu %lu %lu\n", wasteful.blocks, wasteful.bytes,
+              wasteful.unused_bytes);
   std::printf("half_used_string %lu %lu %lu\n", string.blocks, string.bytes, string.unused_bytes);
   std::printf("full_vector %lu %lu %lu\n", full.blocks, full.bytes, full.unused_bytes);
 }
