@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// order_service: a small service that takes orders, and grows in four places because nobody told its
-// containers how large they would become. Record it, read the advice, apply it, and compare:
+// order_service: a small service that takes orders, and grows in four places because nobody told
+// its containers how large they would become. Record it, read the advice, apply it, and compare:
 //
 //   ullage record -o before.ulg -- order_service
 //   ullage diagnose before.ulg                          # ... orders.reserve(N)

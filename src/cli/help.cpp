@@ -48,8 +48,8 @@ std::string capitalised(std::string text) {
   return text;
 }
 
-// roff gives meaning to backslashes everywhere, to '-' (a hyphen, not to be pasted) and to a leading
-// dot or quote.
+// roff gives meaning to backslashes everywhere, to '-' (a hyphen, not to be pasted) and to a
+// leading dot or quote.
 std::string roff(std::string_view text) {
   std::string out;
   for (const char c : text) {

@@ -3,7 +3,7 @@
 //
 // growth_cases: fifteen containers that grow, or must not seem to, each in a function of its own.
 //
-//   growth_cases [CASE...]     prints "CASE links copied_bytes" per case: what a recording must show
+//   growth_cases [CASE...]     prints "CASE links copied_bytes" for each: what must be recorded
 //
 // The program counts its own growths from what the containers say (capacity, bucket_count), so the
 // truth follows from the container's semantics and not from the profiler.
@@ -144,8 +144,8 @@ CASE case_vector_reserved(Truth&) {
 }
 
 #ifdef __GLIBCXX__
-// std::deque does not say how large its map of nodes is. An explicit instantiation may name a private
-// member, and a friend may hand it on.
+// std::deque does not say how large its map of nodes is. An explicit instantiation may name a
+// private member, and a friend may hand it on.
 struct DequeMember {
   friend constexpr auto member(DequeMember);
 };
@@ -239,8 +239,8 @@ CASE case_temporaries(Truth&) {
   }
 }
 
-// a + b: the right-hand string makes room for both, once, and is never grown again. Real growth, and
-// cheap; found by the name of the function, because nothing in the blocks gives it away.
+// a + b: the right-hand string makes room for both, once, and is never grown again. Real growth,
+// and cheap; found by the name of the function, because nothing in the blocks gives it away.
 CASE case_string_sums(Truth& truth) {
   for (int i = 0; i < kItems; ++i) {
     const std::string a(30, 'a');

@@ -323,7 +323,7 @@ int case_exits_42() {
   return 42;
 }
 
-// Events in no order until the recording is large, however it is compressed: for disks that are full.
+// Events in no order until the recording is large, however it is packed: for disks that are full.
 int case_many() {
   static void* slots[256];
   std::uint64_t state = 88172645463325252u;  // xorshift: Marsaglia, 2003
