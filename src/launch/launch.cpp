@@ -2,6 +2,7 @@
 #include "launch/launch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -68,8 +69,15 @@ Result<Naming> name_files(const LaunchOptions& options, uint64_t run_id) {
                                 ": no such folder to record into.\n  Make it, or choose "
                                 "another with -o FILE."};
   }
-  if (::access(n.folder.c_str(), W_OK | X_OK) != 0) {
-    return Error{Code::kIo, n.folder + ": can't record into this folder: " + strerror(errno) +
+  // Tried rather than asked: access() promises root what /proc or a strict file system refuses.
+  const std::string probe = n.prefix + ".probe";
+  const int fd = ::open(probe.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  const int refused = errno;
+  if (fd >= 0) {
+    ::close(fd);
+    ::unlink(probe.c_str());
+  } else {
+    return Error{Code::kIo, n.folder + ": can't record into this folder: " + strerror(refused) +
                                 ".\n  Choose another with -o FILE."};
   }
   if (::stat(n.output.c_str(), &st) == 0 && !S_ISREG(st.st_mode)) {
