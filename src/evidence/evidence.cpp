@@ -28,7 +28,8 @@ std::string module_offset(const Frame& f) {
 }  // namespace
 
 std::string Frame::place() const {
-  if (!file.empty()) return line > 0 ? base_name(file) + ":" + std::to_string(line) : base_name(file);
+  if (!file.empty())
+    return line > 0 ? base_name(file) + ":" + std::to_string(line) : base_name(file);
   if (function.empty()) return module_offset(*this);
   return module.empty() ? label() : label() + " in " + module;
 }
@@ -41,27 +42,36 @@ std::string Frame::label() const {
 
 const char* to_string(Verdict verdict) {
   switch (verdict) {
-    case Verdict::kRealloc: return "realloc";
-    case Verdict::kContent: return "content";
-    case Verdict::kStructure: return "structure";
-    case Verdict::kSeries: return "series";
-    case Verdict::kMixed: return "mixed";
-    case Verdict::kReplace: return "replace";
-    case Verdict::kWeak: return "weak";
+    case Verdict::kRealloc:
+      return "realloc";
+    case Verdict::kContent:
+      return "content";
+    case Verdict::kStructure:
+      return "structure";
+    case Verdict::kSeries:
+      return "series";
+    case Verdict::kMixed:
+      return "mixed";
+    case Verdict::kReplace:
+      return "replace";
+    case Verdict::kWeak:
+      return "weak";
   }
   return "unknown";
 }
 
-bool strong(Verdict verdict) {
-  return verdict != Verdict::kReplace && verdict != Verdict::kWeak;
-}
+bool strong(Verdict verdict) { return verdict != Verdict::kReplace && verdict != Verdict::kWeak; }
 
 const char* to_string(GrowthLaw law) {
   switch (law) {
-    case GrowthLaw::kGeometric: return "geometric";
-    case GrowthLaw::kArithmetic: return "arithmetic";
-    case GrowthLaw::kOneShot: return "one-shot";
-    case GrowthLaw::kIrregular: return "irregular";
+    case GrowthLaw::kGeometric:
+      return "geometric";
+    case GrowthLaw::kArithmetic:
+      return "arithmetic";
+    case GrowthLaw::kOneShot:
+      return "one-shot";
+    case GrowthLaw::kIrregular:
+      return "irregular";
   }
   return "unknown";
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Evidence: the facts of one incident, whatever they came from. Readers fill it, detectors judge it,
-// reports show it; a detector never sees a file format.
+// Evidence: the facts of one incident, whatever they came from. Readers fill it, detectors judge
+// it, reports show it; a detector never sees a file format.
 //
-// Times are nanoseconds since the start of the process they belong to; sizes are bytes as requested.
-// Plain data: copyable, no invariants beyond those written here, no thread-safety.
+// Times are nanoseconds since the start of the process they belong to; sizes are bytes as
+// requested. Plain data: copyable, no invariants beyond those written here, no thread-safety.
 
 #include <array>
 #include <cstdint>
@@ -23,13 +23,14 @@ struct Frame {
   std::string module;    // file name of the binary, without folders
   std::string file;      // source path as the debug information has it; empty = unknown
   int line = 0;
-  std::uint64_t offset = 0;       // address within the module (as its ELF file numbers it)
+  std::uint64_t offset = 0;         // address within the module (as its ELF file numbers it)
   std::uint64_t symbol_offset = 0;  // distance from the symbol, when `exact` is false
-  bool inlined = false;  // inlined into the next frame
+  bool inlined = false;             // inlined into the next frame
   bool exact = true;     // false: nearest symbol does not cover the address; shown as ~name+0xoff
   bool library = false;  // container, allocator or runtime code rather than the user's
 
-  // "main.cpp:88", "~name+0x10 in libfoo.so", "libfoo.so+0x1234": the shortest true name of the place.
+  // "main.cpp:88", "~name+0x10 in libfoo.so", "libfoo.so+0x1234": the shortest true name of the
+  // place.
   std::string place() const;
   // function, or module+0xoffset when unknown; guesses as ~name+0xoff.
   std::string label() const;
@@ -62,32 +63,37 @@ struct GrowthSite {
   Frame growth;  // the function that allocates the new block and frees the old
   Frame user;    // first frame outside container and allocator code; = growth when there is none
   Stack stack;   // the most frequent full stack, from the growth frame outwards
-  std::string container;       // "std::vector<Order>"; empty = unknown
-  std::string container_kind;  // "vector" "string" "hash table" "deque map" "realloc buffer" ...; "buffer" = unknown
-  std::string reserve_hint;    // how to pre-size it, with {N} for elements: "v.reserve({N})"; empty = none known
+  std::string container;  // "std::vector<Order>"; empty = unknown
+  // "vector" "string" "hash table" "deque map" "realloc buffer" ...; "buffer" = unknown
+  std::string container_kind;
+  // how to pre-size it, with {N} for elements: "v.reserve({N})"; empty = none known
+  std::string reserve_hint;
   Verdict verdict = Verdict::kWeak;
   GrowthLaw law = GrowthLaw::kIrregular;
-  bool named_growth = false;  // growth (or one of the 2 frames around it) is a known growth function
-  double factor = 0;          // median of new/old over links
+  // growth (or one of the 2 frames around it) is a known growth function
+  bool named_growth = false;
+  double factor = 0;  // median of new/old over links
 
   std::uint64_t chains = 0;  // containers seen here that grew at least once
   std::uint64_t chains_alive = 0;
-  std::uint64_t links = 0;     // growths
-  std::uint64_t moved_links = 0;     // growths that copied
-  std::uint64_t in_place_links = 0;  // realloc that grew where it was, or moved pages without copying
+  std::uint64_t links = 0;        // growths
+  std::uint64_t moved_links = 0;  // growths that copied
+  // realloc that grew where it was, or moved pages without copying
+  std::uint64_t in_place_links = 0;
   std::uint64_t checked_links = 0;  // growths whose contents the agent compared ...
   std::uint64_t content_links = 0;  // ... and found equal
   std::uint64_t same_stack_links = 0;
-  std::uint64_t shrinks = 0;  // "down": replacements by something not larger, same stack
+  std::uint64_t shrinks = 0;           // "down": replacements by something not larger, same stack
   std::uint64_t arithmetic_links = 0;  // growths by the same step as the growth before
   std::uint64_t arithmetic_step_bytes = 0;
   std::uint64_t copied_bytes = 0;
-  std::uint64_t stall_ns_total = 0;  // new block obtained -> old block freed; realloc: time in the call
+  // new block obtained -> old block freed; realloc: time in the call
+  std::uint64_t stall_ns_total = 0;
   std::uint64_t stall_ns_max = 0;
   std::uint64_t spread_ns_max = 0;  // series: longest that old and new table were alive together
-  std::uint64_t overlap_bytes_max = 0;  // largest old block alive together with its successor
+  std::uint64_t overlap_bytes_max = 0;      // largest old block alive together with its successor
   std::uint64_t overlap_bytes_at_peak = 0;  // old blocks of this site alive at the process's peak
-  SizeSummary first;  // size of the first block of each chain
+  SizeSummary first;                        // size of the first block of each chain
   SizeSummary final;  // size of the last block of each chain (alive ones: so far)
   std::uint64_t size_gcd = 0;
   std::uint64_t element_bytes = 0;  // sizeof the element; 0 = unknown
@@ -113,7 +119,8 @@ struct GrowthLink {
   std::uint64_t old_bytes = 0, new_bytes = 0, copied_bytes = 0;
 };
 
-// Lifetime classes, upper edges (LLAMA, ASPLOS 2020, one order of magnitude apart where it matters).
+// Lifetime classes, upper edges (LLAMA, ASPLOS 2020, one order of magnitude apart where it
+// matters).
 inline constexpr std::array<std::uint64_t, 6> kLifetimeEdgesNs = {
     1'000, 1'000'000, 100'000'000, 1'000'000'000, 5'000'000'000, UINT64_MAX};
 inline constexpr std::size_t kLifetimeClasses = kLifetimeEdgesNs.size() + 1;  // last: never freed
@@ -161,7 +168,7 @@ struct ProcessFacts {
   std::uint64_t verify_checked = 0, verify_differences = 0;
   std::string ended;  // "normally", "killed or still running", "disk full", ...
   bool slack_recorded = false;
-  bool symbols_missing = false;  // much of the program had no debug information
+  bool symbols_missing = false;            // much of the program had no debug information
   std::vector<std::string> missing_debug;  // modules, most frequent first
 };
 
@@ -180,8 +187,8 @@ struct Evidence {
   std::vector<AllocationSite> allocation_sites;  // most bytes first, at most kAllocationSites
   std::vector<GrowthLink> worst_links;           // by duration, longest first
   Lifetimes lifetimes;
-  Series live_series{};       // live bytes of the process at the end of each slice
-  Series live_max_series{};   // and at its highest within each slice
+  Series live_series{};      // live bytes of the process at the end of each slice
+  Series live_max_series{};  // and at its highest within each slice
   std::vector<MemoryMark> marks;
 };
 

@@ -22,7 +22,7 @@
 namespace ullage::trace {
 
 struct ReadOptions {
-  bool symbolize = true;   // false: module+offset only
+  bool symbolize = true;    // false: module+offset only
   bool debuginfod = false;  // may ask DEBUGINFOD_URLS over the network
   std::vector<std::string> debug_dirs;
   std::function<void(double fraction)> progress;  // 0 to 1, never less than before

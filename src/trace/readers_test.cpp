@@ -17,7 +17,8 @@ TEST(Readers, ReadARecordingByItsFirstBytesWhateverItsName) {
   record::RecordingBuilder b;
   b.stream(1).alloc(0x1000, 64, b.stack({0x401000}));
   ASSERT_TRUE(b.write(file("readers_test.anything")));
-  const auto e = read(file("readers_test.anything"), {.symbolize = false, .debug_dirs = {}, .progress = {}});
+  const auto e =
+      read(file("readers_test.anything"), {.symbolize = false, .debug_dirs = {}, .progress = {}});
   ASSERT_TRUE(e.ok()) << e.error().message;
   EXPECT_EQ(e->process.allocations, 1u);
   EXPECT_EQ(e->process.format, "ULG1");

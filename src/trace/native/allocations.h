@@ -10,8 +10,8 @@
 //
 // Under sampling bytes and counts are scaled up by the caller's weight.
 //
-// Memory       one AllocationPlace per place (StackTable::place), a few hundred bytes; its series holds
-//              only the slices in which something happened there.
+// Memory       one AllocationPlace per place (StackTable::place), a few hundred bytes; its series
+//              holds only the slices in which something happened there.
 // Cost         a few additions per call; a place is looked up once per stack.
 // Threads      One at a time.
 
@@ -34,7 +34,7 @@ inline constexpr std::size_t kLifetimePowers = 48;
 
 struct SlicePoint {
   std::uint32_t slice = 0;
-  std::uint64_t live = 0;  // bytes at the end of the slice
+  std::uint64_t live = 0;       // bytes at the end of the slice
   std::uint64_t allocated = 0;  // bytes within it
 };
 

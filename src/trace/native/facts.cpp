@@ -12,12 +12,18 @@ using record::State;
 
 const char* how_it_ended(std::uint32_t state) {
   switch (static_cast<State>(state)) {
-    case State::kRecording: return "killed or still running";
-    case State::kEnded: return "normally";
-    case State::kStoppedDiskFull: return "disk full";
-    case State::kStoppedSizeLimit: return "file size limit reached";
-    case State::kStoppedByProgram: return "stopped by the program";
-    case State::kExecuted: return "became another program";
+    case State::kRecording:
+      return "killed or still running";
+    case State::kEnded:
+      return "normally";
+    case State::kStoppedDiskFull:
+      return "disk full";
+    case State::kStoppedSizeLimit:
+      return "file size limit reached";
+    case State::kStoppedByProgram:
+      return "stopped by the program";
+    case State::kExecuted:
+      return "became another program";
   }
   return "unknown";
 }
@@ -83,8 +89,7 @@ void fill_understood(const record::Recording& recording, const Loaded& loaded,
                      const StreamDamage& damage, const Linker& linker, evidence::Understood& u) {
   const LinkerCounts& counts = linker.counts();
   u.bytes_total = recording.file_bytes();
-  u.segments_damaged =
-      recording.segments_damaged() + loaded.segments_damaged + damage.segments;
+  u.segments_damaged = recording.segments_damaged() + loaded.segments_damaged + damage.segments;
   u.segments_dropped = recording.segments_dropped();
   u.segments_total =
       recording.segments().size() + recording.segments_damaged() + recording.segments_dropped();
@@ -105,8 +110,9 @@ void fill_understood(const record::Recording& recording, const Loaded& loaded,
                       " stack nodes are missing: some stacks end early.");
   }
   if (!loaded.aggregates.empty()) {
-    u.notes.push_back("Early events were dropped to stay within --max-size: growth chains cover the"
-                      " end of the run, totals all of it.");
+    u.notes.push_back(
+        "Early events were dropped to stay within --max-size: growth chains cover the"
+        " end of the run, totals all of it.");
   }
   const record::Counters& c = recording.header().counters;
   if (c.skipped_no_writer != 0) {

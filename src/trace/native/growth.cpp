@@ -110,8 +110,8 @@ std::uint32_t Growth::link(const Link& link, std::uint32_t id, std::size_t slice
 }
 
 void Growth::keep_worst(const Link& link, std::uint32_t where, std::uint64_t copied) {
-  const evidence::GrowthLink kept{where,         link.tid,      std::min(link.start, link.end),
-                                  link.end,      link.old_size, link.new_size,
+  const evidence::GrowthLink kept{where,    link.tid,      std::min(link.start, link.end),
+                                  link.end, link.old_size, link.new_size,
                                   copied};
   if (worst_.size() == evidence::kWorstLinks) {
     if (!longer(kept, worst_.front())) return;

@@ -6,8 +6,9 @@
 // The rules (linker.h, series.h) tell of links; a chain lives as long as its last block and is then
 // folded into its site. docs/growth-chains.md says what the words mean.
 //
-// Memory       one Chain per live block that has grown, one GrowthPlace per place (StackTable::place
-//              of the growth function's frame). Nothing per link, except the kWorstLinks longest.
+// Memory       one Chain per live block that has grown, one GrowthPlace per place
+//              (StackTable::place of the growth function's frame). Nothing per link, except the
+//              kWorstLinks longest.
 // Threads      One at a time.
 
 #include <cstdint>
@@ -25,7 +26,7 @@ enum class LinkKind : std::uint8_t { kCopy, kRealloc, kSeries };
 
 struct Link {
   LinkKind kind = LinkKind::kCopy;
-  bool moved = true;    // the old bytes were copied; false: grew in place, or pages moved
+  bool moved = true;     // the old bytes were copied; false: grew in place, or pages moved
   bool checked = false;  // the agent compared contents ...
   bool content = false;  // ... and they were equal
   std::uint32_t tid = 0;
@@ -46,8 +47,8 @@ struct Chain {
   std::uint64_t first_time = 0, last_time = 0;
 };
 
-// Keeps the candidate that most of the votes are for (Boyer and Moore, 1981: exact when one has more
-// than half of them).
+// Keeps the candidate that most of the votes are for (Boyer and Moore, 1981: exact when one has
+// more than half of them).
 template <class T>
 struct Majority {
   T value{};

@@ -7,9 +7,9 @@
 //   h.add(4096);
 //   h.summary().p95
 //
-// Promises     count, min and max are always exact. Quantiles are exact up to `exact_limit` different
-//              values; beyond it they are the upper edge of a bucket, at most 1/8 above the truth
-//              and never above the maximum.
+// Promises     count, min and max are always exact. Quantiles are exact up to `exact_limit`
+//              different values; beyond it they are the upper edge of a bucket, at most 1/8 above
+//              the truth and never above the maximum.
 // Cost         16 B per different value up to the limit, then 4 KiB. add() is O(1) for a value that
 //              was seen last, O(log exact_limit) otherwise.
 // Threads      One at a time.

@@ -42,8 +42,8 @@ TEST(Histogram, BeyondItsLimitIsNeverBelowTheTruthNorAnEighthAboveIt) {
     EXPECT_FALSE(h.exact());
     std::sort(values.begin(), values.end());
     for (const double share : {0.01, 0.5, 0.95, 1.0}) {
-      const auto rank = static_cast<std::size_t>(
-          std::ceil(share * static_cast<double>(values.size()))) - 1;
+      const auto rank =
+          static_cast<std::size_t>(std::ceil(share * static_cast<double>(values.size()))) - 1;
       const std::uint64_t truth = values[rank];
       EXPECT_GE(h.quantile(share), truth) << "seed " << seed;
       EXPECT_LE(h.quantile(share), truth + truth / 8 + 1) << "seed " << seed;

@@ -15,8 +15,8 @@ using record::Tag;
 constexpr std::uint64_t kPageMoveBytes = 128 << 10;
 constexpr std::uint64_t kChunkHeaderBytes = 0x10;
 
-// What glibc hands out for a request: 16-byte granules less an 8-byte header, 24 at the least. Other
-// allocators round less; of theirs, only steps between the smallest blocks go unseen.
+// What glibc hands out for a request: 16-byte granules less an 8-byte header, 24 at the least.
+// Other allocators round less; of theirs, only steps between the smallest blocks go unseen.
 constexpr std::uint64_t usable_bytes(std::uint64_t size) {
   return std::max<std::uint64_t>((size + 8 + 15) / 16 * 16 - 8, 24);
 }
@@ -120,9 +120,9 @@ void Linker::allocate(const Event& e, Block block) {
   }
 }
 
-// The address of a live block is handed out again. Either its free was not recorded, or it is the old
-// block of a realloc that another thread has not come back from: the event of a realloc carries the
-// time of its end. Keep it where that realloc will look.
+// The address of a live block is handed out again. Either its free was not recorded, or it is the
+// old block of a realloc that another thread has not come back from: the event of a realloc carries
+// the time of its end. Keep it where that realloc will look.
 void Linker::displace(std::uint64_t address) {
   if (limbo_.size() == kLimboBlocks) {
     ++counts_.lost_frees;
@@ -300,8 +300,8 @@ void Linker::unmap(const Event& e) {
     gone(old);
     return;
   }
-  // Part of a mapping went from its front: the rest lives on. (Parts from elsewhere are not found by
-  // address and stay counted as alive.)
+  // Part of a mapping went from its front: the rest lives on. (Parts from elsewhere are not found
+  // by address and stay counted as alive.)
   allocations_.freed(old.stack, old.size, weight(old.size, old.full), now_ - old.time);
   Block rest = old;
   rest.address += (e.size + 7) / 8 * 8;

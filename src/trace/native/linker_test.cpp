@@ -207,13 +207,16 @@ TEST(Linker, ARingBlockThatWasFreedIsNoSuccessorEvenWhenItsAddressIsTakenAgain) 
   EXPECT_EQ(s.links(), 0u);
 }
 
-// A growth function `alloc_depth` frames above the allocator on one side, `free_depth` on the other.
+// A growth function `alloc_depth` frames above the allocator on one side, `free_depth` on the
+// other.
 std::uint64_t links_at_depths(int alloc_depth, int free_depth) {
   Script s;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> up = {{kMain, 1}, {kGrow, 1}};
   std::vector<std::pair<std::uint64_t, std::uint64_t>> down = {{kMain, 1}, {kGrow, 2}};
-  for (int i = 1; i < alloc_depth; ++i) up.push_back({kAllocate + 10 * static_cast<std::uint64_t>(i), 1});
-  for (int i = 1; i < free_depth; ++i) down.push_back({kDeallocate + 10 * static_cast<std::uint64_t>(i), 1});
+  for (int i = 1; i < alloc_depth; ++i)
+    up.push_back({kAllocate + 10 * static_cast<std::uint64_t>(i), 1});
+  for (int i = 1; i < free_depth; ++i)
+    down.push_back({kDeallocate + 10 * static_cast<std::uint64_t>(i), 1});
   const auto a = s.stack(up), f = s.stack(down);
   s.alloc(0x1000, 64, a);
   s.alloc(0x2000, 128, a);
@@ -390,10 +393,10 @@ TEST(Linker, ContentIsJudgedByTheFreesThatWereComparedOnly) {
 
 TEST(Linker, OverlapAtThePeakIsOfTheHighestMomentOnly) {
   Vector s;
-  s.grow({1000, 2000});                          // 3000 bytes alive together
+  s.grow({1000, 2000});  // 3000 bytes alive together
   s.alloc(0x900000, 100, s.push);
   s.free(0x900000);
-  s.grow({4000, 8000});                          // 2000 + 12000: the peak
+  s.grow({4000, 8000});  // 2000 + 12000: the peak
   s.run();
   EXPECT_EQ(s.growth().places()[0].overlap_max, 4000u);
   EXPECT_EQ(s.growth().places()[0].overlap_at_peak, 4000u);

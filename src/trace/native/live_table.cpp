@@ -85,7 +85,8 @@ bool LiveTable::insert(const Block& block) {
 
 void LiveTable::grow(Shard& shard) {
   const std::uint32_t capacity = shard.capacity + shard.capacity / 4;
-  const std::unique_ptr<Slot[]> old = std::exchange(shard.slots, std::make_unique<Slot[]>(capacity));
+  const std::unique_ptr<Slot[]> old =
+      std::exchange(shard.slots, std::make_unique<Slot[]>(capacity));
   const std::uint32_t old_capacity = std::exchange(shard.capacity, capacity);
   for (std::uint32_t i = 0; i < old_capacity; ++i) {
     if (old[i].key() == 0) continue;

@@ -9,15 +9,15 @@
 //   Block old;
 //   if (live.take(p, old)) ...
 //
-// Memory       at most 40 B per block alive at the peak, beyond a fixed 96 KiB: 24-byte slots, 256 shards
-//              that grow by a quarter, one at a time, so that growing never holds two copies of the
-//              whole. It does not shrink.
+// Memory       at most 40 B per block alive at the peak, beyond a fixed 96 KiB: 24-byte slots, 256
+//              shards that grow by a quarter, one at a time, so that growing never holds two copies
+//              of the whole. It does not shrink.
 // Cost         O(1) expected; one cache line. No tombstones: removal closes the gap by moving
 //              followers back, so a table that lived through a billion frees is as good as new.
 // Stability    A Slot* is valid until the next insert or take.
 // Threads      One at a time.
-// Limits       what a slot holds of a block is clamped: addresses to 48 bits, sizes to kSizeMax, time
-//              to kTimeMax.
+// Limits       what a slot holds of a block is clamped: addresses to 48 bits, sizes to kSizeMax,
+//              time to kTimeMax.
 
 #include <cstddef>
 #include <cstdint>
@@ -35,10 +35,10 @@ struct Block {
   std::uint64_t time = 0;     // when it was allocated: tick steps since the start (Clock::step)
   std::uint32_t stack = 0;
   std::uint32_t chain = kNoChain;
-  bool painted = false;   // carries slack canaries
-  bool full = false;      // recorded in full under sampling: weight 1
+  bool painted = false;    // carries slack canaries
+  bool full = false;       // recorded in full under sampling: weight 1
   bool in_series = false;  // the series rule watches it
-  bool mapped = false;    // mmap
+  bool mapped = false;     // mmap
 };
 
 class LiveTable {
@@ -64,8 +64,7 @@ class LiveTable {
     bool in_series() const { return (words_[2] & kInSeries) != 0; }
     void set_chain(std::uint32_t chain) {
       words_[1] = (words_[1] & ~std::uint64_t{0x1fff}) | (chain & 0x1fff);
-      words_[2] = (words_[2] & ~(std::uint64_t{0x7ffff} << 4)) |
-                  (std::uint64_t{chain >> 13} << 4);
+      words_[2] = (words_[2] & ~(std::uint64_t{0x7ffff} << 4)) | (std::uint64_t{chain >> 13} << 4);
     }
     void set_in_series() { words_[2] |= kInSeries; }
     Block block() const;

@@ -70,8 +70,8 @@ TEST(LiveTable, HoldsABlockInAtMostFortyBytes) {
   }
 }
 
-// The table against the standard one, through streams of inserts and removals dense enough that runs
-// of slots wrap, merge and close.
+// The table against the standard one, through streams of inserts and removals dense enough that
+// runs of slots wrap, merge and close.
 TEST(LiveTable, AgreesWithTheStandardMapOnRandomStreams) {
   for (unsigned seed = 1; seed <= 20; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));

@@ -44,7 +44,8 @@ std::size_t read_modules(const std::vector<std::uint8_t>& payload, Loaded& to) {
       SymbolModule module;
       const char* path = reinterpret_cast<const char*>(payload.data() + at + sizeof m);
       module.path.assign(path, strnlen(path, m.bytes - sizeof m));
-      module.build_id_hex = hex(m.build_id, std::min<std::size_t>(m.build_id_bytes, sizeof m.build_id));
+      module.build_id_hex =
+          hex(m.build_id, std::min<std::size_t>(m.build_id_bytes, sizeof m.build_id));
       module.bias = m.bias;
       module.low = m.low;
       module.high = m.high;

@@ -17,8 +17,8 @@
 
 namespace ullage::trace {
 
-// Modules that one recording may name, and marks kept of it (29 hours at ten a second). Further ones
-// are counted in a note and left out.
+// Modules that one recording may name, and marks kept of it (29 hours at ten a second). Further
+// ones are counted in a note and left out.
 inline constexpr std::size_t kModulesMax = 65536;
 inline constexpr std::size_t kMarksMax = 1u << 20;
 

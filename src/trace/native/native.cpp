@@ -46,8 +46,8 @@ Result<evidence::Evidence> read_recording(const record::Recording& recording,
   fill_facts(recording, loaded, stream.damage(), linker, out);
   std::optional<Symbolizer> symbols;
   if (options.symbolize) {
-    symbols.emplace(loaded.modules,
-                    SymbolOptions{.debuginfod = options.debuginfod, .debug_dirs = options.debug_dirs});
+    symbols.emplace(loaded.modules, SymbolOptions{.debuginfod = options.debuginfod,
+                                                  .debug_dirs = options.debug_dirs});
     symbols->resolve(addresses_of_interest(linker));
   }
   Frames frames{loaded.stacks, loaded.modules, symbols ? &*symbols : nullptr};

@@ -5,10 +5,10 @@
 //
 //   auto evidence = read_recording("app.ulg", {});
 //
-// Promises     Any bytes give an error or evidence; Evidence::understood says how much of the file it
-//              rests on.
-// Memory       bounded by the blocks that are alive at once and the places in the program, not by the
-//              size of the file (stream.h, linker.h).
+// Promises     Any bytes give an error or evidence; Evidence::understood says how much of the file
+//              it rests on.
+// Memory       bounded by the blocks that are alive at once and the places in the program, not by
+//              the size of the file (stream.h, linker.h).
 // Cost         at least 5 M events/s on one core, then symbols: one pass per module.
 // Threads      any, each with its own call.
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Events per second from archived bytes to linked chains, symbols excluded: the promise of native.h.
+// Events per second from archived bytes to linked chains, symbols excluded: the promise of
+// native.h.
 //   native_bench --benchmark_filter=Link
 #include <benchmark/benchmark.h>
 
@@ -94,7 +95,8 @@ void run(benchmark::State& state, const std::vector<std::uint8_t>& bytes) {
   }
   std::uint64_t events = 0;
   for (auto _ : state) {
-    auto e = trace::read_recording(*recording, {.symbolize = false, .debug_dirs = {}, .progress = {}});
+    auto e =
+        trace::read_recording(*recording, {.symbolize = false, .debug_dirs = {}, .progress = {}});
     events += e->process.events;
     benchmark::DoNotOptimize(e->growth_sites.data());
   }

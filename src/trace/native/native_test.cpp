@@ -223,10 +223,11 @@ TEST(ReadRecording, ProgressRisesToOne) {
   const auto r = Recording::from_bytes(sample()->live(), "test", error);
   ASSERT_NE(r, nullptr);
   double last = 0;
-  const auto e = read_recording(*r, {.symbolize = false, .debug_dirs = {}, .progress = [&](double share) {
-    EXPECT_GE(share, last);
-    last = share;
-  }});
+  const auto e =
+      read_recording(*r, {.symbolize = false, .debug_dirs = {}, .progress = [&](double share) {
+                            EXPECT_GE(share, last);
+                            last = share;
+                          }});
   EXPECT_TRUE(e.ok());
   EXPECT_DOUBLE_EQ(last, 1.0);
 }

@@ -5,7 +5,8 @@
 // the product.
 //
 //   Script s;
-//   const auto push = s.stack({{kMain, 1}, {kGrow, 1}});      // function, call site; outermost first
+//   // Frames are a function and a call site in it, outermost first.
+//   const auto push = s.stack({{kMain, 1}, {kGrow, 1}});
 //   const auto drop = s.stack({{kMain, 1}, {kGrow, 2}});
 //   s.alloc(0x1000, 64, push);
 //   s.run();
@@ -31,7 +32,8 @@ class Script {
   static std::uint64_t function(std::uint64_t id) { return 0x400000 + id * 0x1000; }
   std::uint32_t stack(const std::vector<std::pair<std::uint64_t, std::uint64_t>>& frames) {
     std::uint32_t id = 0;
-    for (const auto& [f, site] : frames) id = child(id, f == 0 ? record::kPcTruncated : function(f) + site);
+    for (const auto& [f, site] : frames)
+      id = child(id, f == 0 ? record::kPcTruncated : function(f) + site);
     return id;
   }
 

@@ -5,11 +5,12 @@
 //
 // A table that moves a few entries per call (redis' dict) keeps old and new alive together for
 // thousands of calls, so no ring of recent allocations can pair them. What shows it is the series:
-// from one place, each block 1.5 to 8 times its predecessor by about the same factor, at most two of
-// them alive, the predecessor freed before the successor's successor comes. Two steps make a series.
+// from one place, each block 1.5 to 8 times its predecessor by about the same factor, at most two
+// of them alive, the predecessor freed before the successor's successor comes. Two steps make a
+// series.
 //
-// Memory       at most kSeriesPerPlace records per place that allocates blocks of kSeriesBytesMin and
-//              more, and no more than there are such blocks alive.
+// Memory       at most kSeriesPerPlace records per place that allocates blocks of kSeriesBytesMin
+//              and more, and no more than there are such blocks alive.
 // Threads      One at a time.
 
 #include <cstdint>

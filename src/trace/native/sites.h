@@ -7,8 +7,8 @@
 //   fill_growth_sites(linker, frames, symbolizer_or_null, evidence);
 //   fill_allocation_sites(linker, frames, evidence);
 //
-// Both only read the linker, which must have finished. `contexts_of_interest` names the addresses to
-// resolve before.
+// Both only read the linker, which must have finished. `contexts_of_interest` names the addresses
+// to resolve before.
 
 #include <cstdint>
 #include <vector>
@@ -39,7 +39,8 @@ struct GrowthFrame {
   const GrowthName* name = nullptr;
 };
 GrowthFrame find_growth_frame(const std::vector<Unfolded>& frames);
-// The first frame from `from` on that is the user's; `from` when there is none.
+// The first frame from `from` on that is the user's; `from` when there is none. Of a stripped
+// library, the nearest function on the way that has a name.
 std::size_t find_user_frame(const std::vector<Unfolded>& frames, std::size_t from);
 // Whether a function only passes an allocation on: zmalloc, xrealloc, std::allocator<T>::allocate.
 bool allocator_wrapper(const std::string& function);

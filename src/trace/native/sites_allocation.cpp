@@ -95,10 +95,9 @@ std::vector<std::uint64_t> addresses_of_interest(const Linker& linker) {
   std::vector<const GrowthPlace*> growth;
   for (const GrowthPlace& p : linker.growth().places()) growth.push_back(&p);
   if (growth.size() > kGrowthPlacesNamed) {
-    std::nth_element(growth.begin(), growth.begin() + kGrowthPlacesNamed, growth.end(),
-                     [](const GrowthPlace* a, const GrowthPlace* b) {
-                       return a->copied > b->copied;
-                     });
+    std::nth_element(
+        growth.begin(), growth.begin() + kGrowthPlacesNamed, growth.end(),
+        [](const GrowthPlace* a, const GrowthPlace* b) { return a->copied > b->copied; });
     growth.resize(kGrowthPlacesNamed);
   }
   for (const GrowthPlace* p : growth) {

@@ -14,6 +14,8 @@ namespace {
 constexpr std::uint32_t kNameLevels = 3;
 // Functions that may do nothing but pass a realloc on: sqlite has four of them in a row.
 constexpr std::uint32_t kWrapperLevels = 5;
+// Callers of a function without a name that may stand for it.
+constexpr std::uint32_t kGuessLevels = 8;
 
 struct Site {
   GrowthPlace sums;
@@ -97,8 +99,8 @@ void describe_elements(const Symbolizer* symbols, const StackTable& stacks, cons
   }
 }
 
-void show(const Site& site, const StackTable& stacks, const Clock& clock,
-          const Symbolizer* symbols, std::uint64_t peak_time, evidence::GrowthSite& out) {
+void show(const Site& site, const StackTable& stacks, const Clock& clock, const Symbolizer* symbols,
+          std::uint64_t peak_time, evidence::GrowthSite& out) {
   const GrowthPlace& s = site.sums;
   out.named_growth = site.name != nullptr;
   out.verdict = verdict_of(s, site.name != nullptr);
@@ -168,8 +170,9 @@ GrowthFrame find_growth_frame(const std::vector<Unfolded>& frames) {
   for (std::size_t i = 0; i < frames.size(); ++i) {
     const evidence::Frame& f = *frames[i].frame;
     // A wrapper is not a step away from the growth.
-    if (frames[i].level >= kNameLevels && !(i > 0 && allocator_wrapper(frames[i - 1].frame->function) &&
-                                            frames[i].level < kWrapperLevels)) {
+    if (frames[i].level >= kNameLevels &&
+        !(i > 0 && allocator_wrapper(frames[i - 1].frame->function) &&
+          frames[i].level < kWrapperLevels)) {
       break;
     }
     if (f.function.empty() || !f.exact) continue;
@@ -191,10 +194,19 @@ GrowthFrame find_growth_frame(const std::vector<Unfolded>& frames) {
 }
 
 std::size_t find_user_frame(const std::vector<Unfolded>& frames, std::size_t from) {
-  for (std::size_t i = from; i < frames.size(); ++i) {
-    if (!frames[i].frame->library) return i;
+  std::size_t user = from;
+  while (user < frames.size() && frames[user].frame->library) ++user;
+  if (user == frames.size()) return from;
+  // A guess at a stripped static function may be anything, containers included: its nearest caller
+  // in the same binary that has a name says more, and says the same after a rebuild.
+  const auto named = [](const evidence::Frame& f) { return !f.function.empty() && f.exact; };
+  for (std::size_t i = user;
+       i < frames.size() && frames[i].level < frames[user].level + kGuessLevels; ++i) {
+    const evidence::Frame& f = *frames[i].frame;
+    if (f.module != frames[user].frame->module) break;
+    if (named(f) && !f.library) return i;
   }
-  return from;
+  return user;
 }
 
 void fill_growth_sites(const Linker& linker, Frames& frames, const Symbolizer* symbols,
@@ -248,9 +260,8 @@ void fill_growth_sites(const Linker& linker, Frames& frames, const Symbolizer* s
          site.shown);
     ranked.push_back(&site);
   }
-  std::stable_sort(ranked.begin(), ranked.end(), [](const Site* a, const Site* b) {
-    return a->sums.copied > b->sums.copied;
-  });
+  std::stable_sort(ranked.begin(), ranked.end(),
+                   [](const Site* a, const Site* b) { return a->sums.copied > b->sums.copied; });
   std::map<const Site*, std::uint32_t> position;
   for (Site* site : ranked) {
     position[site] = static_cast<std::uint32_t>(out.growth_sites.size());

@@ -37,8 +37,8 @@ struct Shown {
 };
 
 TEST(GrowthFrame, IsTheKnownGrowthFunctionAndTheUserIsWhoCalledTheLibrary) {
-  const Shown s({"[lib]std::vector<Order>::_M_realloc_insert<Order>", "[lib]std::vector<Order>::push_back",
-                 "load_orders", "main"});
+  const Shown s({"[lib]std::vector<Order>::_M_realloc_insert<Order>",
+                 "[lib]std::vector<Order>::push_back", "load_orders", "main"});
   EXPECT_EQ(s.growth(), "std::vector<Order>::_M_realloc_insert<Order>");
   EXPECT_EQ(s.user(), "load_orders");
 }
@@ -63,6 +63,14 @@ TEST(GrowthFrame, IsTheFunctionItselfWhenNothingIsKnown) {
 TEST(GrowthFrame, OfLibraryCodeOnlyIsItsOwnUser) {
   const Shown s({"[lib]std::__work", "[lib]start_thread"});
   EXPECT_EQ(s.user(), "std::__work");
+}
+
+TEST(UserFrame, OfAStrippedLibraryIsTheNearestCallerThatHasAName) {
+  Shown s({"~nearest_export", "~other_export", "library_call", "main"});
+  EXPECT_EQ(s.growth(), "nearest_export");
+  EXPECT_EQ(s.user(), "library_call");
+  s.frames[2].module = "another binary";
+  EXPECT_EQ(s.user(), "nearest_export");
 }
 
 TEST(AllocatorWrapper, IsKnownByTheLastPartOfItsName) {

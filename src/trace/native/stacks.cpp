@@ -8,8 +8,8 @@ namespace ullage::trace {
 namespace {
 
 // Frames between the growth function and the allocator, on either side. Optimised code has 1 to 3.
-// At -O0 every accessor is a frame: libstdc++'s _M_rehash_aux is 5 away from operator new and 6 from
-// operator delete, libc++'s __push_back_slow_path 7 from both.
+// At -O0 every accessor is a frame: libstdc++'s _M_rehash_aux is 5 away from operator new and 6
+// from operator delete, libc++'s __push_back_slow_path 7 from both.
 constexpr std::uint32_t kDepthMax = 8;
 // Up to here the two sides may be as different as they like; deeper pairs must be as deep as each
 // other (give or take kDepthSkew), as the allocate and deallocate paths of one container are. A

@@ -18,8 +18,8 @@
 
 namespace ullage::trace {
 
-// Frames of a context that tell one place in the program from another (StackTable::place): enough to
-// reach the user's frame through the deepest container code seen (-O0: 13), few enough that deep
+// Frames of a context that tell one place in the program from another (StackTable::place): enough
+// to reach the user's frame through the deepest container code seen (-O0: 13), few enough that deep
 // recursion does not make a new place of every depth.
 inline constexpr std::size_t kPlaceFrames = 16;
 // The longest cycle of direct or mutual recursion that place() folds.
@@ -35,7 +35,8 @@ struct Meeting {
 
 class StackTable {
  public:
-  // Nodes with consecutive ids from first_id on; ids from kStackNodesMax on are dropped. Then seal().
+  // Nodes with consecutive ids from first_id on; ids from kStackNodesMax on are dropped. Then
+  // seal().
   void add(std::uint32_t first_id, std::span<const record::StackNode> nodes);
   void seal();
 

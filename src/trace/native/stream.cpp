@@ -141,10 +141,9 @@ std::uint64_t last_ticks(const record::Recording& recording) {
     if (holds_events(s)) last.push_back(&s);
   }
   const std::size_t count = std::min(last.size(), kLastSegments);
-  std::partial_sort(last.begin(), last.begin() + static_cast<std::ptrdiff_t>(count), last.end(),
-                    [](const SegmentRef* a, const SegmentRef* b) {
-                      return a->header.ticks0 > b->header.ticks0;
-                    });
+  std::partial_sort(
+      last.begin(), last.begin() + static_cast<std::ptrdiff_t>(count), last.end(),
+      [](const SegmentRef* a, const SegmentRef* b) { return a->header.ticks0 > b->header.ticks0; });
   std::uint64_t ticks = 0;
   std::vector<std::uint8_t> payload;
   std::string error;

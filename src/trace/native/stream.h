@@ -28,8 +28,8 @@
 namespace ullage::trace {
 
 struct StreamDamage {
-  std::uint64_t segments = 0;  // unreadable, or with an encoding no writer makes
-  std::uint64_t bytes = 0;     // of their payload, decompressed, that were not understood
+  std::uint64_t segments = 0;      // unreadable, or with an encoding no writer makes
+  std::uint64_t bytes = 0;         // of their payload, decompressed, that were not understood
   std::vector<std::string> notes;  // the first few, as sentences
 };
 // Notes on damaged segments; further ones are only counted.
@@ -106,9 +106,7 @@ class EventStream {
   struct Entry {
     std::uint64_t key = 0;
     std::uint32_t source = 0;
-    bool operator<(const Entry& o) const {
-      return key != o.key ? key < o.key : source < o.source;
-    }
+    bool operator<(const Entry& o) const { return key != o.key ? key < o.key : source < o.source; }
   };
   std::vector<Entry> heap_;  // smallest first
   std::uint64_t bound_ = 0;
