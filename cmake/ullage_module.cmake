@@ -59,8 +59,11 @@ function(ullage_join_tests name)
     # A static library of tests would be useless to install: keep them out of bin/.
     set_target_properties(${name}_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY
                           "${PROJECT_BINARY_DIR}/tests/unit")
+    # Only one variable: gtest_discover_tests takes every further item of a list for a property. Paths
+    # come as definitions above.
     gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-      PROPERTIES LABELS ${name} TIMEOUT 300 ENVIRONMENT "${ullage_test_environment}")
+      PROPERTIES LABELS ${name} TIMEOUT 300
+      ENVIRONMENT "ULLAGE_AGENT=${PROJECT_BINARY_DIR}/lib/libullage_agent.so")
   endif()
   if(benches AND benchmark_FOUND AND NOT ULLAGE_SANITIZE)
     add_executable(${name}_bench ${benches})

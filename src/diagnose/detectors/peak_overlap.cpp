@@ -49,8 +49,8 @@ void peak_overlap(const evidence::Evidence& evidence, const DetectorOptions&,
     finding.remedy = "give it its size at birth and the peak falls by " +
                      format_bytes(site.overlap_bytes_at_peak) + ": " + advice.call + " (" +
                      advice.basis +
-                     "). A container that grows in chunks (std::deque, "
-                     "ullage::vector) never stands twice.";
+                     "). A container that grows in chunks (std::deque) "
+                     "never stands twice.";
     findings.push_back(std::move(finding));
   }
 }

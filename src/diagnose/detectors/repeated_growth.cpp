@@ -72,8 +72,7 @@ std::string remedy_of(const GrowthSite& site, const DetectorOptions& options,
         "sizes differ too much for one number. Where the size is known, pass it; else in two "
         "steps: " +
         small.call + " at birth (half end there), then " + advice.call +
-        " when that is full. Or use a container that grows in chunks (std::deque, "
-        "ullage::vector). ";
+        " when that is full. Or use a container that grows in chunks (std::deque). ";
   } else if (site.verdict == evidence::Verdict::kSeries) {
     text = "give it its size before it is filled: " + advice.call + " (" + advice.basis +
            "). It rehashes in steps, so old and new table live together for a while; a table that "
@@ -89,9 +88,9 @@ std::string remedy_of(const GrowthSite& site, const DetectorOptions& options,
   if (!spread_out(site) && stall_ns_max(site) > options.stall_bound_ns && copying_links(site) > 1 &&
       longest >= kDominantStall * static_cast<double>(stall_ns_total(site))) {
     text +=
-        "If the size can't be known, its longest stall remains: use a container that grows in "
-        "small steps (";
-    text += site.container_kind == "hash table" ? "ullage::hash_map" : "std::deque, ullage::vector";
+        "If the size can't be known, its longest stall remains: let it grow where nobody waits, or "
+        "in small steps (";
+    text += site.container_kind == "hash table" ? "a table in shards" : "std::deque";
     text += "). ";
   }
   return text + saves(site);

@@ -14,6 +14,11 @@
 namespace ullage::diagnose {
 namespace {
 
+// A site's allocations include the reallocs made there; so must what they are a share of.
+std::uint64_t calls(const evidence::ProcessFacts& process) {
+  return process.allocations + process.reallocs;
+}
+
 using evidence::AllocationSite;
 
 // 100 000 pairs of malloc and free cost about 4 ms (40 ns a pair): less is not worth a line.
@@ -62,7 +67,7 @@ Finding make(const evidence::Evidence& evidence, std::size_t index) {
   finding.confidence = 0.9;
   finding.cost.events = site.allocations;
   finding.cost.events_unit = "short-lived allocations";
-  std::string sentence = format_percent(share(site.allocations, process.allocations)) +
+  std::string sentence = format_percent(share(site.allocations, calls(process))) +
                          " of all allocations are made here";
   if (process.duration_ns > 0) {
     const double per_second =
@@ -87,7 +92,7 @@ void short_lived_churn(const evidence::Evidence& evidence, const DetectorOptions
   for (std::size_t i = 0; i < evidence.allocation_sites.size(); ++i) {
     const AllocationSite& site = evidence.allocation_sites[i];
     if (site.allocations < kBlocks || share(short_lived(site), site.allocations) < kShortShare ||
-        share(site.allocations, evidence.process.allocations) < kProcessShare) {
+        share(site.allocations, calls(evidence.process)) < kProcessShare) {
       continue;
     }
     findings.push_back(make(evidence, i));

@@ -331,7 +331,7 @@ inline std::vector<Finding> rich_findings(const evidence::Evidence& e) {
       "double the capacity when full: capacity = capacity * 2");
   add("growth-stall", Severity::kWarning, "one rehash made a caller wait 41 ms", 3,
       {"The longest of 96 rehashes took 41 ms on thread 4712.", std::string(kHostileName)},
-      "sessions.reserve(1'048'576);  // or ullage::hash_map, whose slowest insert is bounded");
+      "sessions.reserve(1'048'576);");
   findings.back().confidence = 0.8;
   add("unbounded-growth", Severity::kNote, "still growing when the recording ended", 4,
       {"Live bytes rose in 60 of 64 slices."}, "give the cache a bound, or an age");

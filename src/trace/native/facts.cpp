@@ -46,9 +46,12 @@ void fill_process(const record::Recording& recording, const Loaded& loaded, cons
   const Allocations& book = linker.allocations();
   p.source = recording.path();
   p.format = "ULG1";
-  p.program = std::string(h.exe, strnlen(h.exe, sizeof h.exe));
-  p.program.erase(0, p.program.find_last_of('/') + 1);
   p.command = command_of(h);
+  // As it was called: /proc/self/exe has followed links (Debian's redis-server is a link).
+  p.program = p.command.empty() || p.command[0].empty()
+                  ? std::string(h.exe, strnlen(h.exe, sizeof h.exe))
+                  : p.command[0];
+  p.program.erase(0, p.program.find_last_of('/') + 1);
   p.pid = h.pid;
   p.ppid = h.ppid;
   for (std::size_t i = 0; i < h.build_id_bytes; ++i) {
