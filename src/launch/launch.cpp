@@ -187,6 +187,7 @@ Result<LaunchReport> launch(const LaunchOptions& options) {
   report.notes = program->notes;
   BorrowedSignals signals;
   const Clock::time_point start = Clock::now();
+  const Subreaper orphans(options.wait_all);
   Result<uint32_t> started =
       spawn(program->path, program->argv, environment(base, options, settings), signals);
   if (!started.ok()) return started.error();
@@ -237,7 +238,11 @@ Result<LaunchReport> launch(const LaunchOptions& options) {
 
   // Any signal ends the wait for the others; they are left to themselves.
   collector.poll(true);
-  while (options.wait_all && collector.any_running() && signals.next() == 0) {
+  const auto others_run = [&] {
+    const bool running = orphans.descendants_running();  // one may not have its file yet
+    return options.wait_all && (running || collector.any_running());
+  };
+  while (others_run() && signals.next() == 0) {
     wait_a_moment(kPollMs, signals, -1);
     collector.poll(true);
     tell();

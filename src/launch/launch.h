@@ -61,7 +61,7 @@ struct LaunchOptions {
   bool standby = false;        // the agent sleeps until SIGUSR2
   uint32_t verify_unwind = 0;  // re-unwind every Nth event the slow way; 0: none
   uint64_t max_bytes = 0;      // ring mode: keep the newest events only; 0: everything
-  bool wait_all = false;       // also wait for processes that outlive the command
+  bool wait_all = false;  // also wait for processes that outlive the command; reaps all children
   int zstd_level = kZstdLevel;
   std::function<void(const Progress&)> progress;  // called at every poll, when set
 };

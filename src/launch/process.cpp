@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -110,6 +111,25 @@ Result<uint32_t> spawn(const std::string& path, const std::vector<std::string>& 
                                 ".\n  Try it without ullage record first."};
   }
   return static_cast<uint32_t>(pid);
+}
+
+Subreaper::Subreaper(bool wanted) : wanted_(wanted) {
+  if (!wanted_) return;
+  ::prctl(PR_GET_CHILD_SUBREAPER, &before_, 0, 0, 0);
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+}
+
+Subreaper::~Subreaper() {
+  if (wanted_) ::prctl(PR_SET_CHILD_SUBREAPER, before_, 0, 0, 0);
+}
+
+bool Subreaper::descendants_running() const {
+  if (!wanted_) return false;
+  for (;;) {
+    const pid_t got = ::waitpid(-1, nullptr, WNOHANG);
+    if (got == 0) return true;
+    if (got < 0 && errno != EINTR) return false;
+  }
 }
 
 bool reap(uint32_t pid, Exit& exit) {

@@ -56,6 +56,22 @@ class ProcessWatch {
 Result<uint32_t> spawn(const std::string& path, const std::vector<std::string>& argv,
                        const std::vector<std::string>& env, const BorrowedSignals& signals);
 
+// Makes orphaned descendants children of this process while it lives, so that they can be waited for.
+class Subreaper {
+ public:
+  explicit Subreaper(bool wanted);
+  ~Subreaper();
+  Subreaper(const Subreaper&) = delete;
+  Subreaper& operator=(const Subreaper&) = delete;
+
+  // Reaps those that ended; true while some still run. Never true when not wanted.
+  bool descendants_running() const;
+
+ private:
+  bool wanted_ = false;
+  int before_ = 0;
+};
+
 struct Exit {
   int code = 0;    // as a shell reports it
   int signal = 0;  // that ended it, or 0

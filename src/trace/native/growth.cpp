@@ -64,6 +64,7 @@ std::uint32_t Growth::link(const Link& link, std::uint32_t id, std::size_t slice
   const std::uint64_t copied = link.moved ? link.old_size : 0;
   const std::uint64_t step = link.new_size - link.old_size;
   c.place = where;
+  c.function = link.function;
   ++c.links;
   c.moved += link.moved;
   c.same_stack += link.old_stack == link.new_stack;
