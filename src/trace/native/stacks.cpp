@@ -9,13 +9,13 @@ namespace {
 
 // Frames between the growth function and the allocator, on either side. Optimised code has 1 to 3.
 // At -O0 every accessor is a frame: libstdc++'s _M_rehash_aux is 5 away from operator new and 6
-// from operator delete, libc++'s __push_back_slow_path 7 from both.
+// from operator delete, libc++'s __push_back_slow_path 7 from both, its __rehash 5 and 8.
 constexpr std::uint32_t kDepthMax = 8;
 // Up to here the two sides may be as different as they like; deeper pairs must be as deep as each
 // other (give or take kDepthSkew), as the allocate and deallocate paths of one container are. A
 // program's own "make it here, drop it there" from one loop seldom is.
 constexpr std::uint32_t kDepthFree = 5;
-constexpr std::uint32_t kDepthSkew = 1;
+constexpr std::uint32_t kDepthSkew = 3;
 // Frames that must agree beyond the meeting point of two cut contexts, unless they end sooner.
 constexpr std::size_t kCutAgree = 4;
 
