@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What `ullage record` asked of the agent. Read from the environment once, in the constructor: programs
-// overwrite their environment (setproctitle), so nothing may look there later.
+// What `ullage record` asked of the agent. Read from the environment once, in the constructor:
+// programs overwrite their environment (setproctitle), so nothing may look there later.
 
 #include <stddef.h>
 #include <stdint.h>

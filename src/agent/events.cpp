@@ -22,7 +22,8 @@ bool g_sampling = false;
 bool g_slack = false;
 bool g_special = false;  // either: keeps the common path to one test
 
-// Smallest old block that can have grown: below it chunks are all alike (minimum chunk of 24 bytes).
+// Smallest old block that can have grown: below it chunks are all alike (minimum chunk of 24
+// bytes).
 constexpr size_t kGrowthBytesMin = 24;
 // Blocks that may be successors.
 constexpr size_t kRecentBytesMin = 16;
@@ -51,8 +52,9 @@ Same same_bytes(const void* old_block, size_t n, uintptr_t recent) {
   return memcmp(old_block, reinterpret_cast<const void*>(recent), n) == 0 ? Same::kYes : Same::kNo;
 }
 
-// With threads about, the recent block may have been freed by another one and unmapped since. The kernel
-// reads it for us; that costs a system call, so places that never match are asked more and more rarely.
+// With threads about, the recent block may have been freed by another one and unmapped since. The
+// kernel reads it for us; that costs a system call, so places that never match are asked more and
+// more rarely.
 Same same_bytes_shared(Writer* w, const void* old_block, size_t n, uintptr_t recent, uintptr_t pc) {
   if (static_cast<const uint64_t*>(old_block)[1] == 0) return Same::kNo;
   CheckRate& rate = w->check_rates[(pc >> 2 ^ pc >> 10) % Writer::kCheckRates];

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The events of a program, as its hooks report them. Each is called between enter() and leave() by the
-// thread that owns the writer. None allocates, none locks (new frames, modules and segments aside).
+// The events of a program, as its hooks report them. Each is called between enter() and leave() by
+// the thread that owns the writer. None allocates, none locks (new frames, modules and segments
+// aside).
 
 #include "agent/session.h"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The malloc family. Each hook forwards to the next allocator (glibc's, jemalloc's, ...) and reports.
+// The malloc family. Each hook forwards to the next allocator (glibc's, jemalloc's, ...) and
+// reports.
 
 #include <errno.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// mmap, munmap and mremap of large anonymous memory by the program's own code. Allocators map theirs by
-// internal calls that never pass here; those that do (a preloaded jemalloc) are recognised by caller.
+// mmap, munmap and mremap of large anonymous memory by the program's own code. Allocators map
+// theirs by internal calls that never pass here; those that do (a preloaded jemalloc) are
+// recognised by caller.
 
 #include <errno.h>
 #include <stdarg.h>
@@ -36,7 +37,8 @@ Writer* enter_started() { return g_shared->mode == kOff ? nullptr : enter(); }
 
 void* map(void* address, size_t bytes, int protection, int flags, int fd, off_t offset,
           const Registers& at) {
-  // A raw call: this may be the very first thing an allocator does, before symbols can be looked up.
+  // A raw call: this may be the very first thing an allocator does, before symbols can be looked
+  // up.
   const long r = syscall(SYS_mmap, address, bytes, protection, flags, fd, offset);
   if (r == -1) return MAP_FAILED;
   void* block = reinterpret_cast<void*>(r);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // operator new and delete.
 //
-// The C++ runtime's own operators are malloc and free with a frame between: we do what they do and save
-// the frame, so that frame 0 of a stack is the caller of `new`. Operators of an allocator library
-// (jemalloc, tcmalloc) are forwarded to, and what they hand out is reported. Operators that the
-// executable itself defines bind before ours and are seen through the malloc they call.
+// The C++ runtime's own operators are malloc and free with a frame between: we do what they do and
+// save the frame, so that frame 0 of a stack is the caller of `new`. Operators of an allocator
+// library (jemalloc, tcmalloc) are forwarded to, and what they hand out is reported. Operators that
+// the executable itself defines bind before ours and are seen through the malloc they call.
 
 #include <errno.h>
 

@@ -26,8 +26,9 @@ size_t stack_bytes_of(const pthread_attr_t* attributes) {
   return 8u << 20;
 }
 
-// The first frame of a thread. Above it lie only the C library's starting frames and its thread block,
-// so `high` is mapped and bounds every walk. The call at the end is a jump: we leave no frame.
+// The first frame of a thread. Above it lie only the C library's starting frames and its thread
+// block, so `high` is mapped and bounds every walk. The call at the end is a jump: we leave no
+// frame.
 void* start_thread(void* argument) {
   auto* w = static_cast<Writer*>(argument);
   void* (*const start)(void*) = w->start;
@@ -71,9 +72,9 @@ ULLAGE_EXPORT int pthread_setname_np(pthread_t thread, const char* name) {
   return error;
 }
 
-// dlopen looks at its caller (RPATH, namespaces, "self"): forwarding would make that us. A jump keeps
-// the caller's return address, so the loader sees the program; new modules are found when their first pc
-// is met, and unloading is seen below.
+// dlopen looks at its caller (RPATH, namespaces, "self"): forwarding would make that us. A jump
+// keeps the caller's return address, so the loader sees the program; new modules are found when
+// their first pc is met, and unloading is seen below.
 
 ULLAGE_EXPORT int dlclose(void* handle) {
   resolve_real();

@@ -13,7 +13,8 @@ Modules g_modules;
 
 namespace {
 
-// Scans that found nothing new before we stop asking for unknown pcs (generated code has no module).
+// Scans that found nothing new before we stop asking for unknown pcs (generated code has no
+// module).
 constexpr int kFruitlessScansMax = 64;
 
 void copy_build_id(Module& module, const uint8_t* note, size_t bytes) {
@@ -134,8 +135,8 @@ int Modules::visit(void* raw, size_t size, void* data) {
 }
 
 void Modules::scan(Listener listener) {
-  // try, not wait: the loader may call us (constructors allocate) while another thread scans and waits
-  // for the loader.
+  // try, not wait: the loader may call us (constructors allocate) while another thread scans and
+  // waits for the loader.
   if (__atomic_exchange_n(&lock_, 1, __ATOMIC_ACQUIRE) != 0) return;
   Scan scan{this, listener};
   dl_iterate_phdr(reinterpret_cast<int (*)(dl_phdr_info*, size_t, void*)>(&Modules::visit), &scan);

@@ -3,8 +3,8 @@
 
 // The modules mapped in this process: where they lie, how to unwind them, who lay there before.
 //
-// find() is lock-free and may be called from any thread. scan() asks the loader and takes a lock; it
-// runs at start, after dlopen and dlclose, and when a pc belongs to nobody we know.
+// find() is lock-free and may be called from any thread. scan() asks the loader and takes a lock;
+// it runs at start, after dlopen and dlclose, and when a pc belongs to nobody we know.
 
 #include <atomic>
 
@@ -23,8 +23,8 @@ struct Module {
   char path[512] = {};  // longer paths are cut; the build id still identifies the file
 };
 
-// Modules that one process may map over its life. Beyond it further ones are unknown: their frames are
-// cut and counted as CFI failures.
+// Modules that one process may map over its life. Beyond it further ones are unknown: their frames
+// are cut and counted as CFI failures.
 inline constexpr int kModulesMax = 4096;
 
 class Modules {

@@ -24,7 +24,8 @@ struct ModuleLog {
   uint32_t seq = 0;
 } g_module_log;
 
-// Images of one pid (exec) that may have a file each. More: the last name is refused and nothing recorded.
+// Images of one pid (exec) that may have a file each. More: the last name is refused and nothing
+// recorded.
 constexpr int kImagesMax = 1000;
 
 uint64_t realtime_ns() {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The recording of this process: one live file, its header counters, and the segments that are not of
-// one thread (modules). One instance; safe from any thread.
+// The recording of this process: one live file, its header counters, and the segments that are not
+// of one thread (modules). One instance; safe from any thread.
 
 #include "agent/platform.h"
 #include "record/live_file.h"
@@ -24,7 +24,8 @@ extern Output g_output;
 // Ends recording for good (disk full, size limit): the state is written into the header.
 void stop_recording(record::State state);
 
-// Appends a module record; safe before the file exists (then it is a no-op: start_output writes all).
+// Appends a module record; safe before the file exists (then it is a no-op: start_output writes
+// all).
 void write_module(const Module& module, bool mapped);
 
 // Opens the live file of this process image and writes header and modules. False: cannot record.

@@ -32,7 +32,8 @@ extern Real g_real;
 // Idempotent; may be called before the constructor, by the first allocation of the process.
 void resolve_real();
 
-// The next definition of a symbol, or null. Falls back to the C++ runtime when it was loaded privately.
+// The next definition of a symbol, or null. Falls back to the C++ runtime when it was loaded
+// privately.
 void* find_real(const char* name);
 
 // Is this code in a library whose file name begins with `prefix`?
@@ -46,7 +47,8 @@ size_t early_size(const void* block);
 // Bytes that `block` can hold; at least what was asked for.
 inline size_t usable_size(void* block) {
   if (g_real.glibc) {
-    // malloc_chunk of glibc 2.3 and later: size and flags before the block; flag 2: mapped on its own.
+    // malloc_chunk of glibc 2.3 and later: size and flags before the block; flag 2: mapped on its
+    // own.
     const size_t size = static_cast<const size_t*>(block)[-1];
     return (size & ~size_t{7}) - ((size & 2) != 0 ? 16 : 8);
   }

@@ -5,9 +5,9 @@
 //
 //   | key: 8 B | rule: 16 B | function: 8 B |   = 32 B, two to a cache line
 //
-// Readers take no lock: an entry is valid when its key reads the same before and after (the key is the
-// sequence number; an entry is only ever rewritten to the one answer its key has). O(1); a miss costs a
-// binary search of .eh_frame_hdr.
+// Readers take no lock: an entry is valid when its key reads the same before and after (the key is
+// the sequence number; an entry is only ever rewritten to the one answer its key has). O(1); a miss
+// costs a binary search of .eh_frame_hdr.
 
 #include <atomic>
 
@@ -41,7 +41,8 @@ class RuleCache {
   }
 
  private:
-  // 128 K pcs, 4 MiB of lazily touched memory; more than that and the least lucky are computed anew.
+  // 128 K pcs, 4 MiB of lazily touched memory; more than that and the least lucky are computed
+  // anew.
   static constexpr size_t kEntries = 1u << 17;
   static constexpr size_t kProbes = 8;
   static constexpr uint64_t kLowBits = (uint64_t{1} << 48) - 1;

@@ -4,8 +4,8 @@
 // --sample: which allocations are recorded, and which frees belong to them.
 //
 // Ordinary allocations are taken with probability 1 - exp(-size / period) (a Poisson process over
-// bytes, as tcmalloc and jemalloc do). Contexts that were seen to grow are recorded in full: growths are
-// few (log2 n a container) and large, and a sampled chain is no chain.
+// bytes, as tcmalloc and jemalloc do). Contexts that were seen to grow are recorded in full:
+// growths are few (log2 n a container) and large, and a sampled chain is no chain.
 
 #include <stddef.h>
 #include <stdint.h>
@@ -14,8 +14,9 @@
 
 namespace ullage::agent {
 
-// Addresses of recorded live blocks. Lock-free; a bucket is one cache line of 8 addresses. When a bucket
-// is full the block is not recorded (and so not sampled): at most 8 * kBuckets blocks are followed.
+// Addresses of recorded live blocks. Lock-free; a bucket is one cache line of 8 addresses. When a
+// bucket is full the block is not recorded (and so not sampled): at most 8 * kBuckets blocks are
+// followed.
 class SampledSet {
  public:
   static constexpr size_t kBuckets = 1u << 16;
@@ -52,8 +53,8 @@ class SampledSet {
   uintptr_t* slots_ = nullptr;
 };
 
-// Contexts that have grown, as a bitmap over a hash of (pc, stack height) or of a stack id. A collision
-// records or paints a little more than needed, never less.
+// Contexts that have grown, as a bitmap over a hash of (pc, stack height) or of a stack id. A
+// collision records or paints a little more than needed, never less.
 class GrowthContexts {
  public:
   static constexpr size_t kBits = 1u << 20;
@@ -75,7 +76,8 @@ class GrowthContexts {
   uint8_t* bytes_ = nullptr;
 };
 
-// Bytes until the next sample: exponential with mean `period`, from 26 random bits (accurate to 1e-7).
+// Bytes until the next sample: exponential with mean `period`, from 26 random bits (accurate to
+// 1e-7).
 inline int64_t next_sample(uint64_t& random, uint64_t period) {
   random ^= random << 13;
   random ^= random >> 7;

@@ -230,8 +230,8 @@ void pause_recording() {
 
 void process_ends() { on_exit(); }
 
-// Runs at the first allocation after the C library is up: constructors of other libraries, which may
-// allocate, come before ours. May be inside an allocator's own start: nothing here allocates.
+// Runs at the first allocation after the C library is up: constructors of other libraries, which
+// may allocate, come before ours. May be inside an allocator's own start: nothing here allocates.
 static void load() {
   if (g_loaded || environ == nullptr) return;
   const Inside inside;

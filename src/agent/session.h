@@ -7,8 +7,8 @@
 //
 // enter() costs two loads on the hot path. It says no while recording is off, while this thread is
 // already inside the agent (a signal handler that allocates: counted), and after the thread's end.
-// The on/off word lies in a page that fork wipes: a child that nobody told us about (raw clone) finds
-// zero there and starts its own recording instead of writing into its parent's.
+// The on/off word lies in a page that fork wipes: a child that nobody told us about (raw clone)
+// finds zero there and starts its own recording instead of writing into its parent's.
 
 #include "agent/writer.h"
 

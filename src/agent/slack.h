@@ -3,9 +3,9 @@
 
 // --slack: how much of a block was never written.
 //
-// Blocks of growing containers get one 8-byte canary in each 64 bytes, from the end backwards; at free
-// the intact ones are counted from the end. The truth is met within 64 bytes. Blocks above 1 MiB are
-// not painted (that would fault their pages in): their pages' presence is read instead.
+// Blocks of growing containers get one 8-byte canary in each 64 bytes, from the end backwards; at
+// free the intact ones are counted from the end. The truth is met within 64 bytes. Blocks above 1
+// MiB are not painted (that would fault their pages in): their pages' presence is read instead.
 
 #include <stddef.h>
 #include <stdint.h>

@@ -17,8 +17,8 @@ bool StackTable::init() {
 }
 
 void StackTable::reset() {
-  // The child of a fork owns copies of everything: start from fresh zeroed mappings. The old ones are
-  // left mapped; they are copy-on-write pages nobody touches again.
+  // The child of a fork owns copies of everything: start from fresh zeroed mappings. The old ones
+  // are left mapped; they are copy-on-write pages nobody touches again.
   init();
   next_.store(1);
   full_.store(false);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// StackTable: calling contexts as a tree. (parent, pc) -> id, shared by all threads; the nodes lie in
-// STACKS segments of the live file, so they survive the process.
+// StackTable: calling contexts as a tree. (parent, pc) -> id, shared by all threads; the nodes lie
+// in STACKS segments of the live file, so they survive the process.
 //
-// Looking up is lock-free. Inserting locks one of 64 shards; a shard's table doubles on its own, so no
-// insertion pays for the whole, and old tables stay (readers may be in them): at most twice the memory.
-// Memory: 24 B per context in the file, 16..64 B in the process.
+// Looking up is lock-free. Inserting locks one of 64 shards; a shard's table doubles on its own, so
+// no insertion pays for the whole, and old tables stay (readers may be in them): at most twice the
+// memory. Memory: 24 B per context in the file, 16..64 B in the process.
 
 #include <atomic>
 
@@ -21,8 +21,8 @@ class StackTable {
   // Starts over with an empty tree (fork's child: a new file). Not thread-safe.
   void reset();
 
-  // Id of the child of `parent` at `pc` (with occupant bits). `depth` is the child's. Returns `parent`
-  // itself when the table is full (counted by the caller through full()).
+  // Id of the child of `parent` at `pc` (with occupant bits). `depth` is the child's. Returns
+  // `parent` itself when the table is full (counted by the caller through full()).
   uint32_t child(uint32_t parent, uint32_t depth, uint64_t pc, uint64_t function) {
     const uint64_t hash = mix(parent, pc);
     const Shard& shard = shards_[hash & (kShards - 1)];

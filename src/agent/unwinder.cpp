@@ -246,8 +246,8 @@ uint32_t Unwinder::intern(Frame* frames, int count, uint32_t parent, int depth) 
   return id;
 }
 
-// Too deep for a path to the root: the kLeafFrames innermost frames below one mark. Such a context is
-// identified by those frames, so the memo needs their words only.
+// Too deep for a path to the root: the kLeafFrames innermost frames below one mark. Such a context
+// is identified by those frames, so the memo needs their words only.
 ULLAGE_COLD uint32_t Unwinder::cut_stack(const Registers& at, uint32_t generation, int fresh,
                                          uint32_t words, int known, bool uses_bp) {
   ++counts.truncated;
@@ -360,8 +360,8 @@ uint32_t Unwinder::walk(const Registers& at, uint32_t generation) {
   return id;
 }
 
-// A stack that is not the thread's own: unwound from a copy, then on the thread's own stack if a signal
-// frame leads there.
+// A stack that is not the thread's own: unwound from a copy, then on the thread's own stack if a
+// signal frame leads there.
 ULLAGE_COLD uint32_t Unwinder::walk_foreign(const Registers& at, uint32_t) {
   KeepErrno keep;
   ++counts.foreign;

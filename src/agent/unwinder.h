@@ -5,14 +5,17 @@
 //
 // Three ways, cheapest first; all give the id that a full walk would give.
 //
-//  1. Memo. Key (pc, sp). An entry lists every stack word that the walk once read, with its value. If all
-//     are unchanged the walk would go the same way: pc and sp fix the first rule, the rule fixes which
-//     word is read next, its value is as before, and so on to the root. A hit is therefore never wrong.
-//     rbp is compared only when a rule consumed the *incoming* rbp; in code without frame pointers rbp is
-//     an ordinary register and comparing it always would never hit.
-//  2. Suffix resume. The last walked stack is kept root first. Words are re-checked from the root until
+//  1. Memo. Key (pc, sp). An entry lists every stack word that the walk once read, with its value.
+//  If all
+//     are unchanged the walk would go the same way: pc and sp fix the first rule, the rule fixes
+//     which word is read next, its value is as before, and so on to the root. A hit is therefore
+//     never wrong. rbp is compared only when a rule consumed the *incoming* rbp; in code without
+//     frame pointers rbp is an ordinary register and comparing it always would never hit.
+//  2. Suffix resume. The last walked stack is kept root first. Words are re-checked from the root
+//  until
 //     one differs; a new walk stops at the first frame whose (pc, sp, consumed rbp) is found in the
-//     unchanged part, and only the frames inside it are interned. Deep recursion costs what changed.
+//     unchanged part, and only the frames inside it are interned. Deep recursion costs what
+//     changed.
 //  3. Walk, by rules compiled from .eh_frame.
 //
 // Contexts are anchored at the root, so that recursion shares its outer frames. Stacks deeper than
@@ -55,7 +58,8 @@ class Unwinder {
   // 4096 entries in pairs and 256 K words: 4 MiB of lazily touched memory a thread, at most.
   static constexpr uint32_t kMemoSets = 2048;
   static constexpr uint32_t kMemoWords = 1u << 18;
-  // Longest word list kept in the memo; deeper stacks go through suffix resume, which is as cheap then.
+  // Longest word list kept in the memo; deeper stacks go through suffix resume, which is as cheap
+  // then.
   static constexpr uint32_t kMemoWordsPerEntry = 128;
   static constexpr uint32_t kWordsMax = 4 * kFramesMax;
 

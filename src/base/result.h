@@ -7,8 +7,8 @@
 //   if (!r.ok()) return r.error();
 //   use(r.value());
 //
-// For the outside world only (files, processes, other people's bytes); our own mistakes are asserts.
-// A dropped Result is a compiler warning. Thread-safety: that of T.
+// For the outside world only (files, processes, other people's bytes); our own mistakes are
+// asserts. A dropped Result is a compiler warning. Thread-safety: that of T.
 
 #include <cassert>
 #include <string>
@@ -58,7 +58,8 @@ template <>
 class [[nodiscard]] Result<void> {
  public:
   Result() = default;
-  Result(Error error) : error_(std::move(error)), ok_(false) {}  // NOLINT(google-explicit-constructor)
+  Result(Error error)
+      : error_(std::move(error)), ok_(false) {}  // NOLINT(google-explicit-constructor)
 
   bool ok() const { return ok_; }
   explicit operator bool() const { return ok_; }

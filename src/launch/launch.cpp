@@ -28,8 +28,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// First poll after the start, so that a program of a tenth of a second has a mark, too; then the time
-// between polls doubles up to kPollMs.
+// First poll after the start, so that a program of a tenth of a second has a mark, too; then the
+// time between polls doubles up to kPollMs.
 constexpr int kFirstPollMs = 10;
 
 std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }

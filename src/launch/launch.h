@@ -11,17 +11,17 @@
 //   for (const RecordedProcess& p : r->processes) tell(p.path, p.events);
 //   return r->exit_code;
 //
-// Promises     The command runs with the terminal, the environment (plus LD_PRELOAD and ULLAGE_*) and
-//              the signals it would have had; its exit code is reported as a shell would.
+// Promises     The command runs with the terminal, the environment (plus LD_PRELOAD and ULLAGE_*)
+//              and the signals it would have had; its exit code is reported as a shell would.
 //              Nothing recorded is lost: a live file is removed only after its archive is complete
 //              under its final name. An existing output is replaced only then, too.
 // Files        With output "out.ulg": the last program of the root process becomes out.ulg, others
 //              out.PID[-IMAGE].ulg. While it runs: out.RUN.PID.IMAGE.live and, for what was already
-//              compressed, out.RUN.PID.IMAGE.ulg.part; both are readable, and finish() completes them
-//              when this process was killed. All are 0600.
+//              compressed, out.RUN.PID.IMAGE.ulg.part; both are readable, and finish() completes
+//              them when this process was killed. All are 0600.
 // Cost         One poll every kPollMs: compresses what threads have filled, and samples memory.
-// Threads      One launch at a time per process: it borrows SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1
-//              and SIGUSR2 while the command runs (the last four are passed on to it).
+// Threads      One launch at a time per process: it borrows SIGINT, SIGQUIT, SIGTERM, SIGHUP,
+//              SIGUSR1 and SIGUSR2 while the command runs (the last four are passed on to it).
 
 #include <cstdint>
 #include <functional>
@@ -40,7 +40,8 @@ inline constexpr int kZstdLevel = 1;
 inline constexpr uint64_t kMaxBytesMin = 4u << 20;
 // Anonymous memory from which "next to nothing was recorded" is worth a note.
 inline constexpr uint64_t kHiddenGrowthBytes = 64u << 20;
-// Live files that are looked after at once; processes beyond it are archived when others have ended.
+// Live files that are looked after at once; processes beyond it are archived when others have
+// ended.
 inline constexpr size_t kLiveFilesMax = 256;
 
 struct Progress {
@@ -100,9 +101,9 @@ struct LaunchReport {
 
 Result<LaunchReport> launch(const LaunchOptions& options);
 
-// Completes recordings whose `ullage record` was killed: `path` is one .live file, or the prefix that
-// several share. Processes that still run are left alone (Outcome::kStillRunning). Each becomes
-// PREFIX.PID.IMAGE.ulg beside its live file.
+// Completes recordings whose `ullage record` was killed: `path` is one .live file, or the prefix
+// that several share. Processes that still run are left alone (Outcome::kStillRunning). Each
+// becomes PREFIX.PID.IMAGE.ulg beside its live file.
 Result<LaunchReport> finish(const std::string& path);
 
 // libullage_agent.so: $ULLAGE_AGENT when that is an absolute path, else beside this program.

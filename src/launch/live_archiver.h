@@ -3,12 +3,13 @@
 
 // LiveArchiver: follows one live file while its process runs, and archives it when it has ended.
 //
-//   X.live --(full EVENTS segments, every poll)--> X.ulg.part --(at the end, the rest)--> final name
+//   X.live --(full EVENTS segments, every poll)--> X.ulg.part --(at the end, the rest)--> final
+//   name
 //
 // Promises     A segment's pages are given back only after it is in the part, so that at any moment
 //              X.live and X.ulg.part together hold everything, whoever is killed. X.live is removed
-//              only when the archive is complete under its final name. Stacks and modules stay in the
-//              live file until the end: the agent reads its own.
+//              only when the archive is complete under its final name. Stacks and modules stay in
+//              the live file until the end: the agent reads its own.
 // Cost         poll(): one read per open segment of the file, and the compression of the full ones.
 // Threads      One at a time.
 
@@ -42,8 +43,8 @@ class LiveArchiver {
   void poll();  // moves full segments to the part
   void mark(const MemorySample& sample);
 
-  // The process has ended: archives what is left as `final_path` and removes the live file. On failure
-  // everything stays, outcome is kKeptLive and `problem` says why.
+  // The process has ended: archives what is left as `final_path` and removes the live file. On
+  // failure everything stays, outcome is kKeptLive and `problem` says why.
   RecordedProcess complete(const std::string& final_path, std::string& problem);
   // The process goes on without us.
   RecordedProcess leave();

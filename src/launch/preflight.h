@@ -3,10 +3,10 @@
 
 // preflight: whether a command can be recorded, found out before it is started.
 //
-// A program that can't take a preloaded agent would run to its end and leave an empty recording. The
-// reasons are all visible in its file: it is static, of another machine or C library, setuid, or built
-// with a sanitizer or an allocator of its own. Each is an Error (Code::kImpossible) that says so and
-// says what to do instead. What only may go wrong is a note.
+// A program that can't take a preloaded agent would run to its end and leave an empty recording.
+// The reasons are all visible in its file: it is static, of another machine or C library, setuid,
+// or built with a sanitizer or an allocator of its own. Each is an Error (Code::kImpossible) that
+// says so and says what to do instead. What only may go wrong is a note.
 
 #include <string>
 #include <vector>

@@ -11,8 +11,8 @@
 
 namespace ullage::launch {
 
-// Holds back SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 while it lives, so that the command
-// decides what they do. next() takes the ones that came in.
+// Holds back SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 while it lives, so that the
+// command decides what they do. next() takes the ones that came in.
 class BorrowedSignals {
  public:
   BorrowedSignals();
@@ -56,7 +56,8 @@ class ProcessWatch {
 Result<uint32_t> spawn(const std::string& path, const std::vector<std::string>& argv,
                        const std::vector<std::string>& env, const BorrowedSignals& signals);
 
-// Makes orphaned descendants children of this process while it lives, so that they can be waited for.
+// Makes orphaned descendants children of this process while it lives, so that they can be waited
+// for.
 class Subreaper {
  public:
   explicit Subreaper(bool wanted);

@@ -8,11 +8,12 @@
 //   a->finish(final_header, "x.ulg", error);            // header, then rename
 //
 // Promises     What append() has returned true for is in the file and decodes by itself, also when
-//              this process is killed right after. A failed append() (disk full) leaves the file as it
-//              was before. finish() replaces its target only by something complete.
-// Ring mode    With ring_bytes set, the archive keeps that many bytes of EVENTS segments, the newest by
-//              ticks0 over all writers. Older ones are summed per stack into AggregateRecords, which
-//              finish() writes; their space is given back at once, and the file is compacted at the end.
+//              this process is killed right after. A failed append() (disk full) leaves the file as
+//              it was before. finish() replaces its target only by something complete.
+// Ring mode    With ring_bytes set, the archive keeps that many bytes of EVENTS segments, the
+//              newest by ticks0 over all writers. Older ones are summed per stack into
+//              AggregateRecords, which finish() writes; their space is given back at once, and the
+//              file is compacted at the end.
 // Cost         One compression and one write per segment. Memory: one segment, plus 64 B per kept
 //              EVENTS segment and 40 B per aggregated stack.
 // Threads      One at a time.
@@ -53,8 +54,8 @@ class ArchiveWriter {
                      std::string& error);
   bool append_marks(const Mark* marks, size_t count, std::string& error);
 
-  // Writes aggregates and the final header, closes, and renames to `path`. On failure the file stays
-  // where it is. In ring mode the kept segments are first moved together.
+  // Writes aggregates and the final header, closes, and renames to `path`. On failure the file
+  // stays where it is. In ring mode the kept segments are first moved together.
   bool finish(const FileHeader& header, const std::string& path, std::string& error);
 
   const std::string& path() const { return path_; }

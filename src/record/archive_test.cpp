@@ -241,7 +241,8 @@ TEST_F(Archive, OfAKilledParentIsReadTogetherWithTheLiveFile) {
     EXPECT_EQ(r->segments_dropped(), 0u);
     EXPECT_EQ(r->bytes_understood(), r->file_bytes());
   }
-  // A segment that the parent was writing when it was killed takes nothing away: its header comes last.
+  // A segment that the parent was writing when it was killed takes nothing away: its header comes
+  // last.
   const auto whole_part = fs::file_size(at("a.ulg.part"));
   std::ofstream(at("a.ulg.part"), std::ios::binary | std::ios::app)
       << std::string(sizeof(SegmentHeader), '\0') << std::string(5000, 'x');

@@ -17,14 +17,14 @@ namespace ullage::record {
 struct Event {
   Tag tag = Tag::kEnd;
   uint32_t tid = 0;
-  uint64_t ticks = 0;      // absolute; for reallocs the end of the call
-  uint64_t address = 0;    // block (new block for reallocs)
-  uint64_t size = 0;       // requested bytes
-  uint64_t old_address = 0;  // reallocs; 0 = NULL
-  uint64_t old_size = 0;     // kRemap
-  uint64_t duration = 0;     // reallocs: ticks spent in the call
-  uint64_t unused = 0;       // frees: untouched tail in bytes (from the kUnused before it)
-  uint32_t stack = 0;        // node id; 0 = none recorded
+  uint64_t ticks = 0;          // absolute; for reallocs the end of the call
+  uint64_t address = 0;        // block (new block for reallocs)
+  uint64_t size = 0;           // requested bytes
+  uint64_t old_address = 0;    // reallocs; 0 = NULL
+  uint64_t old_size = 0;       // kRemap
+  uint64_t duration = 0;       // reallocs: ticks spent in the call
+  uint64_t unused = 0;         // frees: untouched tail in bytes (from the kUnused before it)
+  uint32_t stack = 0;          // node id; 0 = none recorded
   const char* name = nullptr;  // kThreadName: not NUL-terminated, inside the payload
   uint32_t name_bytes = 0;
 };

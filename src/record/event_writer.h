@@ -3,9 +3,9 @@
 
 // EventWriter: encodes events of one stream into a mapped EVENTS payload.
 //
-// The counterpart of EventDecoder. A writer has one owner at a time and keeps kEventBytesMax of room
-// before each event; the payload is zero-filled, so whatever is last is followed by tag 0. The tag is
-// stored after its operands: an event that a kill interrupts is not seen at all.
+// The counterpart of EventDecoder. A writer has one owner at a time and keeps kEventBytesMax of
+// room before each event; the payload is zero-filled, so whatever is last is followed by tag 0. The
+// tag is stored after its operands: an event that a kill interrupts is not seen at all.
 // Freestanding, inline: this is the hottest code of the agent.
 
 #include "record/layout.h"
@@ -86,7 +86,8 @@ class EventWriter {
     return p;
   }
   uint8_t* begin(uint64_t ticks, uint64_t address) {
-    // A thread may move to a core whose counter is a hair behind: time stands still, never runs back.
+    // A thread may move to a core whose counter is a hair behind: time stands still, never runs
+    // back.
     const uint64_t dt = ticks > ticks_ ? (ticks - ticks_) >> shift_ : 0;
     ticks_ += dt << shift_;  // the remainder is carried on, or streams would drift apart
     uint8_t* p = number(at_ + 1, dt);

@@ -6,10 +6,11 @@
 //
 //   | FileHeader: 4 KiB | segment | segment | ...
 //
-// A segment is a SegmentHeader and a payload; its offset and its whole size are multiples of 4 KiB in
-// a *live* file (written by the agent through MAP_SHARED), and of 8 bytes in an *archive* (written by
-// the recording parent, payloads zstd-compressed). Both kinds are valid recordings. All integers are
-// little-endian. A reader skips kinds it does not know, and takes what it can of a torn file.
+// A segment is a SegmentHeader and a payload; its offset and its whole size are multiples of 4 KiB
+// in a *live* file (written by the agent through MAP_SHARED), and of 8 bytes in an *archive*
+// (written by the recording parent, payloads zstd-compressed). Both kinds are valid recordings. All
+// integers are little-endian. A reader skips kinds it does not know, and takes what it can of a
+// torn file.
 //
 // Uses nothing but the C library's headers: the agent is a guest.
 
@@ -19,8 +20,8 @@
 namespace ullage::record {
 
 inline constexpr char kFileMagic[4] = {'U', 'L', 'G', '1'};
-inline constexpr uint16_t kVersionMajor = 1;  // a reader refuses another major
-inline constexpr uint16_t kVersionMinor = 0;  // a reader accepts any minor
+inline constexpr uint16_t kVersionMajor = 1;           // a reader refuses another major
+inline constexpr uint16_t kVersionMinor = 0;           // a reader accepts any minor
 inline constexpr uint32_t kSegmentMagic = 0x474d4553;  // "SEMG" in memory order
 inline constexpr uint32_t kFileHeaderBytes = 4096;
 inline constexpr uint32_t kPageBytes = 4096;  // alignment of segments in a live file
@@ -36,10 +37,10 @@ inline constexpr uint32_t kSegmentBytesLimit = 64u << 20;
 inline constexpr uint32_t kEventBytesMax = 96;
 
 enum class Kind : uint16_t {
-  kEvents = 1,   // LEB128 events of one writer (below)
-  kStacks = 2,   // StackNode[], ids from header.first_id on
-  kModules = 3,  // ModuleRecord sequence
-  kMarks = 4,    // Mark[], sampled by the recording parent
+  kEvents = 1,     // LEB128 events of one writer (below)
+  kStacks = 2,     // StackNode[], ids from header.first_id on
+  kModules = 3,    // ModuleRecord sequence
+  kMarks = 4,      // Mark[], sampled by the recording parent
   kAggregate = 5,  // AggregateRecord[]: what ring mode dropped, summed per stack
 };
 
@@ -51,8 +52,8 @@ enum SegmentFlags : uint32_t {
 
 // How a recording came to its end. Anything but kEnded is still readable.
 enum class State : uint32_t {
-  kRecording = 0,       // no end was written: the process was killed, or still runs
-  kEnded = 1,           // the process ended and the agent said so
+  kRecording = 0,  // no end was written: the process was killed, or still runs
+  kEnded = 1,      // the process ended and the agent said so
   kStoppedDiskFull = 2,
   kStoppedSizeLimit = 3,  // RLIMIT_FSIZE
   kStoppedByProgram = 4,  // ullage_agent_stop()
@@ -60,25 +61,26 @@ enum class State : uint32_t {
 };
 
 enum Features : uint32_t {
-  kFeatureClockTsc = 1u << 0,     // ticks are invariant TSC; otherwise CLOCK_MONOTONIC ns
-  kFeatureSampled = 1u << 1,      // sample_bytes applies
-  kFeatureSlack = 1u << 2,        // blocks of known growth sites were painted
-  kFeatureRing = 1u << 3,         // early segments may be missing: see kAggregate
-  kFeatureCmdlineCut = 1u << 4,   // cmdline did not fit
-  kFeatureArchive = 1u << 5,      // an archive: segments lie at 8-byte steps, not at their live offset
+  kFeatureClockTsc = 1u << 0,    // ticks are invariant TSC; otherwise CLOCK_MONOTONIC ns
+  kFeatureSampled = 1u << 1,     // sample_bytes applies
+  kFeatureSlack = 1u << 2,       // blocks of known growth sites were painted
+  kFeatureRing = 1u << 3,        // early segments may be missing: see kAggregate
+  kFeatureCmdlineCut = 1u << 4,  // cmdline did not fit
+  // an archive: segments lie at 8-byte steps, not at their live offset
+  kFeatureArchive = 1u << 5,
 };
 
 // Counters that the agent keeps in the header while it runs. Thread-local counts are added when a
 // writer changes segment and at the end; after a kill they lag by at most one segment.
 struct Counters {
   uint64_t events;
-  uint64_t memo_hits;          // stack found by the verified memo
-  uint64_t stack_resumes;      // stack found by suffix resume
-  uint64_t stack_walks;        // stack walked to its root
+  uint64_t memo_hits;      // stack found by the verified memo
+  uint64_t stack_resumes;  // stack found by suffix resume
+  uint64_t stack_walks;    // stack walked to its root
   uint64_t frames_walked;
-  uint64_t cfi_failures;       // walks cut short by a rule we could not follow
-  uint64_t foreign_stacks;     // stacks outside the thread's own (coroutines, alternate stacks)
-  uint64_t stacks_truncated;   // deeper than max_depth, or the node table was full
+  uint64_t cfi_failures;      // walks cut short by a rule we could not follow
+  uint64_t foreign_stacks;    // stacks outside the thread's own (coroutines, alternate stacks)
+  uint64_t stacks_truncated;  // deeper than max_depth, or the node table was full
   uint64_t verify_checked;
   uint64_t verify_differences;
   uint64_t skipped_in_signal;  // allocator calls made while the agent was busy on that thread
@@ -86,8 +88,8 @@ struct Counters {
   uint64_t writers;
   uint64_t threads;
   uint64_t forks;
-  uint64_t free_candidates;    // frees that carried a stack
-  uint64_t unsampled;          // allocations that sampling passed over
+  uint64_t free_candidates;  // frees that carried a stack
+  uint64_t unsampled;        // allocations that sampling passed over
   uint64_t spare[7];
 };
 
@@ -97,7 +99,7 @@ struct FileHeader {
   uint16_t version_minor;
   uint32_t header_bytes;
   uint32_t features;
-  uint16_t machine;  // ELF e_machine: 62 is x86-64
+  uint16_t machine;     // ELF e_machine: 62 is x86-64
   uint16_t tick_shift;  // events store ticks >> tick_shift
   uint32_t page_bytes;
   uint32_t pid;
@@ -106,13 +108,13 @@ struct FileHeader {
   uint64_t start_realtime_ns;
   uint64_t start_monotonic_ns;
   uint64_t start_ticks;
-  uint64_t end_monotonic_ns;  // 0 until the end
-  uint64_t end_ticks;         // 0 until the end
-  uint64_t file_bytes;        // next free offset in a live file
-  uint64_t sample_bytes;      // mean bytes between samples; 0 = everything
+  uint64_t end_monotonic_ns;    // 0 until the end
+  uint64_t end_ticks;           // 0 until the end
+  uint64_t file_bytes;          // next free offset in a live file
+  uint64_t sample_bytes;        // mean bytes between samples; 0 = everything
   uint64_t memory_limit_bytes;  // cgroup limit of the recorded process; 0 = none known
   uint32_t max_depth;
-  uint32_t state;  // State
+  uint32_t state;        // State
   uint32_t stack_nodes;  // ids handed out so far, including 0
   uint32_t image;        // which program of this pid: 0, then 1 after exec, ...
   Counters counters;
@@ -128,15 +130,16 @@ struct SegmentHeader {
   uint16_t kind;     // Kind
   uint16_t version;  // of the kind; 1 today
   uint64_t offset;   // of this header in the live file: tells a header from look-alike payload
-  uint32_t bytes;          // the whole segment as stored here, header included
-  uint32_t payload_bytes;  // as stored (zstd: compressed). A live EVENTS payload ends earlier, at a zero tag
-  uint32_t raw_bytes;      // payload size once decompressed
-  uint32_t flags;          // SegmentFlags
+  uint32_t bytes;    // the whole segment as stored here, header included
+  // as stored (zstd: compressed). A live EVENTS payload ends earlier, at a zero tag
+  uint32_t payload_bytes;
+  uint32_t raw_bytes;  // payload size once decompressed
+  uint32_t flags;      // SegmentFlags
   uint32_t writer;  // EVENTS: stream id; a stream is monotone in time and may serve several threads
   uint32_t tid;     // EVENTS: the thread that starts the segment
   uint32_t seq;     // position in its stream (EVENTS), or among its kind
-  uint32_t first_id;  // STACKS: id of the first node
-  uint64_t ticks0;    // EVENTS: clock that the first event's delta counts from
+  uint32_t first_id;       // STACKS: id of the first node
+  uint64_t ticks0;         // EVENTS: clock that the first event's delta counts from
   uint64_t monotonic0_ns;  // CLOCK_MONOTONIC at ticks0: a calibration pair
 };
 static_assert(sizeof(SegmentHeader) == 64, "one cache line");
@@ -146,7 +149,8 @@ static_assert(sizeof(SegmentHeader) == 64, "one cache line");
 struct StackNode {
   uint32_t parent;
   uint32_t depth;
-  uint64_t pc;        // return address | occupant << 48 (see ModuleRecord); frame 0 of a fault: exact pc
+  // return address | occupant << 48 (see ModuleRecord); frame 0 of a fault: exact pc
+  uint64_t pc;
   uint64_t function;  // start of the function by .eh_frame, or pc when unknown; same high bits
 };
 static_assert(sizeof(StackNode) == 24, "fixed, mapped as an array");
@@ -159,8 +163,8 @@ inline constexpr uint64_t kPcMask = (uint64_t{1} << 48) - 1;
 // A frame that stands for all the outer frames that max_depth cut away.
 inline constexpr uint64_t kPcTruncated = 1;
 
-// A module that was mapped (or unmapped), in the order it was noticed. `occupant` tells apart modules
-// that held the same addresses one after another: it is the high 16 bits of their pcs.
+// A module that was mapped (or unmapped), in the order it was noticed. `occupant` tells apart
+// modules that held the same addresses one after another: it is the high 16 bits of their pcs.
 struct ModuleRecord {
   uint32_t bytes;  // of this record, path included, multiple of 8
   uint16_t event;  // 1 mapped, 2 unmapped
@@ -197,28 +201,32 @@ struct AggregateRecord {
 };
 static_assert(sizeof(AggregateRecord) == 32);
 
-// Events. Each is a tag byte, then unsigned LEB128 numbers. "dt" is the tick delta to the event before
-// it in the segment (or to ticks0), >> tick_shift. "dp" is zigzag((address - last address) >> 3), the
-// last address starting at 0 in each segment. Tag 0 ends the segment: a torn tail is harmless.
+// Events. Each is a tag byte, then unsigned LEB128 numbers. "dt" is the tick delta to the event
+// before it in the segment (or to ticks0), >> tick_shift. "dp" is zigzag((address - last address)
+// >> 3), the last address starting at 0 in each segment. Tag 0 ends the segment: a torn tail is
+// harmless.
 enum class Tag : uint8_t {
   kEnd = 0,
-  kAlloc = 1,          // dt dp size stack
-  kFree = 2,           // dt dp
-  kFreeContent = 3,    // dt dp stack      a recent larger block begins with the same bytes
-  kFreeSize = 4,       // dt dp stack      a recent block is larger by a growth-like step; contents differ
-  kAllocZeroed = 5,    // dt dp size stack calloc
-  kRealloc = 6,        // dt dp size stack old duration   dt/dp are of the end and of the new block;
-                       //                  old = 0 for NULL, else 1 + zigzag((old - new) >> 3); duration >> tick_shift
-  kAllocPainted = 7,   // dt dp size stack slack canaries were written
-  kUnused = 8,         // bytes            precedes a free: untouched tail of that block
-  kMap = 9,            // dt dp size stack mmap by a non-allocator
-  kUnmap = 10,         // dt dp size
-  kRemap = 11,         // dt dp size stack old old_size duration
-  kThread = 12,        // ticks tid        another thread takes over this stream; sets the clock
-  kThreadName = 13,    // tid length bytes
-  kFreeUnchecked = 14, // dt dp stack      as kFreeSize, contents not compared (sampled check)
-  kAllocFull = 15,     // dt dp size stack sampling on: a growth-known site, recorded in full (weight 1)
-  kReallocFull = 16,   // as kRealloc, weight 1 under sampling
+  kAlloc = 1,        // dt dp size stack
+  kFree = 2,         // dt dp
+  kFreeContent = 3,  // dt dp stack      a recent larger block begins with the same bytes
+  // dt dp stack      a recent block is larger by a growth-like step; contents differ
+  kFreeSize = 4,
+  kAllocZeroed = 5,   // dt dp size stack calloc
+  kRealloc = 6,       // dt dp size stack old duration   dt/dp are of the end and of the new block;
+                      //                  old = 0 for NULL, else 1 + zigzag((old - new) >> 3);
+                      //                  duration >> tick_shift
+  kAllocPainted = 7,  // dt dp size stack slack canaries were written
+  kUnused = 8,        // bytes            precedes a free: untouched tail of that block
+  kMap = 9,           // dt dp size stack mmap by a non-allocator
+  kUnmap = 10,        // dt dp size
+  kRemap = 11,        // dt dp size stack old old_size duration
+  kThread = 12,       // ticks tid        another thread takes over this stream; sets the clock
+  kThreadName = 13,   // tid length bytes
+  kFreeUnchecked = 14,  // dt dp stack      as kFreeSize, contents not compared (sampled check)
+  // dt dp size stack sampling on: a growth-known site, recorded in full (weight 1)
+  kAllocFull = 15,
+  kReallocFull = 16,  // as kRealloc, weight 1 under sampling
   kLast = 16,
 };
 

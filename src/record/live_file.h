@@ -3,11 +3,11 @@
 
 // LiveFile: the file that the agent writes, by plain stores into MAP_SHARED segments.
 //
-// What is stored survives the process, however it ends; nothing is flushed. Space is allocated before
-// it is mapped, so a full disk is an answer here (kDiskFull) and never a SIGBUS there.
+// What is stored survives the process, however it ends; nothing is flushed. Space is allocated
+// before it is mapped, so a full disk is an answer here (kDiskFull) and never a SIGBUS there.
 //
-// claim() may be called from any thread at any time, signal handlers included: no lock, no allocation,
-// no stdio. errno is left as it was. Freestanding: libc only, no C++ runtime.
+// claim() may be called from any thread at any time, signal handlers included: no lock, no
+// allocation, no stdio. errno is left as it was. Freestanding: libc only, no C++ runtime.
 
 #include <atomic>
 
@@ -25,8 +25,9 @@ class LiveFile {
   // The mapped header; null before create(). Counters are updated in place.
   FileHeader* header() const { return header_; }
 
-  // Maps a fresh zeroed segment of `bytes` (multiple of 4 KiB) and writes its header. The caller gives
-  // kind, writer, tid, seq, first_id and clocks in `initial`. Null: *why says what stopped it.
+  // Maps a fresh zeroed segment of `bytes` (multiple of 4 KiB) and writes its header. The caller
+  // gives kind, writer, tid, seq, first_id and clocks in `initial`. Null: *why says what stopped
+  // it.
   SegmentHeader* claim(uint32_t bytes, const SegmentHeader& initial, bool populate, Claim* why);
 
   // The writer has moved on: the recording parent may take the segment. Unmaps it.

@@ -223,8 +223,8 @@ void Recording::walk_live() {
   if (damage != 0) damaged(damage, end, 0);
 }
 
-// Segments of an archive follow one another at 8-byte steps; behind damage the next plausible header
-// is taken.
+// Segments of an archive follow one another at 8-byte steps; behind damage the next plausible
+// header is taken.
 void Recording::walk_archive(uint32_t source) {
   const ByteSource& file = *sources_[source];
   const uint64_t end = file.bytes();
@@ -261,8 +261,8 @@ void Recording::walk_archive(uint32_t source) {
       at = std::max(at, file.next_data(at) / 8 * 8);
     }
   }
-  // The part's last segment may be under way, or was when the parent was killed: the live file still
-  // holds it.
+  // The part's last segment may be under way, or was when the parent was killed: the live file
+  // still holds it.
   if (source == 1) return;
   if (damage != 0) {
     damaged(damage, end, source);
@@ -271,9 +271,10 @@ void Recording::walk_archive(uint32_t source) {
   }
 }
 
-// Adds what the parent has moved to X.ulg.part. The part was opened after the live file and is walked
-// after it: a segment that the parent moves meanwhile is seen in both places, never in neither. The
-// part's copy is preferred, as the other may be punched out any time, unless it is cut short.
+// Adds what the parent has moved to X.ulg.part. The part was opened after the live file and is
+// walked after it: a segment that the parent moves meanwhile is seen in both places, never in
+// neither. The part's copy is preferred, as the other may be punched out any time, unless it is cut
+// short.
 void Recording::merge_part() {
   std::vector<uint64_t> dropped = std::move(dropped_offsets_);
   dropped_offsets_.clear();

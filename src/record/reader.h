@@ -11,12 +11,12 @@
 //     if (s.header.kind == uint16_t(Kind::kEvents) && r->payload(s, bytes, error)) decode(bytes);
 //   for (const std::string& note : r->notes()) tell(note);
 //
-// Promises     Any bytes are accepted: what can't be understood is counted and noted, never trusted.
-//              Fields of header() are clamped to what the code may rely on (strings end, tick_shift is
-//              a shift, counts are below their limits).
-// Live files   A file that is still being written (X.live) can be opened at any time, also after its
-//              process or the recording parent was killed. Segments that the parent already moved
-//              to X.ulg.part are found there. What arrives after open() is not seen.
+// Promises     Any bytes are accepted: what can't be understood is counted and noted, never
+//              trusted. Fields of header() are clamped to what the code may rely on (strings end,
+//              tick_shift is a shift, counts are below their limits).
+// Live files   A file that is still being written (X.live) can be opened at any time, also after
+//              its process or the recording parent was killed. Segments that the parent already
+//              moved to X.ulg.part are found there. What arrives after open() is not seen.
 // Cost         open() reads one header per segment. payload() reads and decompresses one segment.
 // Threads      const members may be called from any thread.
 // Limits       kSegmentsMax, kNotesMax below; kSegmentBytesLimit of layout.h.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Any bytes, read as a recording: open it, unpack every segment, decode every event, archive it again.
+// Any bytes, read as a recording: open it, unpack every segment, decode every event, archive it
+// again.
 #include <cstdint>
 #include <cstdlib>
 #include <string>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// RecordingBuilder: ULG1 recordings written by hand, for tests and fuzz seeds. Not part of the product.
+// RecordingBuilder: ULG1 recordings written by hand, for tests and fuzz seeds. Not part of the
+// product.
 //
 //   RecordingBuilder b;
 //   const uint32_t grow = b.stack({0x401000, 0x402000});  // pcs, outermost first

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// One zstd frame per segment payload, with a content checksum. Thread-safe: each thread keeps its own
-// context. Zstd's header stays inside zstd_frame.cpp.
+// One zstd frame per segment payload, with a content checksum. Thread-safe: each thread keeps its
+// own context. Zstd's header stays inside zstd_frame.cpp.
 
 #include <cstddef>
 #include <cstdint>

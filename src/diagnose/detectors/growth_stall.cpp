@@ -52,9 +52,10 @@ void growth_stall(const evidence::Evidence& evidence, const DetectorOptions& opt
     const Advice advice =
         advise_size(site, site.final.max, grows_geometrically(site) ? 0 : kHeadroom, "it reached");
     finding.advised_elements = advice.number;
-    finding.remedy = "give it its size before anyone waits: " + advice.call + " (" + advice.basis +
-                     "). Where the size can't be known, let it grow where nobody waits, or in small "
-                     "steps (a sequence as std::deque, a table in shards).";
+    finding.remedy =
+        "give it its size before anyone waits: " + advice.call + " (" + advice.basis +
+        "). Where the size can't be known, let it grow where nobody waits, or in small "
+        "steps (a sequence as std::deque, a table in shards).";
     findings.push_back(std::move(finding));
   }
 }

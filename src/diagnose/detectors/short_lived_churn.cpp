@@ -67,8 +67,8 @@ Finding make(const evidence::Evidence& evidence, std::size_t index) {
   finding.confidence = 0.9;
   finding.cost.events = site.allocations;
   finding.cost.events_unit = "short-lived allocations";
-  std::string sentence = format_percent(share(site.allocations, calls(process))) +
-                         " of all allocations are made here";
+  std::string sentence =
+      format_percent(share(site.allocations, calls(process))) + " of all allocations are made here";
   if (process.duration_ns > 0) {
     const double per_second =
         static_cast<double>(site.allocations) * 1e9 / static_cast<double>(process.duration_ns);

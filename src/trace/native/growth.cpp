@@ -37,9 +37,9 @@ std::uint32_t Growth::place_of(const Link& link) {
 
 std::uint32_t Growth::link(const Link& link, std::uint32_t id, std::size_t slice,
                            std::uint64_t peak_time) {
-  // A container may grow through several functions (append here, push_back there): where the program
-  // itself (realloc) or equal contents prove that it is the same one, its chain goes on. Otherwise
-  // something else took the block over, and its growth ends here.
+  // A container may grow through several functions (append here, push_back there): where the
+  // program itself (realloc) or equal contents prove that it is the same one, its chain goes on.
+  // Otherwise something else took the block over, and its growth ends here.
   const bool proven = link.kind == LinkKind::kRealloc || link.content;
   if (id != kNoChain && chains_[id].function != link.function && !proven) {
     end(id, link.old_size, false);

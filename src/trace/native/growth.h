@@ -93,7 +93,8 @@ class Growth {
   explicit Growth(const StackTable& stacks) : stacks_(stacks) {}
 
   // Adds a growth to `chain`, or to a new chain when it has none, or when another function grew it
-  // until now and nothing proves that it is the same container; the chain that the new block is in. `slice` and `peak_time` are of the moment of the link.
+  // until now and nothing proves that it is the same container; the chain that the new block is in.
+  // `slice` and `peak_time` are of the moment of the link.
   std::uint32_t link(const Link& link, std::uint32_t chain, std::size_t slice,
                      std::uint64_t peak_time);
   // The last block of a chain is gone, or the recording ends with it alive.

@@ -154,7 +154,8 @@ class UnitPass {
 
   void note_scope(Dwarf_Die* die) {
     Dwarf_Die next;
-    // The last one of its parent ends where that ends: nothing else follows that could be asked for.
+    // The last one of its parent ends where that ends: nothing else follows that could be asked
+    // for.
     const Dwarf_Off end = dwarf_siblingof(die, &next) == 0 ? dwarf_dieoffset(&next) : ~Dwarf_Off{0};
     scopes_.push_back({dwarf_dieoffset(die), end, *die});
   }

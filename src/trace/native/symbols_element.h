@@ -2,8 +2,8 @@
 #pragma once
 
 // What the container of a growth function stores, from the function's DWARF entry: the class of its
-// `this`, that class's template parameters, the size of the right one. Where DWARF has no answer the
-// function's name is read (names_container.h).
+// `this`, that class's template parameters, the size of the right one. Where DWARF has no answer
+// the function's name is read (names_container.h).
 
 #include <string_view>
 

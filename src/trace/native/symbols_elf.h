@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// ElfModule: one executable or library on disk with everything that describes it, open for one pass.
+// ElfModule: one executable or library on disk with everything that describes it, open for one
+// pass.
 //
-// Promises     Is open only if its build-id is the recorded one (or none was recorded). Searches the
-//              file, then the separate debug file by build-id and by .gnu_debuglink; never the
+// Promises     Is open only if its build-id is the recorded one (or none was recorded). Searches
+//              the file, then the separate debug file by build-id and by .gnu_debuglink; never the
 //              network unless options.debuginfod. If the file itself is gone or changed, a debug
 //              file with the recorded build-id stands in for it.
 // Addresses    as the ELF file numbers them (bias 0).

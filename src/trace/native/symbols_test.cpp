@@ -25,6 +25,7 @@ namespace fs = std::filesystem;
 using testing::HasSubstr;
 
 // Prints every stack that asks for memory while `watching`, as addresses within its own file.
+// clang-format off: a program of its own
 constexpr char kProgram[] = R"cpp(#include <execinfo.h>
 #include <link.h>
 #include <cstdio>
@@ -65,7 +66,8 @@ constexpr char kProgram[] = R"cpp(#include <execinfo.h>
                                     return id + 1;
                                   }
                                   __attribute__((noinline)) void fill(std::vector<Order>& orders) {
-                                    for (long i = 0; i < 3; ++i) orders.push_back(Order{i, {}});  // line:push
+                                    // line:push
+                                    for (long i = 0; i < 3; ++i) orders.push_back(Order{i, {}});
                                   }
                                   }  // namespace shop
                                   __attribute__((noinline)) static int hidden(int id) {
@@ -89,6 +91,7 @@ constexpr char kProgram[] = R"cpp(#include <execinfo.h>
                                     return sum == 5 && orders.size() == 3 ? 0 : 1;
                                   }
 )cpp";
+// clang-format on
 
 int line_of(const std::string& marker) {
   std::istringstream source(kProgram);
