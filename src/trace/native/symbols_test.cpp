@@ -25,71 +25,71 @@ namespace fs = std::filesystem;
 using testing::HasSubstr;
 
 // Prints every stack that asks for memory while `watching`, as addresses within its own file.
-// clang-format off: a program of its own
+// clang-format off
 constexpr char kProgram[] = R"cpp(#include <execinfo.h>
 #include <link.h>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
 #include <vector>
-                                  struct Order {
-                                    long id;
-                                    long lines[6];
-                                  };
-                                  static int watching;
-                                  static unsigned long base;
-                                  static int find_base(dl_phdr_info* info, size_t, void*) {
-                                    base = info->dlpi_addr;
-                                    return 1;
-                                  }
-                                  extern "C" __attribute__((noinline)) void report(int id) {
-                                    void* pcs[64];
-                                    const int count = backtrace(pcs, 64);
-                                    std::printf("%d", id);
-                                    for (int i = 1; i < count; ++i) std::printf(" %lx", (unsigned long)pcs[i] - base);
-                                    std::printf("\n");
-                                  }
-                                  __attribute__((noinline)) void* operator new(std::size_t bytes) {
-                                    if (watching) report(watching);
-                                    return std::malloc(bytes);
-                                  }
-                                  void operator delete(void* block) noexcept { std::free(block); }
-                                  void operator delete(void* block, std::size_t) noexcept { std::free(block); }
-                                  namespace shop {
-                                  static inline __attribute__((always_inline)) void inlined_call(int id) {
-                                    report(id);  // line:inner
-                                    asm volatile("");
-                                  }
-                                  __attribute__((noinline)) int outer_function(int id) {
-                                    inlined_call(id);  // line:outer
-                                    asm volatile("");
-                                    return id + 1;
-                                  }
-                                  __attribute__((noinline)) void fill(std::vector<Order>& orders) {
-                                    // line:push
-                                    for (long i = 0; i < 3; ++i) orders.push_back(Order{i, {}});
-                                  }
-                                  }  // namespace shop
-                                  __attribute__((noinline)) static int hidden(int id) {
-                                    report(id);
-                                    asm volatile("");
-                                    return id;
-                                  }
-                                  int main() {
-                                    dl_iterate_phdr(find_base, nullptr);
-                                    int sum = shop::outer_function(1);
-                                    sum += hidden(3);
-                                    auto lambda = [&](int id) __attribute__((noinline)) {
-                                      report(id);
-                                      asm volatile("");
-                                    };
-                                    lambda(4);
-                                    std::vector<Order> orders;
-                                    watching = 2;
-                                    shop::fill(orders);
-                                    watching = 0;
-                                    return sum == 5 && orders.size() == 3 ? 0 : 1;
-                                  }
+struct Order {
+  long id;
+  long lines[6];
+};
+static int watching;
+static unsigned long base;
+static int find_base(dl_phdr_info* info, size_t, void*) {
+  base = info->dlpi_addr;
+  return 1;
+}
+extern "C" __attribute__((noinline)) void report(int id) {
+  void* pcs[64];
+  const int count = backtrace(pcs, 64);
+  std::printf("%d", id);
+  for (int i = 1; i < count; ++i) std::printf(" %lx", (unsigned long)pcs[i] - base);
+  std::printf("\n");
+}
+__attribute__((noinline)) void* operator new(std::size_t bytes) {
+  if (watching) report(watching);
+  return std::malloc(bytes);
+}
+void operator delete(void* block) noexcept { std::free(block); }
+void operator delete(void* block, std::size_t) noexcept { std::free(block); }
+namespace shop {
+static inline __attribute__((always_inline)) void inlined_call(int id) {
+  report(id);  // line:inner
+  asm volatile("");
+}
+__attribute__((noinline)) int outer_function(int id) {
+  inlined_call(id);  // line:outer
+  asm volatile("");
+  return id + 1;
+}
+__attribute__((noinline)) void fill(std::vector<Order>& orders) {
+  // line:push
+  for (long i = 0; i < 3; ++i) orders.push_back(Order{i, {}});
+}
+}  // namespace shop
+__attribute__((noinline)) static int hidden(int id) {
+  report(id);
+  asm volatile("");
+  return id;
+}
+int main() {
+  dl_iterate_phdr(find_base, nullptr);
+  int sum = shop::outer_function(1);
+  sum += hidden(3);
+  auto lambda = [&](int id) __attribute__((noinline)) {
+    report(id);
+    asm volatile("");
+  };
+  lambda(4);
+  std::vector<Order> orders;
+  watching = 2;
+  shop::fill(orders);
+  watching = 0;
+  return sum == 5 && orders.size() == 3 ? 0 : 1;
+}
 )cpp";
 // clang-format on
 
