@@ -82,6 +82,11 @@ Tag free_tag(Writer* w, const void* block, size_t usable, uintptr_t pc, uint64_t
              uint32_t* successor) {
   unsigned bits = w->recent.larger_than(usable);
   if (ULLAGE_LIKELY(bits == 0)) return Tag::kFree;
+  if (ULLAGE_UNLIKELY(w->recent_stale)) {
+    w->recent = Recent{};
+    w->recent_stale = false;
+    return Tag::kFree;
+  }
   const auto address = reinterpret_cast<uintptr_t>(block);
   const size_t n = usable < 72 ? usable - 8 : 64;
   for (unsigned k = 1; k <= Recent::kCount; ++k) {  // newest first
@@ -115,6 +120,7 @@ bool sampled(Writer* w, size_t bytes, uint64_t context, Tag* tag) {
 
 ULLAGE_COLD void alloc_special(Writer* w, Tag tag, void* block, size_t bytes, const Registers& at) {
   const auto address = reinterpret_cast<uintptr_t>(block);
+  w->last_block = address;
   const uint64_t context = context_of(w, at);
   if (g_sampling) {
     if (!sampled(w, bytes, context, &tag) || !g_sampled.insert(address)) {
@@ -125,7 +131,8 @@ ULLAGE_COLD void alloc_special(Writer* w, Tag tag, void* block, size_t bytes, co
   }
   const uint32_t id = stack_of(w, at);
   if (g_slack && tag != Tag::kAllocZeroed && bytes >= kPaintBytesMin && g_growing.contains(id)) {
-    if (bytes <= kPaintBytesMax) paint(block, usable_size(block));
+    const size_t usable = usable_size(block);
+    if (usable <= kPaintBytesMax) paint(block, usable);
     if (tag == Tag::kAlloc) tag = Tag::kAllocPainted;
   }
   w->events.alloc(tag, g_output.now(), address, bytes, id);
@@ -149,7 +156,7 @@ ULLAGE_COLD void free_special(Writer* w, void* block, const Registers& at) {
   if (g_sampling && !g_sampled.erase(address)) return;
   if (g_slack && usable >= kPaintBytesMin) {
     const size_t unused =
-        usable <= kPaintBytesMax + 64 ? unpainted_tail(block, usable) : absent_tail(block, usable);
+        usable <= kPaintBytesMax ? unpainted_tail(block, usable) : absent_tail(block, usable);
     if (unused != 0) w->events.unused(unused);
   }
   if (tag == Tag::kFree) {
@@ -175,6 +182,7 @@ void on_alloc(Writer* w, Tag tag, void* block, size_t bytes, const Registers& at
   if (ULLAGE_UNLIKELY(g_special)) return alloc_special(w, tag, block, bytes, at);
   const uint32_t id = stack_of(w, at);
   const auto address = reinterpret_cast<uintptr_t>(block);
+  w->last_block = address;
   w->events.alloc(tag, g_output.now(), address, bytes, id);
   ++w->event_count;
   if (bytes >= kRecentBytesMin) w->recent.push(address, bytes, id, 0);

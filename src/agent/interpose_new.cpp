@@ -6,6 +6,7 @@
 // library (jemalloc, tcmalloc) are forwarded to, and what they hand out is reported. Operators that
 // the executable itself defines bind before ours and are seen through the malloc they call.
 
+#include <dlfcn.h>
 #include <errno.h>
 
 #include "agent/events.h"
@@ -23,26 +24,46 @@ using NewAligned = void* (*)(size_t, size_t);
 using NewAlignedNothrow = void* (*)(size_t, size_t, const void*);
 using Delete = void (*)(void*);
 
+constexpr const char* kAlignedDelete = "_ZdlPvSt11align_val_t";
+
 // How plain operator new is provided behind us.
-enum Provider : int { kUnknown = 0, kRuntime = 1, kLibrary = 2 };
+enum Provider : int {
+  kUnknown = 0,
+  kRuntime = 1,  // the C++ runtime: malloc and free
+  kLibrary = 2,  // an allocator library: forwarded to, reported here
+  kProgram = 3,  // the executable, in part: forwarded to, seen through the malloc it calls
+};
 int g_provider = kUnknown;
 New g_new = nullptr;
 Delete g_delete = nullptr;
 
+bool ours(const void* code) { return in_library(code, "libullage_agent"); }
+
+// The definition that the program itself binds to, if that is not ours: an executable that replaces
+// some operators binds those to its own and the others (sized, array, nothrow) to us.
+void* in_program(const char* name) {
+  void* found = dlsym(RTLD_DEFAULT, name);
+  return found == nullptr || ours(found) ? nullptr : found;
+}
+
 ULLAGE_COLD int find_provider() {
   const Inside inside;
   KeepErrno keep;
-  auto* found = reinterpret_cast<New>(find_real("_Znwm"));
+  g_new = reinterpret_cast<New>(find_real("_Znwm"));
   g_delete = reinterpret_cast<Delete>(find_real("_ZdlPv"));
   int provider = kRuntime;
-  if (found != nullptr && g_delete != nullptr) {
-    const void* code = reinterpret_cast<const void*>(found);
-    if (!in_library(code, "libstdc++.so") && !in_library(code, "libc++.so") &&
-        !in_library(code, "libc++abi.so")) {
-      provider = kLibrary;
-    }
+  const void* code = reinterpret_cast<const void*>(g_new);
+  if (g_new != nullptr && g_delete != nullptr && !in_library(code, "libstdc++.so") &&
+      !in_library(code, "libc++.so") && !in_library(code, "libc++abi.so")) {
+    provider = kLibrary;
   }
-  g_new = found;
+  void* own_new = in_program("_Znwm");
+  void* own_delete = in_program("_ZdlPv");
+  if (own_new != nullptr || own_delete != nullptr || in_program("malloc") != nullptr) {
+    if (own_new != nullptr) g_new = reinterpret_cast<New>(own_new);
+    if (own_delete != nullptr) g_delete = reinterpret_cast<Delete>(own_delete);
+    if (g_new != nullptr && g_delete != nullptr) provider = kProgram;
+  }
   __atomic_store_n(&g_provider, provider, __ATOMIC_RELEASE);
   return provider;
 }
@@ -65,12 +86,10 @@ void* report(void* block, size_t bytes, const Registers& at) {
 // A forwarded operator may reach our malloc and be reported there already: the newest block tells.
 void* report_forwarded(void* block, size_t bytes, const Registers& at) {
   const ThreadState& t = t_state;
-  if (block != nullptr && t.writer != nullptr) {
-    const Recent& recent = t.writer->recent;
-    if (recent.address[(recent.next - 1) & (Recent::kCount - 1)] ==
-        reinterpret_cast<uintptr_t>(block)) {
-      return block;
-    }
+  if (provider() == kProgram) return block;
+  if (block != nullptr && t.writer != nullptr &&
+      t.writer->last_block == reinterpret_cast<uintptr_t>(block)) {
+    return block;
   }
   return report(block, bytes, at);
 }
@@ -119,23 +138,34 @@ void* allocate_aligned_nothrow(size_t bytes, size_t alignment, const void* tag,
   return real == nullptr ? nullptr : report_forwarded(real(bytes, alignment, tag), bytes, at);
 }
 
-void release(void* block, const Registers& at) {
+void release(void* block, const Registers& at, const char* aligned = nullptr) {
   if (block == nullptr) return;
-  if (Writer* w = enter()) {
-    on_free(w, block, at);
-    leave();
+  const int by = provider();
+  if (by != kProgram) {
+    if (Writer* w = enter()) {
+      on_free(w, block, at);
+      leave();
+    }
   }
-  if (ULLAGE_LIKELY(provider() == kRuntime)) {
+  if (ULLAGE_LIKELY(by == kRuntime)) {
     g_real.free(block);
     return;
   }
+  // An aligned block goes back by the aligned operator: for the runtime's those are another family.
+  auto* forward = aligned == nullptr ? g_delete : reinterpret_cast<Delete>(find_real(aligned));
+  if (forward == nullptr) forward = g_delete;
   ThreadState& t = t_state;
-  t.forwarded = block;  // if it reaches our free: already reported
-  g_delete(block);
+  if (by == kLibrary) t.forwarded = block;  // if it reaches our free: already reported
+  forward(block);
   t.forwarded = nullptr;
 }
 
 }  // namespace
+
+// Runs before session.cpp's constructor, which calls it: priorities come first.
+__attribute__((constructor(200))) static void offer() {
+  prepare_operators = [] { provider(); };
+}
 
 ULLAGE_EXPORT void* _Znwm(size_t n) { return allocate(n, ULLAGE_CALLER); }
 ULLAGE_EXPORT void* _Znam(size_t n) { return allocate(n, ULLAGE_CALLER); }
@@ -164,13 +194,21 @@ ULLAGE_EXPORT void _ZdlPvm(void* p, size_t) { release(p, ULLAGE_CALLER); }
 ULLAGE_EXPORT void _ZdaPvm(void* p, size_t) { release(p, ULLAGE_CALLER); }
 ULLAGE_EXPORT void _ZdlPvRKSt9nothrow_t(void* p, const void*) { release(p, ULLAGE_CALLER); }
 ULLAGE_EXPORT void _ZdaPvRKSt9nothrow_t(void* p, const void*) { release(p, ULLAGE_CALLER); }
-ULLAGE_EXPORT void _ZdlPvSt11align_val_t(void* p, size_t) { release(p, ULLAGE_CALLER); }
-ULLAGE_EXPORT void _ZdaPvSt11align_val_t(void* p, size_t) { release(p, ULLAGE_CALLER); }
-ULLAGE_EXPORT void _ZdlPvmSt11align_val_t(void* p, size_t, size_t) { release(p, ULLAGE_CALLER); }
-ULLAGE_EXPORT void _ZdaPvmSt11align_val_t(void* p, size_t, size_t) { release(p, ULLAGE_CALLER); }
+ULLAGE_EXPORT void _ZdlPvSt11align_val_t(void* p, size_t) {
+  release(p, ULLAGE_CALLER, kAlignedDelete);
+}
+ULLAGE_EXPORT void _ZdaPvSt11align_val_t(void* p, size_t) {
+  release(p, ULLAGE_CALLER, kAlignedDelete);
+}
+ULLAGE_EXPORT void _ZdlPvmSt11align_val_t(void* p, size_t, size_t) {
+  release(p, ULLAGE_CALLER, kAlignedDelete);
+}
+ULLAGE_EXPORT void _ZdaPvmSt11align_val_t(void* p, size_t, size_t) {
+  release(p, ULLAGE_CALLER, kAlignedDelete);
+}
 ULLAGE_EXPORT void _ZdlPvSt11align_val_tRKSt9nothrow_t(void* p, size_t, const void*) {
-  release(p, ULLAGE_CALLER);
+  release(p, ULLAGE_CALLER, kAlignedDelete);
 }
 ULLAGE_EXPORT void _ZdaPvSt11align_val_tRKSt9nothrow_t(void* p, size_t, const void*) {
-  release(p, ULLAGE_CALLER);
+  release(p, ULLAGE_CALLER, kAlignedDelete);
 }

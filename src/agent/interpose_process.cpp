@@ -4,7 +4,6 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "agent/modules.h"
 #include "agent/real.h"
@@ -20,10 +19,7 @@ size_t stack_bytes_of(const pthread_attr_t* attributes) {
   if (attributes != nullptr && pthread_attr_getstacksize(attributes, &bytes) == 0 && bytes != 0) {
     return bytes;
   }
-  rlimit limit{};
-  if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-    return limit.rlim_cur;
-  return 8u << 20;
+  return g_default_stack_bytes;
 }
 
 // The first frame of a thread. Above it lie only the C library's starting frames and its thread
@@ -72,13 +68,25 @@ ULLAGE_EXPORT int pthread_setname_np(pthread_t thread, const char* name) {
   return error;
 }
 
-// dlopen looks at its caller (RPATH, namespaces, "self"): forwarding would make that us. A jump
-// keeps the caller's return address, so the loader sees the program; new modules are found when
-// their first pc is met, and unloading is seen below.
+// dlopen looks at its caller (RPATH, namespaces, "self"): calling it would make that us. The call is
+// the last thing each does, so it is a jump, and the loader sees the program. What it brings is looked
+// for during the next walks.
+ULLAGE_EXPORT void* dlopen(const char* file, int mode) {
+  resolve_real();
+  g_modules.expect_change();
+  return g_real.dlopen(file, mode);
+}
+
+ULLAGE_EXPORT void* dlmopen(long space, const char* file, int mode) {
+  resolve_real();
+  g_modules.expect_change();
+  return g_real.dlmopen(space, file, mode);
+}
 
 ULLAGE_EXPORT int dlclose(void* handle) {
   resolve_real();
   const int result = g_real.dlclose(handle);
+  g_modules.expect_change();
   if (g_shared->mode == kOn && t_state.busy == 0) {
     const Inside inside;
     KeepErrno keep;

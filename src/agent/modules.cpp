@@ -57,6 +57,20 @@ struct Modules::Scan {
   uint64_t seen[kModulesMax / 64] = {};
 };
 
+// Without a build id: the same path.
+bool Modules::same_file(const Module& known, const dl_phdr_info& info) const {
+  Module now;
+  for (int i = 0; i < info.dlpi_phnum && now.build_id_bytes == 0; ++i) {
+    const ElfW(Phdr)& p = info.dlpi_phdr[i];
+    if (p.p_type != PT_NOTE) continue;
+    copy_build_id(now, reinterpret_cast<const uint8_t*>(info.dlpi_addr + p.p_vaddr), p.p_memsz);
+  }
+  if (now.build_id_bytes != known.build_id_bytes) return false;
+  if (now.build_id_bytes != 0) return memcmp(now.build_id, known.build_id, now.build_id_bytes) == 0;
+  copy_path(now, info.dlpi_name);
+  return strcmp(now.path, known.path) == 0;
+}
+
 bool Modules::init() {
   modules_ = static_cast<Module*>(map_private(sizeof(Module) * kModulesMax));
   return modules_ != nullptr;
@@ -111,6 +125,16 @@ int Modules::visit(void* raw, size_t size, void* data) {
       scan->seen[i / 64] |= uint64_t{1} << (i % 64);
       return 0;
     }
+    if (!live && m.low == low && m.high == high && m.bias == info->dlpi_addr &&
+        self->same_file(m, *info)) {
+      // The same file at the same place again: a program that loads and unloads in a loop.
+      m.unwind = unwind_table(unwind);
+      m.mapped.store(true, std::memory_order_release);
+      scan->seen[i / 64] |= uint64_t{1} << (i % 64);
+      scan->found_new = true;
+      if (scan->listener != nullptr) scan->listener(m, true);
+      return 0;
+    }
     if (m.low < high && low < m.high && m.occupant >= occupant) {
       occupant = static_cast<uint16_t>(m.occupant + 1);
     }
@@ -137,7 +161,21 @@ int Modules::visit(void* raw, size_t size, void* data) {
 void Modules::scan(Listener listener) {
   // try, not wait: the loader may call us (constructors allocate) while another thread scans and
   // waits for the loader.
-  if (__atomic_exchange_n(&lock_, 1, __ATOMIC_ACQUIRE) != 0) return;
+  if (modules_ == nullptr || frozen_.load(std::memory_order_relaxed)) return;
+  if (__atomic_exchange_n(&lock_, 1, __ATOMIC_ACQUIRE) != 0) {
+    __atomic_store_n(&again_, 1, __ATOMIC_RELEASE);
+    return;
+  }
+  constexpr int kRounds = 4;  // each round answers those that came during the one before
+  for (int round = 0; round < kRounds; ++round) {
+    __atomic_store_n(&again_, 0, __ATOMIC_RELEASE);
+    scan_once(listener);
+    if (__atomic_load_n(&again_, __ATOMIC_ACQUIRE) == 0) break;
+  }
+  __atomic_store_n(&lock_, 0, __ATOMIC_RELEASE);
+}
+
+void Modules::scan_once(Listener listener) {
   Scan scan{this, listener};
   dl_iterate_phdr(reinterpret_cast<int (*)(dl_phdr_info*, size_t, void*)>(&Modules::visit), &scan);
   if (!scan.unchanged) {
@@ -155,7 +193,6 @@ void Modules::scan(Listener listener) {
     if (gone || scan.found_new) generation_.fetch_add(1, std::memory_order_release);
   }
   fruitless_ = scan.found_new ? 0 : fruitless_ + 1;
-  __atomic_store_n(&lock_, 0, __ATOMIC_RELEASE);
 }
 
 bool Modules::scan_for_unknown(Listener listener) {

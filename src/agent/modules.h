@@ -10,6 +10,8 @@
 
 #include "agent/cfi.h"
 
+struct dl_phdr_info;
+
 namespace ullage::agent {
 
 struct Module {
@@ -37,6 +39,19 @@ class Modules {
   uint32_t generation() const { return generation_.load(std::memory_order_acquire); }
   const Module* find(uintptr_t pc) const;
   void scan(Listener listener);
+  // Code was or will be loaded or unloaded: the next walks look (changed()).
+  void expect_change() {
+    frozen_.store(false, std::memory_order_relaxed);
+    looks_.store(kLooks, std::memory_order_relaxed);
+  }
+  bool change_expected() const { return looks_.load(std::memory_order_relaxed) > 0; }
+  void look(Listener listener) {
+    looks_.fetch_sub(1, std::memory_order_relaxed);
+    scan(listener);
+  }
+  // In a fork's child of a process with threads: one of them may have held the loader's lock, and would
+  // hold it for ever here. Nothing is asked of the loader until the child loads code itself.
+  void freeze() { frozen_.store(true, std::memory_order_relaxed); }
   // A pc that find() does not know: scan, but not again and again for generated code.
   bool scan_for_unknown(Listener listener);
   void each(Listener listener) const;  // all that are mapped now
@@ -45,6 +60,8 @@ class Modules {
 
  private:
   struct Scan;
+  void scan_once(Listener listener);
+  bool same_file(const Module& known, const dl_phdr_info& info) const;
   static int visit(void* info, size_t size, void* data);
 
   Module* modules_ = nullptr;
@@ -52,7 +69,12 @@ class Modules {
   std::atomic<uint32_t> generation_{1};
   unsigned long long adds_ = 0, subs_ = 0;  // the loader's counters at the last scan
   int fruitless_ = 0;
+  // Walks that look after a dlopen began: it allocates before its modules can be seen.
+  static constexpr int kLooks = 64;
+  std::atomic<int> looks_{0};
+  std::atomic<bool> frozen_{false};
   int lock_ = 0;
+  int again_ = 0;  // somebody wanted to scan meanwhile
 };
 
 extern Modules g_modules;

@@ -23,8 +23,9 @@ Shared g_before_start{kOff, 0};  // until the constructor ran
 pthread_key_t g_key;
 bool g_key_made = false;
 uintptr_t g_main_stack_low = 0, g_main_stack_high = 0;
-bool g_ready = false;   // tables exist
-bool g_loaded = false;  // load() ran
+bool g_ready = false;         // tables exist
+bool g_loaded = false;        // load() ran
+bool g_many_threads = false;  // as in Shared, but kept across a fork
 
 uint32_t current_tid() { return static_cast<uint32_t>(syscall(SYS_gettid)); }
 
@@ -78,6 +79,13 @@ void find_main_stack() {
   if (g_main_stack_low > low) g_main_stack_low = low;
 }
 
+void find_default_stack() {
+  pthread_attr_t attributes;
+  if (pthread_getattr_default_np(&attributes) != 0) return;
+  pthread_attr_getstacksize(&attributes, &g_default_stack_bytes);
+  pthread_attr_destroy(&attributes);
+}
+
 void thread_ends(void*) {
   ThreadState& t = t_state;
   // Other destructors may free memory after us: stay for the rounds that POSIX promises.
@@ -86,7 +94,7 @@ void thread_ends(void*) {
     return;
   }
   Writer* w = t.writer;
-  t.busy = 1;
+  t.busy = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
   t.writer = nullptr;
   if (w == nullptr || g_shared->mode != kOn) return;
   char name[17] = {};
@@ -114,6 +122,7 @@ void give_writer(ThreadState& t, Writer* w, uintptr_t low, uintptr_t high) {
 bool attach(ThreadState& t) {
   Writer* w = acquire_writer();
   if (w == nullptr) {
+    t.refused = 1;
     record::FileHeader* header = g_output.file.header();
     if (header != nullptr)
       __atomic_fetch_add(&header->counters.skipped_no_writer, 1, __ATOMIC_RELAXED);
@@ -134,12 +143,16 @@ void start_in_child() {
   ThreadState& t = t_state;
   drop_output();
   g_modules.reset_locks();
+  const bool threads_before = g_many_threads;
   reset_writers();
   t.writer = nullptr;
+  t.refused = 0;
   g_shared->mode = kOff;
   g_shared->many_threads = 0;
+
   if (!g_config.present || !g_config.follow || g_config.standby) return;
   g_stacks.reset();
+  if (threads_before) g_modules.freeze();
   if (start_output()) g_shared->mode = kOn;
 }
 
@@ -166,20 +179,43 @@ bool make_tables() {
 
 __thread ThreadState t_state __attribute__((tls_model("initial-exec")));
 Shared* g_shared = &g_before_start;
+size_t g_default_stack_bytes = 8u << 20;
+void (*prepare_operators)() = nullptr;
 
 static void load();
 
-ULLAGE_COLD Writer* enter_slow(ThreadState& t) {
+ULLAGE_COLD Writer* enter_full(ThreadState& t) {
+  KeepErrno keep;
+  if (next_segment(t.writer)) return t.writer;
+  leave();
+  return nullptr;
+}
+
+// A handler left by siglongjmp while its thread was inside the agent: the frame that would have said
+// leave() is gone. Nested calls lie below that frame; a call above it on the same stack proves it.
+static bool abandoned(const ThreadState& t, uintptr_t here) {
+  if (t.writer == nullptr || t.ended != 0) return false;
+  const Unwinder& u = t.writer->unwinder;
+  return here > t.busy && t.busy >= u.stack_low() && here < u.stack_high();
+}
+
+ULLAGE_COLD Writer* enter_slow(ThreadState& t, uintptr_t here) {
+  if (t.busy != 0 && abandoned(t, here)) {
+    t.busy = 0;
+    t.writer->recent_stale = true;
+    t.writer->events.detach();  // half an event may lie there; a new segment starts clean
+  }
   if (t.busy != 0) {
+    if (t.writer != nullptr) t.writer->recent_stale = true;  // what happens now is not seen
     if (g_shared->mode == kOn && g_output.file.header() != nullptr && t.ended == 0) {
       __atomic_fetch_add(&g_output.file.header()->counters.skipped_in_signal, 1, __ATOMIC_RELAXED);
     }
     return nullptr;
   }
   if (!g_loaded) load();
-  if (g_shared->mode == kOff) return nullptr;
+  if (g_shared->mode == kOff || t.refused != 0) return nullptr;
   KeepErrno keep;
-  t.busy = 1;
+  t.busy = here;
   if (g_shared->mode == kForked) start_in_child();
   if (g_shared->mode == kOn && (t.writer != nullptr || attach(t)) &&
       (!t.writer->events.full() || next_segment(t.writer))) {
@@ -201,6 +237,7 @@ void adopt_thread(Writer* writer, uintptr_t stack_high, size_t stack_bytes) {
 }
 
 void note_second_thread() {
+  g_many_threads = true;
   if (g_shared->many_threads == 0) __atomic_store_n(&g_shared->many_threads, 1, __ATOMIC_SEQ_CST);
 }
 
@@ -217,6 +254,7 @@ bool start_recording() {
   if (!g_config.present || !make_tables()) return false;
   if (g_output.file.header() == nullptr && !start_output()) return false;
   g_output.file.header()->state = static_cast<uint32_t>(record::State::kRecording);
+  each_writer([](Writer* w) { w->recent_stale = true; });  // blocks may have gone unseen
   __atomic_store_n(&g_shared->mode, static_cast<uint32_t>(kOn), __ATOMIC_RELEASE);
   return true;
 }
@@ -228,7 +266,12 @@ void pause_recording() {
   __atomic_store_n(&g_shared->mode, static_cast<uint32_t>(kOff), __ATOMIC_RELEASE);
 }
 
-void process_ends() { on_exit(); }
+void process_ends() {
+  // A vfork child ends in its parent's memory: that is not its parent's end.
+  const record::FileHeader* header = g_output.file.header();
+  if (header == nullptr || g_shared->mode != kOn) return;
+  if (header->pid == static_cast<uint32_t>(syscall(SYS_getpid))) on_exit();
+}
 
 // Runs at the first allocation after the C library is up: constructors of other libraries, which
 // may allocate, come before ours. May be inside an allocator's own start: nothing here allocates.
@@ -246,13 +289,15 @@ static void load() {
   g_shared = shared;
   g_output.use_tsc = invariant_tsc();
   find_main_stack();
+  find_default_stack();
   g_key_made = pthread_key_create(&g_key, thread_ends) == 0;
   pthread_atfork(before_fork, nullptr, nullptr);
   if (!g_config.standby) start_recording();
 }
 
 __attribute__((constructor)) static void construct() {
-  load();  // programs that never allocate
+  load();                                                 // programs that never allocate
+  if (prepare_operators != nullptr) prepare_operators();  // asks the loader: not in a fork's child
   const Inside inside;
   if (g_config.verify_every != 0) prepare_verify();
 }

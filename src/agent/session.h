@@ -24,23 +24,27 @@ extern Shared* g_shared;
 
 struct ThreadState {
   Writer* writer;
-  uint32_t busy;
-  uint32_t ended;   // rounds of thread-specific destructors seen
-  void* forwarded;  // block that a forwarding operator delete is about to free
+  uintptr_t busy;    // 0, or the frame that is inside the agent
+  uint32_t ended;    // rounds of thread-specific destructors seen
+  uint32_t refused;  // there was no writer for this thread: it is not asked again
+  void* forwarded;   // block that a forwarding operator delete is about to free
 };
 extern __thread ThreadState t_state __attribute__((tls_model("initial-exec")));
 
-// Slow parts of enter().
-Writer* enter_slow(ThreadState& state);
+// Slow parts of enter(); `here` is the caller's frame.
+Writer* enter_slow(ThreadState& state, uintptr_t here);
+Writer* enter_full(ThreadState& state);
 
 inline Writer* enter() {
   ThreadState& t = t_state;
-  if (ULLAGE_UNLIKELY(t.busy != 0 || g_shared->mode != kOn || t.writer == nullptr ||
-                      t.writer->events.full())) {
-    return enter_slow(t);
+  const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  if (ULLAGE_UNLIKELY(t.busy != 0 || g_shared->mode != kOn || t.writer == nullptr)) {
+    return enter_slow(t, here);
   }
-  t.busy = 1;
-  return t.writer;
+  t.busy = here;
+  // From here on a signal handler stays out: only now is the room that is left ours to judge.
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  return ULLAGE_UNLIKELY(t.writer->events.full()) ? enter_full(t) : t.writer;
 }
 
 inline void leave() {
@@ -51,19 +55,24 @@ inline void leave() {
 // Marks this thread as inside the agent for a scope: nested allocator calls pass through.
 class Inside {
  public:
-  Inside() : before_(t_state.busy) { t_state.busy = 1; }
+  Inside() : before_(t_state.busy) {
+    t_state.busy = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  }
   ~Inside() { t_state.busy = before_; }
   Inside(const Inside&) = delete;
   Inside& operator=(const Inside&) = delete;
 
  private:
-  uint32_t before_;
+  uintptr_t before_;
 };
 
 // The thread that pthread_create starts with `writer` (may be null).
 void adopt_thread(Writer* writer, uintptr_t stack_high, size_t stack_bytes);
 void write_thread_name(uint32_t tid, const char* name);
 void note_second_thread();
+extern size_t g_default_stack_bytes;  // of a thread that asks for none
+// Finds out who provides operator new and delete; set by the file that interposes them.
+extern void (*prepare_operators)();
 
 // Turns recording on (opens the file the first time) and off; both may be called at any time.
 bool start_recording();

@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 
 #include "agent/modules.h"
+#include "agent/output.h"
 
 namespace ullage::agent {
 namespace {
@@ -268,6 +269,10 @@ ULLAGE_COLD uint32_t Unwinder::cut_stack(const Registers& at, uint32_t generatio
 }
 
 uint32_t Unwinder::walk(const Registers& at, uint32_t generation) {
+  if (ULLAGE_UNLIKELY(g_modules.change_expected())) {
+    g_modules.look(&write_module);
+    generation = g_modules.generation() + (local_generation_ << 16);
+  }
   const uint32_t rules_generation = g_modules.generation();
   const View view{low_, high_, 0};
   int known = unchanged_frames();  // last_[known - 1] is the innermost frame that may be resumed

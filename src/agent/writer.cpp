@@ -32,7 +32,10 @@ Writer* acquire_writer() {
   void* memory = map_private(sizeof(Writer));
   if (memory == nullptr) return nullptr;
   auto* w = new (memory) Writer;
-  if (!w->unwinder.init(g_config.max_depth)) return nullptr;
+  if (!w->unwinder.init(g_config.max_depth)) {
+    syscall(SYS_munmap, memory, sizeof(Writer));
+    return nullptr;
+  }
   w->id = writer_count.fetch_add(1);
   w->random = 0x9E3779B97F4A7C15ull * (w->id + 1) ^ g_config.run_id;
   w->in_use = true;
@@ -86,8 +89,8 @@ ULLAGE_COLD bool next_segment(Writer* writer) {
       stop_recording(record::State::kStoppedDiskFull);
     } else if (why == record::LiveFile::Claim::kSizeLimit) {
       stop_recording(record::State::kStoppedSizeLimit);
-    } else if (g_output.file.header() != nullptr) {
-      __atomic_fetch_add(&g_output.file.header()->counters.skipped_no_writer, 1, __ATOMIC_RELAXED);
+    } else {
+      stop_recording(record::State::kStoppedNoFile);
     }
     return false;
   }

@@ -89,6 +89,8 @@ struct Writer {
   uint32_t tid = 0;
   uint32_t segment_bytes = 0;
   bool in_use = false;
+  bool recent_stale = false;  // blocks in `recent` may be gone: forget them before looking
+  uintptr_t last_block = 0;   // newest block reported
   uint64_t free_candidates = 0, unsampled = 0, verify_checked = 0, verify_differences = 0;
   uint64_t verify_countdown = 0;
   int64_t sample_left = 0;

@@ -100,6 +100,7 @@ SegmentHeader* LiveFile::claim(uint32_t bytes, const SegmentHeader& initial, boo
         void* map = map_shared(fd_.load(), bytes, offset, populate ? MAP_POPULATE : 0);
         if (map != MAP_FAILED) {
           segment = static_cast<SegmentHeader*>(map);
+          madvise(map, bytes, MADV_DONTFORK);  // a child has its own file
           SegmentHeader head = initial;
           head.offset = offset;
           head.bytes = bytes;
