@@ -216,6 +216,17 @@ def test_colour_is_for_terminals_and_for_those_who_ask(folder):
     assert ullage("diagnose", "--no-progress", path).stderr == ""
 
 
+def test_the_next_line_runs_when_it_is_pasted(folder):
+    path = folder / "o'clock of app.ulg"
+    recording(folder).rename(path)
+    for words in ([], ["--top=1"]):
+        line = ullage("diagnose", *words, path).stdout.splitlines()[-1]
+        assert line.startswith("Next: ullage "), line
+        done = support.run(["sh", "-c", line.replace("Next: ullage", f"'{support.BIN}'", 1)], cwd=folder)
+        assert done.returncode == 0, line + shown(done)
+    assert (folder / "report.html").exists(), os.listdir(folder)
+
+
 def test_the_gate_says_which_condition_held(folder):
     path = recording(folder)
     done = ullage("diagnose", "--fail-on=growths>5,stall>1h", path, expect=1)

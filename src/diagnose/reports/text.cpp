@@ -170,8 +170,8 @@ std::string next_command(const evidence::Evidence& evidence, const Findings& fin
   if (!options.next_command.empty()) return options.next_command;
   const std::string file =
       evidence.process.source.empty() ? "FILE" : shell_word(evidence.process.source);
-  if (hidden > 0) return "ullage diagnose " + file + " --top 0";
-  if (count_findings(findings) > 0) return "ullage diagnose " + file + " --html report.html";
+  if (hidden > 0) return "ullage diagnose " + file + " --top=0";
+  if (count_findings(findings) > 0) return "ullage diagnose " + file + " --html=report.html";
   if (evidence.process.slack_recorded) return "ullage diagnose " + file + " --json";
   return "ullage record --slack -- COMMAND   (also finds capacity that is never written)";
 }

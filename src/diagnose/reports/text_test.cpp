@@ -60,7 +60,7 @@ constexpr const char* kReport = R"(
     < 100 ms 50 %, never freed 19.5 %. By bytes: < 1 us 0.5 %, < 1 ms 30 %, < 100 ms 50 %, never
     freed 19.5 %.
 
-Next: ullage diagnose shop.ulg --html report.html
+Next: ullage diagnose shop.ulg --html=report.html
 )";
 
 TEST(TextReport, ReadsLikeThis) { EXPECT_EQ("\n" + report(sample_evidence()), kReport); }
@@ -78,7 +78,7 @@ TEST(TextReport, ShowsTheCostliestUnderTopAndSaysHowManyAreLeft) {
   EXPECT_THAT(text, HasSubstr("orders.cpp:88"));
   EXPECT_THAT(text, Not(HasSubstr("page.cpp:7")));
   EXPECT_THAT(text, HasSubstr("1 more finding"));
-  EXPECT_THAT(text, EndsWith("Next: ullage diagnose shop.ulg --top 0\n"));
+  EXPECT_THAT(text, EndsWith("Next: ullage diagnose shop.ulg --top=0\n"));
 }
 
 TEST(TextReport, ShowsOnlyTheSiteAskedFor) {
