@@ -59,11 +59,6 @@ bool is_table(const GrowthSite& site) {
   return site.container_kind.find("hash") != std::string::npos;
 }
 
-// C has no reserve to call.
-bool is_cpp(const GrowthSite& site) {
-  return !site.container.empty() || site.growth.function.find("::") != std::string::npos;
-}
-
 std::string replaced(std::string text, std::string_view what, const std::string& with) {
   for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size()) {
     text.replace(at, what.size(), with);
@@ -115,6 +110,29 @@ std::uint64_t copied_bytes_by_doubling(const GrowthSite& site) {
 
 bool mostly_presized(const GrowthSite& site) {
   return site.presized_chains > 0 && site.presized_chains * 2 >= site.chains;
+}
+
+bool missed_its_size(const GrowthSite& site) {
+  constexpr std::uint64_t kMissedBytes = 16 << 10;  // less copied is not worth a changed line
+  constexpr std::uint64_t kReservedElements = 8;    // fewer at first were nobody's reserve
+  if (!may_stand(site) || !mostly_presized(site) || site.copied_bytes < kMissedBytes) return false;
+  const Unit unit = unit_of(site);
+  return !unit.elements || unit.of(site.first.p50) >= kReservedElements;
+}
+
+bool grows_index_only(const GrowthSite& site) { return site.container_kind == "deque map"; }
+
+bool is_cpp(const GrowthSite& site) {
+  const auto scoped = [](const evidence::Frame& frame) {
+    return frame.function.find("::") != std::string::npos;
+  };
+  return !site.container.empty() || scoped(site.growth) || scoped(site.user) ||
+         std::any_of(site.stack.begin(), site.stack.end(), scoped);
+}
+
+std::string chunked_instead(const GrowthSite& site) {
+  if (is_table(site)) return "a table in shards";
+  return site.container_kind == "vector" && is_cpp(site) ? "std::deque" : "a list of chunks";
 }
 
 double slack_share(const GrowthSite& site) {
@@ -188,6 +206,8 @@ std::string Unit::count(std::uint64_t number) const {
 std::string Unit::text(std::uint64_t bytes) const { return count(of(bytes)); }
 
 Unit unit_of(const GrowthSite& site) {
+  if (grows_index_only(site)) return {true, sizeof(void*), "pointer", false};
+  if (site.container.find("vector<bool") != std::string::npos) return {true, 1.0 / 8};
   std::uint64_t each = site.element_bytes;
   bool guessed = site.element_source == "gcd";
   // A character is not wider than a byte because its string was enlarged in steps of eight.
@@ -257,15 +277,14 @@ Advice advise_size(const GrowthSite& site, std::uint64_t bytes, double headroom,
       round_up(headroom > 0 ? whole(static_cast<double>(exact) * (1 + headroom) + 0.5) : exact);
   advice.basis = what + " " + advice.unit.count(exact);
   if (headroom > 0) advice.basis += " + " + format_percent(headroom);
-  const std::string n = format_literal(advice.number);
+  const std::string n =
+      is_cpp(site) ? format_literal(advice.number) : std::to_string(advice.number);
   const std::string& kind = site.container_kind;
   if (!site.reserve_hint.empty() && advice.unit.elements) {
     advice.call = replaced(site.reserve_hint, "{N}", n);
   } else if (kind == "realloc buffer") {
     advice.call = advice.unit.elements ? "malloc(" + n + " * sizeof *p) once, before it is filled"
                                        : "malloc(" + n + ") once, before it is filled";
-  } else if (kind == "deque map") {
-    advice.call = "a std::vector with reserve(N) (a std::deque has no reserve)";
   } else if (!advice.unit.elements && (is_table(site) || kind == "vector")) {
     advice.call = "reserve(N) for " + format_bytes(advice.number) + " (" + n +
                   " B; the element size is not known)";
@@ -329,7 +348,7 @@ std::string saves(const GrowthSite& site) {
   if (site.overlap_bytes_max > 0) {
     parts.push_back(format_bytes(site.overlap_bytes_max) + " of old and new side by side");
   }
-  if (slack_share(site) > 0) {
+  if (slack_share(site) > 0 && site.chains <= 1) {
     parts.push_back(format_bytes(site.slack_unused_bytes) + " of capacity never written");
   }
   return "Saves " + listed(parts) + ".";

@@ -27,6 +27,14 @@ bool grows_by_steps(const evidence::GrowthSite& site);
 std::uint64_t copied_bytes_by_doubling(const evidence::GrowthSite& site);
 // Most of its containers were given a size, and outgrew it exactly once.
 bool mostly_presized(const evidence::GrowthSite& site);
+// ... and missed-capacity says so: enough was copied, and the first block was a reserve.
+bool missed_its_size(const evidence::GrowthSite& site);
+// What grows is a std::deque's index: pointers to nodes, while the elements stay where they are.
+bool grows_index_only(const evidence::GrowthSite& site);
+// Written in C++, as far as names tell; C has no reserve to call.
+bool is_cpp(const evidence::GrowthSite& site);
+// What grows in small steps instead: "std::deque" for a sequence, shards for a table.
+std::string chunked_instead(const evidence::GrowthSite& site);
 // Share of the painted capacity that was never written; 0 when it was not recorded.
 double slack_share(const evidence::GrowthSite& site);
 // Time callers stood still, as far as growing can have caused it (plausible_stall_ns): on a busy

@@ -58,7 +58,7 @@ void arithmetic_growth(const evidence::Evidence& evidence, const DetectorOptions
                        std::vector<Finding>& findings) {
   for (std::size_t i = 0; i < evidence.growth_sites.size(); ++i) {
     const GrowthSite& site = evidence.growth_sites[i];
-    if (!worth_telling(site, options) || !grows_by_steps(site)) continue;
+    if (!worth_telling(site, options) || !grows_by_steps(site) || grows_index_only(site)) continue;
     findings.push_back(make(evidence, i));
   }
 }

@@ -51,11 +51,17 @@ void growth_stall(const evidence::Evidence& evidence, const DetectorOptions& opt
     finding.evidence.push_back(sentence + " (bound: " + format_ns(options.stall_bound_ns) + ").");
     const Advice advice =
         advise_size(site, site.final.max, grows_geometrically(site) ? 0 : kHeadroom, "it reached");
+    if (grows_index_only(site)) {
+      finding.remedy = "that is the deque's index, pointers only: let it grow where nobody waits.";
+      findings.push_back(std::move(finding));
+      continue;
+    }
     finding.advised_elements = advice.number;
     finding.remedy =
         "give it its size before anyone waits: " + advice.call + " (" + advice.basis +
         "). Where the size can't be known, let it grow where nobody waits, or in small "
-        "steps (a sequence as std::deque, a table in shards).";
+        "steps (" +
+        chunked_instead(site) + ").";
     findings.push_back(std::move(finding));
   }
 }

@@ -26,7 +26,9 @@ void peak_overlap(const evidence::Evidence& evidence, const DetectorOptions&,
   const evidence::ProcessFacts& process = evidence.process;
   for (std::size_t i = 0; i < evidence.growth_sites.size(); ++i) {
     const GrowthSite& site = evidence.growth_sites[i];
-    if (!may_stand(site) || copying_links(site) == 0 || process.live_bytes_max == 0) continue;
+    if (!may_stand(site) || copying_links(site) == 0 || grows_index_only(site) ||
+        process.live_bytes_max == 0)
+      continue;
     const auto overlap = static_cast<double>(site.overlap_bytes_at_peak);
     const double share = overlap / static_cast<double>(process.live_bytes_max);
     if (share < kShare || site.overlap_bytes_at_peak < kBytes) continue;
@@ -48,9 +50,8 @@ void peak_overlap(const evidence::Evidence& evidence, const DetectorOptions&,
     finding.advised_elements = advice.number;
     finding.remedy = "give it its size at birth and the peak falls by " +
                      format_bytes(site.overlap_bytes_at_peak) + ": " + advice.call + " (" +
-                     advice.basis +
-                     "). A container that grows in chunks (std::deque) "
-                     "never stands twice.";
+                     advice.basis + "). What grows in chunks (" + chunked_instead(site) +
+                     ") never stands twice.";
     findings.push_back(std::move(finding));
   }
 }

@@ -44,6 +44,9 @@ Severity severity_of(const GrowthSite& site) {
   return Severity::kWarning;
 }
 
+// Slack is known as a sum over blocks: of one block it is what was used, of several an average.
+bool only_one(const GrowthSite& site) { return site.chains <= 1 && site.slack_blocks <= 1; }
+
 // The size to advise: the largest, unless it stands far outside; what was used, where we know.
 Advice size_at_birth(const GrowthSite& site) {
   const bool outlier = site.final.count > 1 && static_cast<double>(site.final.max) >
@@ -54,7 +57,7 @@ Advice size_at_birth(const GrowthSite& site) {
                            : site.chains <= 1 ? (room ? "it reached room for" : "it reached")
                                               : (room ? "the largest has room for" : "largest");
   const double slack = slack_share(site);
-  if (slack > kSlackShare) {
+  if (slack > kSlackShare && only_one(site)) {
     const auto used = whole(static_cast<double>(bytes) * (1 - slack));
     return advise_size(site, used, kHeadroom, "the part that was written:");
   }
@@ -64,15 +67,18 @@ Advice size_at_birth(const GrowthSite& site) {
 std::string remedy_of(const GrowthSite& site, const DetectorOptions& options,
                       const Advice& advice) {
   std::string text;
-  if (site.container_kind == "deque map") {
-    text = "use " + advice.call + " where references need not stay valid. ";
+  if (spread_out(site) && (site.container_kind == "realloc buffer" || !is_cpp(site))) {
+    const Advice small = advise_size(site, site.final.p50, 0, "half of them");
+    text =
+        "sizes differ too much for one number. Where the size is known, pass it; else start at " +
+        small.unit.count(small.number) + " (half end there) and grow geometrically (x2). ";
   } else if (spread_out(site)) {
     const Advice small = advise_size(site, site.final.p50, 0, "half of them");
     text =
         "sizes differ too much for one number. Where the size is known, pass it; else in two "
         "steps: " +
         small.call + " at birth (half end there), then " + advice.call +
-        " when that is full. Or use a container that grows in chunks (std::deque). ";
+        " when that is full. Or grow in chunks (" + chunked_instead(site) + "). ";
   } else if (site.verdict == evidence::Verdict::kSeries) {
     text = "give it its size before it is filled: " + advice.call + " (" + advice.basis +
            "). It rehashes in steps, so old and new table live together for a while; a table that "
@@ -81,8 +87,8 @@ std::string remedy_of(const GrowthSite& site, const DetectorOptions& options,
     text = "give it its size at birth: " + advice.call + " (" + advice.basis + "). ";
   }
   if (slack_share(site) > kSlackShare) {
-    text += "Exactly that: " + format_percent(slack_share(site)) +
-            " of the capacity it grew to was never written. ";
+    text += only_one(site) ? "Exactly that: " : "Less where the size is known: on average ";
+    text += format_percent(slack_share(site)) + " of the capacity it grew to was never written. ";
   }
   const auto longest = static_cast<double>(stall_ns_max(site));
   if (!spread_out(site) && stall_ns_max(site) > options.stall_bound_ns && copying_links(site) > 1 &&
@@ -90,8 +96,7 @@ std::string remedy_of(const GrowthSite& site, const DetectorOptions& options,
     text +=
         "If the size can't be known, its longest stall remains: let it grow where nobody waits, or "
         "in small steps (";
-    text += site.container_kind == "hash table" ? "a table in shards" : "std::deque";
-    text += "). ";
+    text += chunked_instead(site) + "). ";
   }
   return text + saves(site);
 }
@@ -112,7 +117,13 @@ Finding make(const evidence::Evidence& evidence, const DetectorOptions& options,
   finding.evidence.push_back(how_we_know(site));
 
   const Advice advice = size_at_birth(site);
-  finding.advised_elements = site.container_kind == "deque map" ? 0 : advice.number;
+  if (grows_index_only(site)) {
+    finding.severity = Severity::kNote;
+    finding.evidence.push_back(
+        "That is the deque's index: it copies pointers only, the elements stay where they are.");
+    return finding;
+  }
+  finding.advised_elements = advice.number;
   finding.remedy = remedy_of(site, options, advice);
   return finding;
 }
@@ -123,7 +134,8 @@ void repeated_growth(const evidence::Evidence& evidence, const DetectorOptions& 
                      std::vector<Finding>& findings) {
   for (std::size_t i = 0; i < evidence.growth_sites.size(); ++i) {
     const GrowthSite& site = evidence.growth_sites[i];
-    if (!worth_telling(site, options) || grows_by_steps(site) || mostly_presized(site)) continue;
+    if (!worth_telling(site, options) || grows_by_steps(site)) continue;
+    if (missed_its_size(site) && !grows_index_only(site)) continue;
     findings.push_back(make(evidence, options, i));
   }
 }

@@ -24,7 +24,8 @@ void slack(const evidence::Evidence& evidence, const DetectorOptions&,
            std::vector<Finding>& findings) {
   for (std::size_t i = 0; i < evidence.growth_sites.size(); ++i) {
     const GrowthSite& site = evidence.growth_sites[i];
-    if (!may_stand(site) || slack_share(site) <= kShare || site.slack_unused_bytes < kBytes)
+    if (!may_stand(site) || grows_index_only(site) || slack_share(site) <= kShare ||
+        site.slack_unused_bytes < kBytes)
       continue;
 
     Finding finding = growth_finding(evidence, i);
@@ -35,11 +36,10 @@ void slack(const evidence::Evidence& evidence, const DetectorOptions&,
         format_percent(slack_share(site)) + " of the capacity was never written: " +
         format_bytes(site.slack_unused_bytes) + " of " + format_bytes(site.slack_painted_bytes) +
         " looked at, over " + format_counted(site.slack_blocks, "block") + ".");
-    const auto used = whole(static_cast<double>(site.final.p95) * (1 - slack_share(site)));
-    const Advice advice = advise_size(site, used, kHeadroom, "95 % use at most about");
-    finding.advised_elements = advice.number;
-    finding.remedy = "reserve what is used: " + advice.call + " (" + advice.basis +
-                     "), or shrink_to_fit() once a long-lived one is complete.";
+    // Only the average is known: a number made of it would be outgrown by the fuller ones.
+    finding.remedy = std::string("give each one the size it needs where that is known; else ") +
+                     (is_cpp(site) ? "shrink_to_fit()" : "realloc it to what is used") +
+                     " once a long-lived one is complete.";
     findings.push_back(std::move(finding));
   }
 }
