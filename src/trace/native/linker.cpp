@@ -116,7 +116,7 @@ void Linker::allocate(const Event& e, Block block) {
   allocations_.allocated(block.stack, block.size, weight(block.size, block.full));
   if (block.size >= kRingBytesMin) {
     Ring& r = ring(e.tid);
-    r.blocks[r.next++ % kRingBlocks] = {block.address, block.size, block.time, block.stack};
+    r.blocks[r.next++ % kRingBlocks] = {block.address, block.size, block.time, block.stack, false};
   }
 }
 
@@ -219,15 +219,18 @@ std::uint32_t Linker::link_by_ring(const Event& e, const Block& old) {
   return kNoChain;
 }
 
-// A newer block from the same stack that is not larger: this place replaces rather than grows.
+// A newer block from the same stack that is not larger: this place replaces rather than grows. A
+// block replaces one other at most, and one that has grown has replaced its own predecessor: else
+// every one of many containers that end together would count the few that were made last.
 void Linker::note_down(const Event& e, const Block& old) {
-  const Ring& r = ring(e.tid);
+  Ring& r = ring(e.tid);
   for (std::uint32_t k = 1; k <= kRingBlocks && k <= r.next; ++k) {
-    const RingBlock& b = r.blocks[(r.next - k) % kRingBlocks];
+    RingBlock& b = r.blocks[(r.next - k) % kRingBlocks];
     if (b.stack != old.stack || b.size > old.size || b.time < old.time || b.address == 0) continue;
-    if (b.address == old.address) continue;
+    if (b.replaced || b.address == old.address) continue;
     const LiveTable::Slot* slot = live_.find(b.address);
-    if (slot == nullptr || slot->time() != b.time) continue;
+    if (slot == nullptr || slot->time() != b.time || slot->chain() != kNoChain) continue;
+    b.replaced = true;
     growth_.down(old.stack);
     return;
   }
@@ -285,7 +288,7 @@ void Linker::reallocate(const Event& e) {
     live_.find(block.address)->set_chain(chain);
   } else if (!known && block.size >= kRingBytesMin) {
     Ring& r = ring(e.tid);
-    r.blocks[r.next++ % kRingBlocks] = {block.address, block.size, block.time, block.stack};
+    r.blocks[r.next++ % kRingBlocks] = {block.address, block.size, block.time, block.stack, false};
   }
 }
 

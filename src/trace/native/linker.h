@@ -90,6 +90,7 @@ class Linker {
   struct RingBlock {
     std::uint64_t address = 0, size = 0, time = 0;
     std::uint32_t stack = 0;
+    bool replaced = false;  // an older block went for it: it can't stand for another
   };
   struct Ring {
     std::array<RingBlock, kRingBlocks> blocks;

@@ -373,6 +373,28 @@ TEST(Linker, BuffersThatAlsoGetSmallerAreReplacedRatherThanGrown) {
   EXPECT_EQ(verdict_of(s.growth().places()[0], false), Verdict::kReplace);
 }
 
+TEST(Linker, ContainersThatEndTogetherAreNotReplacements) {
+  Vector s;
+  std::vector<std::uint64_t> last;
+  for (int i = 0; i < 500; ++i) last.push_back(s.grow({40, 80, 160, 320}));
+  for (const std::uint64_t block : last) s.free(block);
+  s.run();
+  EXPECT_EQ(s.links(), 1500u);
+  EXPECT_EQ(s.sum(&GrowthPlace::downs), 0u);
+  EXPECT_EQ(verdict_of(s.growth().places()[0], false), Verdict::kStructure);
+}
+
+TEST(Linker, ABlockReplacesOneOtherAtMost) {
+  Vector s;
+  std::vector<std::uint64_t> last;
+  for (int i = 0; i < 100; ++i) last.push_back(s.grow({40, 80, 160}));
+  for (int i = 0; i < 500; ++i) last.push_back(s.grow({320}));  // these never grow
+  for (const std::uint64_t block : last) s.free(block);
+  s.run();
+  EXPECT_LE(s.sum(&GrowthPlace::downs), kRingBlocks);
+  EXPECT_EQ(verdict_of(s.growth().places()[0], false), Verdict::kStructure);
+}
+
 TEST(Linker, ContentIsJudgedByTheFreesThatWereComparedOnly) {
   Vector s;
   const auto grow = [&](std::uint64_t base, Tag tag) {
