@@ -133,7 +133,11 @@ void Growth::end(std::uint32_t id, std::uint64_t final_size, bool alive) {
   GrowthPlace& p = places_[c.place];
   ++p.chains;
   p.chains_alive += alive;
-  p.strong_chains += c.reallocs > 0 || c.content > 0 || (c.links >= 2 && c.same_stack > 0);
+  if (c.reallocs > 0 || c.content > 0 || (c.links >= 2 && c.same_stack > 0)) {
+    ++p.strong_chains;
+    p.strong_links += c.links;
+    p.strong_copied += c.copied;
+  }
   p.presized_chains += c.links == 1 && c.first_size >= kPresizedBytes;
   p.links += c.links;
   p.moved += c.moved;

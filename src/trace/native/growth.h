@@ -74,6 +74,7 @@ struct GrowthPlace {
   Majority<std::uint32_t> node, new_stack;
   std::uint64_t function = 0;
   std::uint64_t chains = 0, chains_alive = 0, strong_chains = 0, presized_chains = 0;
+  std::uint64_t strong_links = 0, strong_copied = 0;  // of the strong chains
   std::uint64_t links = 0, moved = 0, same_stack = 0, checked = 0, content = 0, reallocs = 0;
   std::uint64_t series = 0, series_misfits = 0, arithmetic = 0, downs = 0;
   Majority<std::uint64_t> step;

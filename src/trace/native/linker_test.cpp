@@ -384,6 +384,18 @@ TEST(Linker, ContainersThatEndTogetherAreNotReplacements) {
   EXPECT_EQ(verdict_of(s.growth().places()[0], false), Verdict::kStructure);
 }
 
+TEST(Linker, ContainersThatGrowOnceDoNotOutvoteTheOneThatCosts) {
+  Vector s;
+  for (int i = 0; i < 12; ++i) s.grow({64, 128});
+  s.grow({64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384});
+  s.run();
+  const GrowthPlace& p = s.growth().places()[0];
+  EXPECT_EQ(p.chains, 13u);
+  EXPECT_EQ(p.strong_chains, 1u);
+  EXPECT_EQ(p.strong_links, 8u);
+  EXPECT_EQ(verdict_of(p, false), Verdict::kStructure);
+}
+
 TEST(Linker, ABlockReplacesOneOtherAtMost) {
   Vector s;
   std::vector<std::uint64_t> last;

@@ -29,6 +29,8 @@ void add(GrowthPlace& to, const GrowthPlace& p) {
   to.chains += p.chains;
   to.chains_alive += p.chains_alive;
   to.strong_chains += p.strong_chains;
+  to.strong_links += p.strong_links;
+  to.strong_copied += p.strong_copied;
   to.presized_chains += p.presized_chains;
   to.links += p.links;
   to.moved += p.moved;

@@ -17,7 +17,11 @@ Verdict verdict_of(const GrowthPlace& s, bool named) {
   // First of all: buffers of equal contents fake the strongest proof by the ten thousand.
   if (s.downs * 5 > up) return s.reallocs > 0 ? Verdict::kRealloc : Verdict::kReplace;
   if (s.content > 0 && s.content * 2 >= s.checked) return Verdict::kContent;
-  if (s.strong_chains * 2 >= s.chains && s.strong_chains > 0 && s.downs * 20 < up) {
+  // Many containers that grow once must not outvote the one that costs: half of the chains, of the
+  // growths or of what they copied is enough.
+  const bool mostly_strong = s.strong_chains * 2 >= s.chains || s.strong_links * 2 >= s.links ||
+                             s.strong_copied * 2 >= s.copied;
+  if (mostly_strong && s.strong_chains > 0 && s.downs * 20 < up) {
     return Verdict::kStructure;
   }
   if (s.reallocs > 0) return Verdict::kRealloc;
