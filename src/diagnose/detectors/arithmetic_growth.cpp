@@ -15,6 +15,29 @@ namespace {
 
 using evidence::GrowthSite;
 
+// No memory copies faster: what was "copied" in less time was not, the blocks are fresh buffers.
+constexpr double kCopyBytesPerNs = 200;
+constexpr std::uint64_t kCopyTimedBytes = 1'000'000;  // less copied is too quick for the clock
+
+bool too_fast_to_be_copies(const GrowthSite& site) {
+  return site.verdict != evidence::Verdict::kRealloc && site.stall_ns_total > 0 &&
+         site.copied_bytes > kCopyTimedBytes &&
+         static_cast<double>(site.copied_bytes) >
+             kCopyBytesPerNs * static_cast<double>(site.stall_ns_total);
+}
+
+Finding fresh_buffer(const evidence::Evidence& evidence, std::size_t index) {
+  const GrowthSite& site = evidence.growth_sites[index];
+  Finding finding = growth_finding(evidence, index);
+  finding.severity = Severity::kNote;
+  finding.title = "a fresh buffer of a growing size each time";
+  finding.evidence.push_back(format_counted(site.links, "time") +
+                             " a larger block followed a smaller one within " +
+                             format_ns(site.stall_ns_total) + " in all, too fast for " +
+                             format_bytes(site.copied_bytes) + " to have been copied.");
+  return finding;
+}
+
 Finding make(const evidence::Evidence& evidence, std::size_t index) {
   const GrowthSite& site = evidence.growth_sites[index];
   const std::uint64_t projected = copied_bytes_by_doubling(site);
@@ -59,7 +82,7 @@ void arithmetic_growth(const evidence::Evidence& evidence, const DetectorOptions
   for (std::size_t i = 0; i < evidence.growth_sites.size(); ++i) {
     const GrowthSite& site = evidence.growth_sites[i];
     if (!worth_telling(site, options) || !grows_by_steps(site) || grows_index_only(site)) continue;
-    findings.push_back(make(evidence, i));
+    findings.push_back(too_fast_to_be_copies(site) ? fresh_buffer(evidence, i) : make(evidence, i));
   }
 }
 
