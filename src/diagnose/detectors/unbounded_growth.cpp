@@ -27,6 +27,8 @@ constexpr std::uint64_t kLimitNearNs = 3'600'000'000'000;
 constexpr std::uint64_t kAllocations = 64;
 constexpr std::uint64_t kBytes = 1 << 20;
 constexpr double kShare = 0.05;
+// One block in so many left at the end, and the program freed the rest on its way out.
+constexpr std::uint64_t kTeardown = 20;
 
 // Time until the process as a whole meets its limit at the pace of this site; 0 = not known.
 std::uint64_t ns_to_limit(const evidence::ProcessFacts& process, double bytes_per_ns) {
@@ -64,9 +66,15 @@ Finding make(const evidence::Evidence& evidence, std::size_t index, const Rise& 
                              format_bytes(rise.to_bytes) + " over " +
                              format_ns(process.duration_ns) + ", by " + format_bytes(per_second) +
                              " a second, in every quarter of the run and without a plateau.");
-  finding.evidence.push_back(format_counted(site.live_blocks_end, "block") + " of " +
-                             format_count(site.allocations) +
-                             " allocated here were alive at the end.");
+  if (site.live_blocks_end * kTeardown < site.allocations &&
+      site.live_bytes_end < rise.to_bytes / 2) {
+    finding.evidence.push_back("It freed them only as it ended: " + format_bytes(rise.to_bytes) +
+                               " of what was allocated here were alive shortly before.");
+  } else {
+    finding.evidence.push_back(format_counted(site.live_blocks_end, "block") + " of " +
+                               format_count(site.allocations) +
+                               " allocated here were alive at the end.");
+  }
   if (limit_ns > 0) {
     finding.evidence.push_back("At this pace the memory limit of " +
                                format_bytes(process.memory_limit_bytes) + " is reached in " +
