@@ -145,6 +145,7 @@ def test_files_that_are_no_recordings_are_refused_by_name(folder):
     for path in (folder / "missing.ulg", folder / "empty.ulg", folder / "text.ulg", folder, "/dev/null"):
         done = ullage("diagnose", path, expect=3)
         assert str(path) in done.stderr and len(done.stderr) > len(str(path)) + 20, shown(done)
+    assert "is empty" in ullage("diagnose", folder / "empty.ulg", expect=3).stderr
     good = recording(folder)
     done = ullage("diagnose", folder / "missing.ulg", good, expect=3)
     assert "finding" in done.stdout, "the good one is shown all the same" + shown(done)

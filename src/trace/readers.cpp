@@ -48,6 +48,10 @@ Result<evidence::Evidence> read(const std::string& path, const ReadOptions& opti
                                   ".\n  Expected a recording. Make one with: ullage record -- CMD"};
     }
   }
+  if (count == 0) {
+    return Error{Code::kUnsupported,
+                 path + ": is empty.\n  Expected a recording. Make one with: ullage record -- CMD"};
+  }
   for (const Reader& reader : readers()) {
     if (reader.sniff({first, count})) return reader.read(path, options);
   }
