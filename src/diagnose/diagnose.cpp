@@ -101,6 +101,28 @@ const std::vector<Detector>& detectors() {
   return kDetectors;
 }
 
+std::string not_judgeable(const evidence::Evidence& evidence) {
+  const evidence::Understood& understood = evidence.understood;
+  const auto linked = [](const evidence::GrowthSite& site) { return site.links > 0; };
+  if (std::any_of(evidence.growth_sites.begin(), evidence.growth_sites.end(), linked)) return {};
+  const bool damaged = understood.bytes_used < understood.bytes_total ||
+                       understood.segments_damaged > 0 || understood.segments_dropped > 0;
+  if (evidence.process.events == 0) {
+    return "This recording has not one event: that there is no finding says nothing. Record again.";
+  }
+  if (damaged) {
+    return "No growth could be linked in what is left of this damaged recording: that there is no "
+           "finding says nothing. Record it again.";
+  }
+  const auto has_stack = [](const evidence::AllocationSite& site) { return !site.stack.empty(); };
+  if (evidence.process.allocations > 0 && !evidence.allocation_sites.empty() &&
+      std::none_of(evidence.allocation_sites.begin(), evidence.allocation_sites.end(), has_stack)) {
+    return "This recording has no stacks, so no growth could be linked: that there is no finding "
+           "says nothing. Record it again, without --depth=0.";
+  }
+  return {};
+}
+
 std::vector<Finding> diagnose(const evidence::Evidence& evidence, const DetectorOptions& options) {
   std::vector<Finding> findings;
   for (const Detector& detector : detectors()) {

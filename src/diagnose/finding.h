@@ -68,6 +68,10 @@ struct Detector {
 };
 const std::vector<Detector>& detectors();
 
+// Why nothing can be said about this recording's growth: not one could be linked, and the input is
+// damaged or has no stacks. Empty = it can be judged. A gate may not pass on such a recording.
+std::string not_judgeable(const evidence::Evidence& evidence);
+
 // Runs all detectors; findings ranked, most costly first; fingerprints filled in.
 std::vector<Finding> diagnose(const evidence::Evidence& evidence, const DetectorOptions& options);
 

@@ -156,7 +156,8 @@ void Diagnose::describe(Command& command) {
                no_colour_);
   command.exit_codes = {"0  done", "1  a condition of --fail-on holds",
                         "2  the command line was not understood",
-                        "3  a recording could not be read, or a report not be written"};
+                        "3  a recording could not be read, or a report not be written;",
+                        "   with --fail-on: a recording that can't be judged"};
 }
 
 bool Diagnose::text_to_stdout() const {
@@ -299,6 +300,10 @@ Result<void> Diagnose::report(const std::string& file, std::size_t index) {
   }
   if (text_to_stdout()) print_text(evidence.value(), findings, index);
   judge(file, findings);
+  const std::string why = diagnose::not_judgeable(evidence.value());
+  if (fail_on_ && !why.empty()) {
+    return Error{Code::kInvalid, file + ": --fail-on could not judge.\n  " + why};
+  }
   return {};
 }
 

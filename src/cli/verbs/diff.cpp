@@ -65,9 +65,17 @@ class Diff : public Verb {
     if (!after.ok()) return fail(after.error());
     const diagnose::Difference difference = diagnose::diff(before.value(), after.value());
     if (Result<void> done = report(difference); !done.ok()) return fail(done.error());
+    bool judged = true;
+    const evidence::Evidence* const sides[] = {&before.value(), &after.value()};
+    for (std::size_t i = 0; i < files_.size() && i < 2; ++i) {
+      const std::string why = diagnose::not_judgeable(*sides[i]);
+      if (!why.empty()) std::cerr << "  ! " << files_[i] << ": " << why << '\n', judged = false;
+    }
     if (!gate) return kExitOk;
     const std::vector<std::string> failures = gate->failures(difference);
     for (const std::string& failure : failures) std::cerr << "failed: " << failure << '\n';
+    if (!judged) std::cerr << "ullage diff: --fail-on could not judge.\n";
+    if (!judged) return kExitCannot;
     return failures.empty() ? kExitOk : kExitGate;
   }
 

@@ -131,11 +131,14 @@ void print_answer(Text& out, const evidence::Evidence& evidence, std::size_t cou
           format_bytes(process.live_bytes_max) + " live at most, " +
           understood_text(evidence.understood);
   if (process.sample_bytes > 0) {
-    text += "; sampled every " + format_bytes(process.sample_bytes) + ", counts are scaled up";
+    text += "; sampled every " + format_bytes(process.sample_bytes) +
+            ", counts are scaled up, growths are "
+            "at least those seen";
   }
   if (!process.ended.empty() && process.ended != "normally") text += "; ended: " + process.ended;
   out.paragraph({}, text, 2);
   for (const std::string& note : evidence.understood.notes) out.paragraph("  ! ", note, 4);
+  if (const std::string why = not_judgeable(evidence); !why.empty()) out.paragraph("  ! ", why, 4);
   if (process.symbols_missing && !process.missing_debug.empty()) {
     std::string modules;
     for (std::size_t i = 0; i < process.missing_debug.size() && i < 3; ++i) {
@@ -150,17 +153,29 @@ void print_answer(Text& out, const evidence::Evidence& evidence, std::size_t cou
 }
 
 void print_what_was_looked_at(Text& out, const evidence::Evidence& evidence) {
-  std::size_t standing = 0;
+  std::size_t standing = 0, suppressed = 0;
   std::uint64_t copied = 0;
   for (const evidence::GrowthSite& site : evidence.growth_sites) {
-    if (may_stand(site)) ++standing, copied += site.copied_bytes;
+    if (may_stand(site)) {
+      ++standing, copied += site.copied_bytes;
+    } else if (site.links > 0) {
+      ++suppressed;
+    }
   }
   std::string text = "Looked at " + format_counted(evidence.process.allocations, "allocation") +
                      " at " + format_counted(evidence.allocation_sites.size(), "site") + " and " +
                      format_counted(evidence.growth_sites.size(), "place") + " that might grow. ";
-  text += standing == 0 ? "Nothing grew by copying."
-                        : format_counted(standing, "container") + " grew, copying " +
-                              format_bytes(copied) + " in all: too little for a finding.";
+  if (standing > 0) {
+    text += format_counted(standing, "place") + " grew, copying " + format_bytes(copied) +
+            " in all: too little for a finding.";
+  } else if (suppressed == 0) {
+    text += "Nothing grew by copying.";
+  }
+  if (suppressed > 0) {
+    text += std::string(standing > 0 ? " " : "") + format_counted(suppressed, "place") +
+            " had larger blocks follow smaller ones without proof that one container grew; no "
+            "finding stands on that.";
+  }
   out.paragraph("  ", text, 2);
   out.line();
 }
@@ -170,6 +185,7 @@ std::string next_command(const evidence::Evidence& evidence, const Findings& fin
   if (!options.next_command.empty()) return options.next_command;
   const std::string file =
       evidence.process.source.empty() ? "FILE" : shell_word(evidence.process.source);
+  if (findings.empty() && !options.site_filter.empty()) return "ullage diagnose " + file;
   if (hidden > 0) return "ullage diagnose " + file + " --top=0";
   if (count_findings(findings) > 0) return "ullage diagnose " + file + " --html=report.html";
   if (evidence.process.slack_recorded) return "ullage diagnose " + file + " --json";
@@ -199,7 +215,12 @@ std::string text_report(const evidence::Evidence& evidence, const Findings& all,
     print_finding(out, finding);
     ++shown;
   }
-  if (count == 0) print_what_was_looked_at(out, evidence);
+  if (findings.empty() && !all.empty()) {
+    out.paragraph("  ", "No finding matches \"" + options.site_filter + "\".", 2);
+    out.line();
+  } else if (count == 0 && options.site_filter.empty()) {
+    print_what_was_looked_at(out, evidence);
+  }
 
   // Under --top, notes share what is left of the room, but at least the most telling one stays.
   const std::size_t room =

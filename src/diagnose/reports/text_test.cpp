@@ -88,6 +88,35 @@ TEST(TextReport, ShowsOnlyTheSiteAskedFor) {
   EXPECT_THAT(text, HasSubstr("2 others left out"));
 }
 
+TEST(TextReport, SaysThatNoFindingMatchesTheSite) {
+  const std::string text = report(sample_evidence(), {.site_filter = "nothinghere"});
+  EXPECT_THAT(text, HasSubstr("No finding matches \"nothinghere\"."));
+  EXPECT_THAT(text, Not(HasSubstr("too little for a finding")));
+}
+
+TEST(TextReport, DoesNotSayThatNothingGrewWhereProofWasMissing) {
+  evidence::Evidence evidence = sample_evidence();
+  for (evidence::GrowthSite& site : evidence.growth_sites) site.verdict = evidence::Verdict::kWeak;
+  const std::string text = report(evidence, {.width = 300});
+  EXPECT_THAT(text, Not(HasSubstr("Nothing grew by copying")));
+  EXPECT_THAT(text, HasSubstr("2 places had larger blocks follow smaller ones"));
+}
+
+TEST(TextReport, SaysThatSampledGrowthsAreAtLeastThoseSeen) {
+  evidence::Evidence evidence = sample_evidence();
+  evidence.process.sample_bytes = 512 << 10;
+  EXPECT_THAT(report(evidence, {.width = 300}), HasSubstr("growths are at least those seen"));
+}
+
+TEST(TextReport, SaysWhyNothingCanBeJudged) {
+  evidence::Evidence evidence = sample_evidence();
+  EXPECT_EQ(not_judgeable(evidence), "");
+  evidence.growth_sites.clear();
+  EXPECT_EQ(not_judgeable(evidence), "") << "whole, and nothing grew";
+  evidence.understood.segments_damaged = 1;
+  EXPECT_THAT(report(evidence, {.width = 300}), HasSubstr("! No growth could be linked"));
+}
+
 TEST(TextReport, IsPlainUnlessColourWasAskedFor) {
   EXPECT_THAT(report(sample_evidence()), Not(HasSubstr("\x1b")));
   EXPECT_THAT(report(sample_evidence(), {.colour = true}), HasSubstr("\x1b[1;33m"));
