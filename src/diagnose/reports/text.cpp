@@ -189,7 +189,7 @@ std::string next_command(const evidence::Evidence& evidence, const Findings& fin
   if (hidden > 0) return "ullage diagnose " + file + " --top=0";
   if (count_findings(findings) > 0) return "ullage diagnose " + file + " --html=report.html";
   if (evidence.process.slack_recorded) return "ullage diagnose " + file + " --json";
-  return "ullage record --slack -- COMMAND   (also finds capacity that is never written)";
+  return "ullage record --slack -- COMMAND   # also finds capacity that is never written";
 }
 
 }  // namespace
