@@ -59,7 +59,7 @@ struct LaunchOptions {
   uint32_t depth = 0;         // frames kept per stack; 0: the agent's default
   uint64_t sample_bytes = 0;  // mean bytes between samples; 0: every allocation
   bool slack = false;
-  bool standby = false;        // the agent sleeps until SIGUSR2
+  bool standby = false;  // the agent sleeps until the program calls start() of <ullage/agent.h>
   uint32_t verify_unwind = 0;  // re-unwind every Nth event the slow way; 0: none
   uint64_t max_bytes = 0;      // ring mode: keep the newest events only; 0: everything
   bool wait_all = false;  // also wait for processes that outlive the command; reaps all children

@@ -22,6 +22,8 @@ const char* how_it_ended(std::uint32_t state) {
       return "file size limit reached";
     case State::kStoppedByProgram:
       return "stopped by the program";
+    case State::kStoppedNoFile:
+      return "its file was out of reach";
     case State::kExecuted:
       return "became another program";
   }
@@ -107,6 +109,14 @@ void fill_understood(const record::Recording& recording, const Loaded& loaded,
   }
   if (!loaded.clock_calibrated) {
     u.notes.push_back("The clock could not be calibrated: times are in ticks rather than ns.");
+  }
+  if (counts.stackless != 0) {
+    u.notes.push_back("Growth can't be linked: the calling contexts of " +
+                      std::to_string(counts.stackless) + " of " +
+                      std::to_string(counts.allocations) + " allocations are missing.");
+  }
+  if (recording.segments().empty()) {
+    u.notes.push_back("The recording holds no events: it was cut short behind its header.");
   }
   if (loaded.stacks.nodes_missing() != 0) {
     u.notes.push_back(std::to_string(loaded.stacks.nodes_missing()) +

@@ -103,6 +103,7 @@ void Linker::add(const Event& e) {
 
 void Linker::allocate(const Event& e, Block block) {
   ++counts_.allocations;
+  counts_.stackless += e.stack >= stacks_.size();
   block.address = e.address;
   block.size = std::min(e.size, LiveTable::kSizeMax);
   block.time = now_;

@@ -55,6 +55,7 @@ struct LinkerOptions {
 struct LinkerCounts {
   std::uint64_t events = 0, allocations = 0, frees = 0, reallocs = 0;
   std::uint64_t unmatched = 0;   // frees and the like of blocks never seen allocated
+  std::uint64_t stackless = 0;   // allocations whose calling context is not in the recording
   std::uint64_t lost_frees = 0;  // addresses handed out again whose free was never seen
   std::uint64_t candidates = 0, ring_links = 0, tail_call_links = 0;
   std::uint64_t threads = 0;  // different thread ids seen, up to kThreadsMax

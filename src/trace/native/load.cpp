@@ -111,7 +111,7 @@ Loaded load(const record::Recording& recording) {
     if (kind == Kind::kEvents) continue;
     std::string error;
     if (!recording.payload(s, payload, error)) {
-      damaged(out, s.header.raw_bytes, std::move(error));
+      damaged(out, s.header.payload_bytes, std::move(error));
       continue;
     }
     if (kind == Kind::kStacks) {
