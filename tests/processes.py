@@ -157,7 +157,28 @@ def test_a_program_may_overwrite_its_environment(folder):
     expect_links(one(cases(folder, "title")), grow_parent=1, grow_late=1)
 
 
+def test_a_program_may_switch_recording_while_blocks_come_and_go(folder):
+    expect_links(one(cases(folder, "pauses")), grow_parent=1)
+
+
+def test_a_handler_that_jumps_away_does_not_silence_its_thread(folder):
+    expect_links(one(cases(folder, "jumps")), grow_late=1)
+
+
+def test_operators_that_a_program_replaces_in_part_stay_its_own(folder):
+    program = support.program("own_operators")
+    bare = support.run([program], check=True).stdout
+    recorded = record(folder, [program])
+    assert recorded.done.stdout == bare, shown(recorded.done)
+
+
 # How it ends.
+
+def test_a_vfork_that_fails_is_not_the_end_of_its_parent(folder):
+    recorded = one(cases(folder, "vfork_fails", expect=137))
+    report, = expect_links(recorded, grow_parent=1)
+    assert report["process"]["ended"] != "normally", report["process"]["ended"]
+
 
 def test_a_killed_program_loses_nothing_and_its_exit_code_is_the_shells(folder):
     for case, code in (("killed", 137), ("aborts", 134)):

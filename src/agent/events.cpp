@@ -28,6 +28,11 @@ constexpr size_t kGrowthBytesMin = 24;
 // Blocks that may be successors.
 constexpr size_t kRecentBytesMin = 16;
 
+ULLAGE_COLD void forget_recent(Writer* w) {
+  w->recent = Recent{};
+  w->recent_stale = false;
+}
+
 uint64_t context_of(const Writer* w, const Registers& at) {
   const uint64_t height = w->unwinder.stack_high() - at.sp;
   return (at.pc ^ (height << 20)) * 0x9E3779B97F4A7C15ull >> 20;
@@ -83,8 +88,7 @@ Tag free_tag(Writer* w, const void* block, size_t usable, uintptr_t pc, uint64_t
   unsigned bits = w->recent.larger_than(usable);
   if (ULLAGE_LIKELY(bits == 0)) return Tag::kFree;
   if (ULLAGE_UNLIKELY(w->recent_stale)) {
-    w->recent = Recent{};
-    w->recent_stale = false;
+    forget_recent(w);
     return Tag::kFree;
   }
   const auto address = reinterpret_cast<uintptr_t>(block);
@@ -121,6 +125,7 @@ bool sampled(Writer* w, size_t bytes, uint64_t context, Tag* tag) {
 ULLAGE_COLD void alloc_special(Writer* w, Tag tag, void* block, size_t bytes, const Registers& at) {
   const auto address = reinterpret_cast<uintptr_t>(block);
   w->last_block = address;
+  if (ULLAGE_UNLIKELY(w->recent_stale)) forget_recent(w);
   const uint64_t context = context_of(w, at);
   if (g_sampling) {
     if (!sampled(w, bytes, context, &tag) || !g_sampled.insert(address)) {
@@ -183,6 +188,7 @@ void on_alloc(Writer* w, Tag tag, void* block, size_t bytes, const Registers& at
   const uint32_t id = stack_of(w, at);
   const auto address = reinterpret_cast<uintptr_t>(block);
   w->last_block = address;
+  if (ULLAGE_UNLIKELY(w->recent_stale)) forget_recent(w);
   w->events.alloc(tag, g_output.now(), address, bytes, id);
   ++w->event_count;
   if (bytes >= kRecentBytesMin) w->recent.push(address, bytes, id, 0);

@@ -95,6 +95,7 @@ void thread_ends(void*) {
   }
   Writer* w = t.writer;
   t.busy = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  t.busy_pc = reinterpret_cast<uintptr_t>(__builtin_return_address(0));
   t.writer = nullptr;
   if (w == nullptr || g_shared->mode != kOn) return;
   char name[17] = {};
@@ -192,17 +193,20 @@ ULLAGE_COLD Writer* enter_full(ThreadState& t) {
 }
 
 // A handler left by siglongjmp while its thread was inside the agent: the frame that would have said
-// leave() is gone. Nested calls lie below that frame; a call above it on the same stack proves it.
+// leave() is gone. Nested calls lie below that frame and leave its return address alone; a call above
+// it, or another value in that place, proves that it is gone.
 static bool abandoned(const ThreadState& t, uintptr_t here) {
   if (t.writer == nullptr || t.ended != 0) return false;
   const Unwinder& u = t.writer->unwinder;
-  return here > t.busy && t.busy >= u.stack_low() && here < u.stack_high();
+  if (t.busy < u.stack_low() || here >= u.stack_high() || here < u.stack_low()) return false;
+  if (here >= t.busy) return true;
+  return *reinterpret_cast<const uintptr_t*>(t.busy + 8) != t.busy_pc;
 }
 
 ULLAGE_COLD Writer* enter_slow(ThreadState& t, uintptr_t here) {
   if (t.busy != 0 && abandoned(t, here)) {
     t.busy = 0;
-    t.writer->recent_stale = true;
+    t.writer->recent = Recent{};
     t.writer->events.detach();  // half an event may lie there; a new segment starts clean
   }
   if (t.busy != 0) {
@@ -216,6 +220,7 @@ ULLAGE_COLD Writer* enter_slow(ThreadState& t, uintptr_t here) {
   if (g_shared->mode == kOff || t.refused != 0) return nullptr;
   KeepErrno keep;
   t.busy = here;
+  t.busy_pc = *reinterpret_cast<const uintptr_t*>(here + 8);
   if (g_shared->mode == kForked) start_in_child();
   if (g_shared->mode == kOn && (t.writer != nullptr || attach(t)) &&
       (!t.writer->events.full() || next_segment(t.writer))) {

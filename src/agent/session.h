@@ -24,10 +24,11 @@ extern Shared* g_shared;
 
 struct ThreadState {
   Writer* writer;
-  uintptr_t busy;    // 0, or the frame that is inside the agent
-  uint32_t ended;    // rounds of thread-specific destructors seen
-  uint32_t refused;  // there was no writer for this thread: it is not asked again
-  void* forwarded;   // block that a forwarding operator delete is about to free
+  uintptr_t busy;     // 0, or the frame that is inside the agent ...
+  uintptr_t busy_pc;  // ... and where it will return to
+  uint32_t ended;     // rounds of thread-specific destructors seen
+  uint32_t refused;   // there was no writer for this thread: it is not asked again
+  void* forwarded;    // block that a forwarding operator delete is about to free
 };
 extern __thread ThreadState t_state __attribute__((tls_model("initial-exec")));
 
@@ -42,6 +43,7 @@ inline Writer* enter() {
     return enter_slow(t, here);
   }
   t.busy = here;
+  t.busy_pc = reinterpret_cast<uintptr_t>(__builtin_return_address(0));
   // From here on a signal handler stays out: only now is the room that is left ours to judge.
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   return ULLAGE_UNLIKELY(t.writer->events.full()) ? enter_full(t) : t.writer;
@@ -55,15 +57,19 @@ inline void leave() {
 // Marks this thread as inside the agent for a scope: nested allocator calls pass through.
 class Inside {
  public:
-  Inside() : before_(t_state.busy) {
+  Inside() : before_(t_state.busy), before_pc_(t_state.busy_pc) {
     t_state.busy = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+    t_state.busy_pc = reinterpret_cast<uintptr_t>(__builtin_return_address(0));
   }
-  ~Inside() { t_state.busy = before_; }
+  ~Inside() {
+    t_state.busy = before_;
+    t_state.busy_pc = before_pc_;
+  }
   Inside(const Inside&) = delete;
   Inside& operator=(const Inside&) = delete;
 
  private:
-  uintptr_t before_;
+  uintptr_t before_, before_pc_;
 };
 
 // The thread that pthread_create starts with `writer` (may be null).

@@ -78,6 +78,10 @@ void advise(const Program& program, const LaunchOptions& options, uint64_t anony
         note(name + ": recording stopped at the file size limit (ulimit -f). What precedes is in " +
              p.path + ". Raise the limit.");
         break;
+      case State::kStoppedNoFile:
+        note(name + ": recording stopped when its file could no longer be reached (the program " +
+             "changed its root or its user). What precedes is in " + p.path + ".");
+        break;
       default:
         break;
     }

@@ -4,7 +4,9 @@
 // case grows containers in functions of known names; each call of such a function makes exactly
 // kLinks growths that a profiler of malloc can see, so a test knows what each recording must hold.
 #include <dlfcn.h>
+#include <malloc.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
@@ -21,6 +23,8 @@
 #include <string_view>
 #include <thread>
 #include <vector>
+
+#include "ullage/agent.h"
 
 extern char** environ;
 
@@ -339,6 +343,64 @@ int case_many() {
   return 0;
 }
 
+// A block that is freed while nobody watches, between two that are seen.
+int case_pauses() {
+  mallopt(M_MMAP_THRESHOLD, 65536);  // so that a freed block's pages are gone
+  for (int i = 0; i < 50; ++i) {
+    auto* older = static_cast<char*>(std::malloc(300'000));
+    std::memset(older, 1, 300'000);
+    auto* newer = static_cast<char*>(std::malloc(600'000));
+    std::memset(newer, 1, 600'000);
+    ullage::agent::stop();
+    std::free(newer);
+    ullage::agent::start();
+    std::free(older);
+  }
+  grow_parent();
+  return 0;
+}
+
+sigjmp_buf place_to_go;
+volatile sig_atomic_t may_jump;
+
+// A handler that leaves by siglongjmp while its thread may be anywhere in mmap, our hook included.
+int case_jumps() {
+  signal(SIGALRM, [](int) {
+    if (may_jump) siglongjmp(place_to_go, 1);
+  });
+  itimerval often{{0, 200}, {0, 200}};
+  setitimer(ITIMER_REAL, &often, nullptr);
+  static int round;  // not a local: its value must outlive the jump
+  for (round = 0; round < 1000; ++round) {
+    if (sigsetjmp(place_to_go, 1) == 0) {
+      may_jump = 1;
+      for (;;) {
+        void* p =
+            mmap(nullptr, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (p != MAP_FAILED) munmap(p, 1 << 20);
+      }
+    }
+    may_jump = 0;
+  }
+  often = {};
+  setitimer(ITIMER_REAL, &often, nullptr);
+  grow_late();
+  return 0;
+}
+
+// The child of a vfork that cannot exec leaves by _exit, in its parent's memory.
+int case_vfork_fails() {
+  const pid_t child = vfork();
+  if (child == 0) {
+    execl("/nonexistent", "x", static_cast<char*>(nullptr));
+    _exit(127);
+  }
+  if (wait_for(child) != 127) return 1;
+  grow_parent();
+  kill(getpid(), SIGKILL);
+  return 1;
+}
+
 struct Case {
   const char* name;
   int (*run)();
@@ -364,6 +426,9 @@ constexpr Case kCases[] = {
     {"aborts", case_aborts},
     {"exits_42", case_exits_42},
     {"many", case_many},
+    {"pauses", case_pauses},
+    {"jumps", case_jumps},
+    {"vfork_fails", case_vfork_fails},
 };
 
 }  // namespace
