@@ -58,16 +58,17 @@ Same same_bytes(const void* old_block, size_t n, uintptr_t recent) {
 }
 
 // With threads about, the recent block may have been freed by another one and unmapped since. The
-// kernel reads it for us; that costs a system call, so places that never match are asked more and
-// more rarely.
-Same same_bytes_shared(Writer* w, const void* old_block, size_t n, uintptr_t recent, uintptr_t pc) {
+// kernel reads it for us; that costs a system call, so each place is asked in full 64 times and then
+// now and then: where sizes already tell of growth, a share of the answers is evidence enough.
+Same same_bytes_shared(Writer* w, const void* old_block, size_t n, uintptr_t recent, uintptr_t pc,
+                       bool much_larger) {
   if (static_cast<const uint64_t*>(old_block)[1] == 0) return Same::kNo;
   CheckRate& rate = w->check_rates[(pc >> 2 ^ pc >> 10) % Writer::kCheckRates];
   if (rate.pc != pc) rate = CheckRate{pc, 0, 0};
   ++rate.checked;
   constexpr uint32_t kAlwaysChecked = 64, kThenEvery = 16;
-  if (rate.checked > kAlwaysChecked && rate.matched * 8 < rate.checked &&
-      rate.checked % kThenEvery != 0) {
+  const bool decided = much_larger || rate.matched * 8 < rate.checked;
+  if (decided && rate.checked > kAlwaysChecked && rate.checked % kThenEvery != 0) {
     return Same::kUnchecked;
   }
   KeepErrno keep;
@@ -96,10 +97,10 @@ Tag free_tag(Writer* w, const void* block, size_t usable, uintptr_t pc, uint64_t
   for (unsigned k = 1; k <= Recent::kCount; ++k) {  // newest first
     const unsigned i = (w->recent.next - k) & (Recent::kCount - 1);
     if ((bits >> i & 1) == 0 || w->recent.address[i] == address) continue;
+    const bool much_larger = static_cast<size_t>(w->recent.size[i]) * 5 >= usable * 6;
     const Same same = g_shared->many_threads == 0
                           ? same_bytes(block, n, w->recent.address[i])
-                          : same_bytes_shared(w, block, n, w->recent.address[i], pc);
-    const bool much_larger = static_cast<size_t>(w->recent.size[i]) * 5 >= usable * 6;
+                          : same_bytes_shared(w, block, n, w->recent.address[i], pc, much_larger);
     if (same != Same::kYes && !much_larger) continue;
     *context = w->recent.context[i];
     *successor = w->recent.stack[i];

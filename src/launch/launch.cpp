@@ -74,8 +74,13 @@ Result<Naming> name_files(const LaunchOptions& options, uint64_t run_id) {
   const int fd = ::open(probe.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   const int refused = errno;
   if (fd >= 0) {
+    const int full = ::posix_fallocate(fd, 0, 4096);  // what the agent needs first
     ::close(fd);
     ::unlink(probe.c_str());
+    if (full == ENOSPC || full == EDQUOT) {
+      return Error{Code::kIo, n.folder + ": the disk is full, nothing can be recorded there.\n  " +
+                                  "Make room, or choose another folder with -o FILE."};
+    }
   } else {
     return Error{Code::kIo, n.folder + ": can't record into this folder: " + strerror(refused) +
                                 ".\n  Choose another with -o FILE."};

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 
+#include "record/event.h"
 #include "record/reader.h"
 
 namespace ullage::launch {
@@ -171,12 +172,36 @@ RecordedProcess LiveArchiver::leave() {
   return p;
 }
 
+namespace {
+
+// A killed process did not add up what was in its open segments: those are counted here.
+uint64_t uncounted_events(const Recording& recording) {
+  uint64_t events = 0;
+  std::vector<uint8_t> payload;
+  std::string error;
+  for (const SegmentRef& segment : recording.segments()) {
+    const bool open = (segment.header.flags & kSegmentFull) == 0;
+    if (!open || segment.header.kind != static_cast<uint16_t>(Kind::kEvents)) continue;
+    if (!recording.payload(segment, payload, error)) continue;
+    EventDecoder decoder(segment.header, payload.data(), payload.size(),
+                         recording.header().tick_shift);
+    Event event;
+    while (decoder.next(event)) events += event.tag != Tag::kThreadName;
+  }
+  return events;
+}
+
+}  // namespace
+
 RecordedProcess LiveArchiver::complete(const std::string& final_path, std::string& problem) {
   const auto recording = Recording::open(live_path_, problem);
   uint64_t lost = 0;
   const bool ok = recording != nullptr && need_archive(problem) &&
                   append_all(*recording, *archive_, lost, problem) && flush_marks(problem);
-  const FileHeader header = recording ? recording->header() : read_header();
+  FileHeader header = recording ? recording->header() : read_header();
+  if (recording != nullptr && header.state == static_cast<uint32_t>(State::kRecording)) {
+    header.counters.events += uncounted_events(*recording);
+  }
   if (!ok || !archive_->finish(header, final_path, problem)) {
     problem += "\n  Nothing is lost. Make room, then: ullage record --finish " + live_path_;
     RecordedProcess p = describe(header);

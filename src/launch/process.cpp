@@ -44,6 +44,8 @@ BorrowedSignals::BorrowedSignals() {
   memset(before_, 0, sizeof before_);
   memcpy(before_, &before, sizeof before);
   fd_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  // Who ignores SIGCHLD never learns how a child ended. The command gets back what its caller chose.
+  child_ignored_ = ::signal(SIGCHLD, SIG_DFL) == SIG_IGN;
 }
 
 BorrowedSignals::~BorrowedSignals() {
@@ -51,6 +53,7 @@ BorrowedSignals::~BorrowedSignals() {
   while (next() != 0) {
   }
   if (fd_ >= 0) ::close(fd_);
+  if (child_ignored_) ::signal(SIGCHLD, SIG_IGN);
   sigset_t before;
   memcpy(&before, before_, sizeof before);
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
@@ -103,8 +106,11 @@ Result<uint32_t> spawn(const std::string& path, const std::vector<std::string>& 
   ::posix_spawnattr_setsigmask(&attributes, &mask);
   ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
   pid_t pid = 0;
+  // What is ignored stays ignored in the command; nobody else is reaped in between.
+  if (signals.child_ignored()) ::signal(SIGCHLD, SIG_IGN);
   const int error = ::posix_spawn(&pid, path.c_str(), nullptr, &attributes, pointers(argv).data(),
                                   pointers(env).data());
+  if (signals.child_ignored()) ::signal(SIGCHLD, SIG_DFL);
   ::posix_spawnattr_destroy(&attributes);
   if (error != 0) {
     return Error{Code::kIo, path + ": can't be started: " + strerror(error) +

@@ -24,11 +24,13 @@ class BorrowedSignals {
   int next();                     // 0: nothing
   // The signal mask from before, for children.
   const void* original_mask() const { return before_; }
+  bool child_ignored() const { return child_ignored_; }  // SIGCHLD, before
   // Signals that the terminal sends to the whole foreground group: the command has them already.
   static bool from_terminal(int signal);
 
  private:
   int fd_ = -1;
+  bool child_ignored_ = false;
   alignas(8) unsigned char before_[128];  // sigset_t
 };
 

@@ -77,13 +77,18 @@ void Record::describe(Command& command) {
                       "Keep the newest SIZE bytes of events and sums of what went before. Default: "
                       "everything.",
                       options_.max_bytes);
-  command.count_option("--depth", "Frames kept per stack, innermost first. Default: 48.", depth_);
+  command.count_option("--depth",
+                       "Frames kept per stack, up to 1024; deeper ones keep their 64 innermost. "
+                       "Default: 512.",
+                       depth_);
   command.count_option("--verify-unwind",
                        "Unwind every Nth stack a second, slower way and count differences (there "
                        "should be none). Default: off.",
                        verify_);
   command.flag("--wait-all", "Also wait for processes that outlive COMMAND.", options_.wait_all);
-  command.flag("--standby", "Start asleep; SIGUSR2 switches recording on and off.",
+  command.flag("--standby",
+               "Start asleep, until the program itself calls ullage::agent::start() "
+               "(<ullage/agent.h>).",
                options_.standby);
   command
       .option("--finish", "PATH",

@@ -65,7 +65,7 @@ void EventStream::open_next(Source& s) {
     }
     std::string error;
     if (!recording_.payload(segment, s.payload, error)) {
-      damaged(segment.header.raw_bytes, std::move(error));
+      damaged(segment.header.payload_bytes, std::move(error));
       continue;
     }
     s.decoder.emplace(segment.header, s.payload.data(), s.payload.size(),

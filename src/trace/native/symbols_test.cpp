@@ -66,8 +66,7 @@ __attribute__((noinline)) int outer_function(int id) {
   return id + 1;
 }
 __attribute__((noinline)) void fill(std::vector<Order>& orders) {
-  // line:push
-  for (long i = 0; i < 3; ++i) orders.push_back(Order{i, {}});
+  for (long i = 0; i < 3; ++i) orders.push_back(Order{i, {}});  // line:push
 }
 }  // namespace shop
 __attribute__((noinline)) static int hidden(int id) {
