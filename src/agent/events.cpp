@@ -58,8 +58,8 @@ Same same_bytes(const void* old_block, size_t n, uintptr_t recent) {
 }
 
 // With threads about, the recent block may have been freed by another one and unmapped since. The
-// kernel reads it for us; that costs a system call, so each place is asked in full 64 times and then
-// now and then: where sizes already tell of growth, a share of the answers is evidence enough.
+// kernel reads it for us; that costs a system call, so each place is asked in full 64 times and
+// then now and then: where sizes already tell of growth, a share of the answers is evidence enough.
 Same same_bytes_shared(Writer* w, const void* old_block, size_t n, uintptr_t recent, uintptr_t pc,
                        bool much_larger) {
   if (static_cast<const uint64_t*>(old_block)[1] == 0) return Same::kNo;

@@ -68,9 +68,9 @@ ULLAGE_EXPORT int pthread_setname_np(pthread_t thread, const char* name) {
   return error;
 }
 
-// dlopen looks at its caller (RPATH, namespaces, "self"): calling it would make that us. The call is
-// the last thing each does, so it is a jump, and the loader sees the program. What it brings is looked
-// for during the next walks.
+// dlopen looks at its caller (RPATH, namespaces, "self"): calling it would make that us. The call
+// is the last thing each does, so it is a jump, and the loader sees the program. What it brings is
+// looked for during the next walks.
 ULLAGE_EXPORT void* dlopen(const char* file, int mode) {
   resolve_real();
   g_modules.expect_change();

@@ -49,8 +49,8 @@ class Modules {
     looks_.fetch_sub(1, std::memory_order_relaxed);
     scan(listener);
   }
-  // In a fork's child of a process with threads: one of them may have held the loader's lock, and would
-  // hold it for ever here. Nothing is asked of the loader until the child loads code itself.
+  // In a fork's child of a process with threads: one of them may have held the loader's lock, and
+  // would hold it for ever here. Nothing is asked of the loader until the child loads code itself.
   void freeze() { frozen_.store(true, std::memory_order_relaxed); }
   // A pc that find() does not know: scan, but not again and again for generated code.
   bool scan_for_unknown(Listener listener);

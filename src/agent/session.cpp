@@ -192,9 +192,9 @@ ULLAGE_COLD Writer* enter_full(ThreadState& t) {
   return nullptr;
 }
 
-// A handler left by siglongjmp while its thread was inside the agent: the frame that would have said
-// leave() is gone. Nested calls lie below that frame and leave its return address alone; a call above
-// it, or another value in that place, proves that it is gone.
+// A handler left by siglongjmp while its thread was inside the agent: the frame that would have
+// said leave() is gone. Nested calls lie below that frame and leave its return address alone; a
+// call above it, or another value in that place, proves that it is gone.
 static bool abandoned(const ThreadState& t, uintptr_t here) {
   if (t.writer == nullptr || t.ended != 0) return false;
   const Unwinder& u = t.writer->unwinder;

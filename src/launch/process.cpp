@@ -44,7 +44,8 @@ BorrowedSignals::BorrowedSignals() {
   memset(before_, 0, sizeof before_);
   memcpy(before_, &before, sizeof before);
   fd_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-  // Who ignores SIGCHLD never learns how a child ended. The command gets back what its caller chose.
+  // Who ignores SIGCHLD never learns how a child ended. The command gets back what its caller
+  // chose.
   child_ignored_ = ::signal(SIGCHLD, SIG_DFL) == SIG_IGN;
 }
 

@@ -57,8 +57,9 @@ enum class State : uint32_t {
   kStoppedDiskFull = 2,
   kStoppedSizeLimit = 3,  // RLIMIT_FSIZE
   kStoppedByProgram = 4,  // ullage_agent_stop()
-  kStoppedNoFile = 6,     // the file can't be reached any more (chroot, other user) or not be mapped
-  kExecuted = 5,          // the process replaced itself by another program
+  // the file can't be reached any more (chroot, other user) or not be mapped
+  kStoppedNoFile = 6,
+  kExecuted = 5,  // the process replaced itself by another program
 };
 
 enum Features : uint32_t {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// own_operators: replaces operator new(size_t) and operator delete(void*) only, over a pool of its own.
-// The array, sized and nothrow forms are the C++ runtime's, and must reach these two. Prints how often
-// they were reached; a pool pointer that went to free() would end the program.
-// build: -Wno-sized-deallocation
+// own_operators: replaces operator new(size_t) and operator delete(void*) only, over a pool of its
+// own. The array, sized and nothrow forms are the C++ runtime's, and must reach these two. Prints
+// how often they were reached; a pool pointer that went to free() would end the program.
 #include <cstddef>
 #include <cstdio>
 #include <memory>
@@ -29,6 +28,7 @@ void* operator new(std::size_t bytes) {
   used += bytes;
   return p;
 }
+#pragma GCC diagnostic ignored "-Wsized-deallocation"  // the point of this program
 void operator delete(void* p) noexcept {
   if (p != nullptr && !in_pool(p)) __builtin_trap();
   deletes += p != nullptr;

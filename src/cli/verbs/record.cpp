@@ -162,12 +162,18 @@ std::string base_name(const std::string& path) {
   return slash == std::string::npos ? path : path.substr(slash + 1);
 }
 
-// The process with most to say: behind a wrapper script that is not the first.
+// The process with most to say: behind a wrapper script that is not the first. A program that
+// became another one (exec) is not what anyone ran.
 const RecordedProcess* busiest(const LaunchReport& report) {
-  const auto most = std::max_element(
-      report.processes.begin(), report.processes.end(),
-      [](const RecordedProcess& a, const RecordedProcess& b) { return a.events < b.events; });
-  return most == report.processes.end() ? nullptr : &*most;
+  const RecordedProcess* most = nullptr;
+  for (const RecordedProcess& p : report.processes) {
+    const bool replaced =
+        std::any_of(report.processes.begin(), report.processes.end(), [&](const auto& other) {
+          return other.pid == p.pid && other.image > p.image && other.events > 0;
+        });
+    if (!replaced && (most == nullptr || p.events > most->events)) most = &p;
+  }
+  return most;
 }
 
 void list_processes(const LaunchReport& report) {
