@@ -289,7 +289,8 @@ Advice advise_size(const GrowthSite& site, std::uint64_t bytes, double headroom,
     advice.call = "reserve(N) for " + format_bytes(advice.number) + " (" + n +
                   " B; the element size is not known)";
   } else if (kind == "buffer" || kind.empty() || !is_cpp(site)) {
-    advice.call = "room for " + n + (advice.unit.elements ? " elements" : " bytes");
+    advice.call = "room for " + n + " " +
+                  (advice.unit.elements ? std::string(advice.unit.noun) + "s" : "bytes");
   } else {
     advice.call = "reserve(" + n + ")";
   }
