@@ -34,7 +34,7 @@ void leave_ld_preload() {
 void read_config() {
   const char* prefix = getenv("ULLAGE_PREFIX");
   if (prefix == nullptr || *prefix == 0 || strlen(prefix) >= sizeof g_config.prefix) return;
-  strcpy(g_config.prefix, prefix);
+  memcpy(g_config.prefix, prefix, strlen(prefix) + 1);
   g_config.present = true;
   const char* mode = getenv("ULLAGE_AGENT");
   g_config.standby = mode != nullptr && strcmp(mode, "standby") == 0;

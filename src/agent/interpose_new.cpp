@@ -154,6 +154,7 @@ void release(void* block, const Registers& at, const char* aligned = nullptr) {
   // An aligned block goes back by the aligned operator: for the runtime's those are another family.
   auto* forward = aligned == nullptr ? g_delete : reinterpret_cast<Delete>(find_real(aligned));
   if (forward == nullptr) forward = g_delete;
+  if (forward == nullptr) __builtin_trap();
   ThreadState& t = t_state;
   if (by == kLibrary) t.forwarded = block;  // if it reaches our free: already reported
   forward(block);
