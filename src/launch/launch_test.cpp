@@ -93,6 +93,27 @@ class Launch : public testing::Test {
     }
     return false;
   }
+  // A program that makes the file "done" and stays until there is a file "go" is looked at twice
+  // more before it may end, however slow or fast the machine is.
+  void look_at_its_end(LaunchOptions& o) const {
+    o.progress = [this, polls = 0](const Progress&) mutable {
+      if (polls <= 2 && fs::exists(at("done")) && ++polls > 2) std::ofstream(at("go")) << "";
+    };
+  }
+  std::string perl_stays() const {
+    return " open(D, '>', '" + at("done") + "'); until (-e '" + at("go") +
+           "') { select(undef, undef, undef, 0.01); }";
+  }
+  // A program of C that does this first and then stays; false when it can't be built.
+  bool build_c(const std::string& name, const std::string& does, const std::string& flags) const {
+    std::ofstream(at(name + ".c"))
+        << "#include <fcntl.h>\n#include <string.h>\n#include <unistd.h>\nint main(void) { " << does
+        << " close(open(\"" << at("done") << "\", O_CREAT | O_WRONLY, 0600)); while (access(\""
+        << at("go") << "\", F_OK) != 0) usleep(10000); return 3; }";
+    return std::system(
+               ("cc -w " + flags + " -o " + at(name) + " " + at(name + ".c") + " 2>&1").c_str()) ==
+           0;
+  }
 
   std::string folder_;
 };
@@ -116,9 +137,13 @@ TEST_F(Launch, RecordsACommandAndReportsItsExitCode) {
 }
 
 TEST_F(Launch, CompressesWhileTheProgramRunsAndLosesNoEvent) {
-  LaunchOptions o = options({"perl", "-e", kManyStrings});
+  LaunchOptions o = options({"perl", "-e", std::string(kManyStrings) + perl_stays()});
+  look_at_its_end(o);
   uint64_t before_the_end = 0;
-  o.progress = [&](const Progress& p) { before_the_end = std::max(before_the_end, p.raw_bytes); };
+  o.progress = [&, look = o.progress](const Progress& p) {
+    if (!fs::exists(at("go"))) before_the_end = std::max(before_the_end, p.raw_bytes);
+    look(p);
+  };
   const LaunchReport r = run(o);
   ASSERT_EQ(r.processes.size(), 1u);
   EXPECT_EQ(events(r.processes[0].path), r.processes[0].events);
@@ -269,12 +294,10 @@ TEST_F(Launch, RefusesBeforeItStartsAnything) {
 }
 
 TEST_F(Launch, SaysWhenTheAgentWasLostOnTheWay) {
-  std::ofstream(at("s.c")) << "#include <unistd.h>\nint main(void){usleep(300000);return 3;}";
-  if (std::system(("cc -static -o " + at("still") + " " + at("s.c") + " 2>/dev/null").c_str()) !=
-      0) {
-    GTEST_SKIP() << "no compiler that links statically";
-  }
-  const LaunchReport r = run(options({"sh", "-c", "exec " + at("still")}));
+  if (!build_c("still", "", "-static")) GTEST_SKIP() << "no compiler that links statically";
+  LaunchOptions o = options({"sh", "-c", "exec " + at("still")});
+  look_at_its_end(o);
+  const LaunchReport r = run(o);
   EXPECT_EQ(r.exit_code, 3);
   EXPECT_THAT(r.notes, Contains(HasSubstr("replaced itself by still")));
 }
@@ -309,16 +332,16 @@ TEST_F(Launch, OnAFullDiskKeepsWhatPrecedesAndFinishesWhenThereIsRoom) {
 }
 
 TEST_F(Launch, SuspectsAnAllocatorThatItDoesNotSee) {
-  std::ofstream(at("own.c")) << "#include <string.h>\n#include <unistd.h>\n"
-                                "int main(void){memset(sbrk(100<<20),1,100<<20);usleep(300000);}";
-  if (std::system(("cc -o " + at("own") + " " + at("own.c") + " 2>/dev/null").c_str()) != 0) {
-    GTEST_SKIP() << "no compiler";
-  }
-  EXPECT_THAT(run(options({at("own")})).notes, Contains(HasSubstr("bring its own allocator")));
+  if (!build_c("own", "memset(sbrk(100 << 20), 1, 100 << 20);", "")) GTEST_SKIP() << "no compiler";
+  LaunchOptions o = options({at("own")});
+  look_at_its_end(o);
+  EXPECT_THAT(run(o).notes, Contains(HasSubstr("bring its own allocator")));
+  fs::remove(at("done"));
+  fs::remove(at("go"));
   // As much memory by malloc is no reason for suspicion.
-  EXPECT_THAT(
-      run(options({"perl", "-e", "$x = 'x' x 100e6; select(undef, undef, undef, 0.3);"})).notes,
-      IsEmpty());
+  o = options({"perl", "-e", "$x = 'x' x 100e6;" + perl_stays()});
+  look_at_its_end(o);
+  EXPECT_THAT(run(o).notes, IsEmpty());
 }
 
 TEST(Finish, NeverReplacesARecordingByAnother) {
