@@ -23,12 +23,49 @@ void StackTable::reset() {
   next_.store(1);
   full_.store(false);
   chunk_lock_.reset();
+  for (Level& level : levels_) level = Level{};
+  level_lock_.reset();
 }
 
-StackTable::Table* StackTable::new_table(uint32_t slots) {
-  auto* table = static_cast<Table*>(map_private(sizeof(Table) + sizeof(Slot) * slots));
-  if (table != nullptr) table->slots = slots;
+StackTable::Table* StackTable::new_table(size_t shard, uint32_t level) {
+  if (level >= kLevels) return nullptr;
+  const size_t bytes = table_bytes(level) * kShards;
+  Guard guard(level_lock_);
+  Level& l = levels_[level];
+  if (l.memory == nullptr) {
+    constexpr size_t kHuge = 2u << 20;
+    const bool huge = bytes >= kHugeFromBytes;
+    auto* memory = static_cast<char*>(map_private(huge ? bytes + kHuge : bytes));
+    if (memory == nullptr) return nullptr;
+    if (huge) {
+      memory += -reinterpret_cast<uintptr_t>(memory) & (kHuge - 1);
+      syscall(SYS_madvise, memory, bytes, MADV_HUGEPAGE);
+    }
+    l.memory = memory;
+  }
+  auto* table = reinterpret_cast<Table*>(l.memory + table_bytes(level) * shard);
+  table->mask = (kFirstSlots << level) - 1;
+  table->level = level;
   return table;
+}
+
+// A shard has moved on to the next size.
+void StackTable::leave(uint32_t level) {
+  Guard guard(level_lock_);
+  Level& l = levels_[level];
+  if (++l.left == kShards) {
+    syscall(SYS_madvise, l.memory, table_bytes(level) * kShards, MADV_DONTNEED);
+  }
+}
+
+void StackTable::put(Table& table, uint64_t path, uint32_t parent, uint32_t id) {
+  auto at = static_cast<uint32_t>(path >> 8);
+  while (table.at[at & table.mask].id != 0) ++at;
+  Slot& s = table.at[at & table.mask];
+  s.path = path;
+  s.parent = parent;
+  __atomic_store_n(&s.id, id, __ATOMIC_RELEASE);
+  ++table.used;
 }
 
 const StackNode* StackTable::node(uint32_t id) const {
@@ -62,52 +99,46 @@ StackNode* StackTable::place(uint32_t id) {
   return chunk + id % kStackNodesPerSegment;
 }
 
-ULLAGE_COLD uint32_t StackTable::insert(uint64_t hash, uint32_t parent, uint32_t depth, uint64_t pc,
-                                        uint64_t function) {
-  Shard& shard = shards_[hash & (kShards - 1)];
+ULLAGE_COLD uint32_t StackTable::insert(const Frame& frame) {
+  const size_t index = frame.path & (kShards - 1);
+  Shard& shard = shards_[index];
   Guard guard(shard.lock);
   Table* table = shard.table.load(std::memory_order_relaxed);
   if (table != nullptr) {
-    const uint32_t id = search(*table, hash, parent, pc);
+    const uint32_t id = search(*table, frame.parent, frame.path);
     if (id != 0) return id;
   }
-  if (table == nullptr || table->used * 3 >= table->slots * 2) {
-    Table* bigger = new_table(table == nullptr ? kFirstSlots : table->slots * 2);
+  if (table == nullptr || table->used * 3 >= (table->mask + 1) * 2) {
+    Table* bigger = new_table(index, table == nullptr ? 0 : table->level + 1);
     if (bigger == nullptr) {
       full_.store(true, std::memory_order_relaxed);
-      return parent;
+      return frame.parent;
     }
-    for (uint32_t i = 0; table != nullptr && i < table->slots; ++i) {
+    for (uint32_t i = 0; table != nullptr && i <= table->mask; ++i) {
       const Slot& s = table->at[i];
-      if (s.id == 0) continue;
-      const uint32_t mask = bigger->slots - 1;
-      auto at = static_cast<uint32_t>(mix(s.parent, s.pc) >> 8);
-      while (bigger->at[at & mask].id != 0) ++at;
-      bigger->at[at & mask] = s;
-      ++bigger->used;
+      if (s.id != 0) put(*bigger, s.path, s.parent, s.id);
     }
     shard.table.store(bigger, std::memory_order_release);
+    if (table != nullptr) leave(table->level);
     table = bigger;
   }
   if (next_.load(std::memory_order_relaxed) >= record::kStackNodesMax) {
     full_.store(true, std::memory_order_relaxed);
-    return parent;
+    return frame.parent;
   }
   const uint32_t id = next_.fetch_add(1, std::memory_order_relaxed);
   StackNode* node = id < record::kStackNodesMax ? place(id) : nullptr;
   if (node == nullptr) {
     full_.store(true, std::memory_order_relaxed);
-    return parent;
+    return frame.parent;
   }
-  *node = StackNode{parent, depth, pc, function};
-  const uint32_t mask = table->slots - 1;
-  auto at = static_cast<uint32_t>(hash >> 8);
-  while (table->at[at & mask].id != 0) ++at;
-  Slot& s = table->at[at & mask];
-  s.pc = pc;
-  s.parent = parent;
-  __atomic_store_n(&s.id, id, __ATOMIC_RELEASE);
-  ++table->used;
+  node->parent = frame.parent;
+  node->depth = frame.depth;
+  node->function = frame.function;
+  // Its pc comes last: the recording parent, who copies nodes meanwhile, sees by it that the node
+  // is whole.
+  __atomic_store_n(&node->pc, frame.pc, __ATOMIC_RELEASE);
+  put(*table, frame.path, frame.parent, id);
   return id;
 }
 

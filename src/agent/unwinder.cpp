@@ -229,20 +229,34 @@ int Unwinder::unchanged_frames() const {
   return last_count_;
 }
 
-// Interns frames[count-1] .. frames[0] (outermost first) below `parent`.
-uint32_t Unwinder::intern(Frame* frames, int count, uint32_t parent, int depth) {
-  uint32_t id = parent;
+// Interns frames[count-1] .. frames[0] (outermost first) below `outer`.
+uint32_t Unwinder::intern(Frame* frames, int count, const Frame& outer) {
+  uint64_t path = outer.path;
   for (int i = count - 1; i >= 0; --i) {
-    ++depth;
+    path = StackTable::path_of(path, frames[i].tagged_pc);
+    frames[i].path = path;
+    g_stacks.prefetch(path);
+  }
+  uint32_t id = outer.id;
+  int depth = outer.depth;
+  bool skipped = false;
+  path = outer.path;
+  for (int i = count - 1; i >= 0; --i) {
+    Frame& f = frames[i];
+    if (ULLAGE_UNLIKELY(skipped)) f.path = StackTable::path_of(path, f.tagged_pc);
     const uint32_t child =
-        g_stacks.child(id, static_cast<uint32_t>(depth), frames[i].tagged_pc, frames[i].function);
-    if (ULLAGE_UNLIKELY(child == id)) {
+        g_stacks.child({id, static_cast<uint32_t>(depth + 1), f.path, f.tagged_pc, f.function});
+    if (ULLAGE_UNLIKELY(child == id)) {  // the table is full: the frame is left out
       ++counts.truncated;
-      --depth;
+      skipped = true;
+      f.path = path;
+    } else {
+      ++depth;
     }
+    path = f.path;
     id = child;
-    frames[i].id = id;
-    frames[i].depth = static_cast<uint16_t>(depth);
+    f.id = id;
+    f.depth = static_cast<uint16_t>(depth);
   }
   return id;
 }
@@ -261,8 +275,10 @@ ULLAGE_COLD uint32_t Unwinder::cut_stack(const Registers& at, uint32_t generatio
   }
   if (known == 0) last_count_ = 0;
   const int kept = fresh < kLeafFrames ? fresh : kLeafFrames;
-  const uint32_t mark = g_stacks.child(0, 1, record::kPcTruncated, record::kPcTruncated);
-  const uint32_t id = intern(fresh_, kept, mark, 1);
+  Frame mark{};
+  mark.tagged_pc = mark.function = record::kPcTruncated;
+  intern(&mark, 1, Frame{});
+  const uint32_t id = intern(fresh_, kept, mark);
   if (words > kMemoWordsPerEntry) words = kMemoWordsPerEntry;
   memo_store(at, generation, id, fresh_words_, words, uses_bp);
   return id;
@@ -301,7 +317,7 @@ uint32_t Unwinder::walk(const Registers& at, uint32_t generation) {
     }
     const RuleCache::Answer answer = g_rules.find(s.pc, rules_generation);
     Frame& f = fresh_[fresh];
-    f = Frame{s.pc, s.sp, s.bp, answer.pc, answer.function, 0, 0, 0, false, false};
+    f = Frame{s.pc, s.sp, s.bp, answer.pc, answer.function, 0, 0, 0, 0, false, false};
     StepWords read;
     bool reads_bp = false;
     const bool bp_was_incoming = s.bp_incoming;
@@ -332,9 +348,7 @@ uint32_t Unwinder::walk(const Registers& at, uint32_t generation) {
     ++counts.walks;
     known = 0;
   }
-  const uint32_t parent = known > 0 ? last_[known - 1].id : 0;
-  const int depth = known > 0 ? last_[known - 1].depth : 0;
-  const uint32_t id = fresh > 0 ? intern(fresh_, fresh, parent, depth) : parent;
+  const uint32_t id = intern(fresh_, fresh, known > 0 ? last_[known - 1] : Frame{});
   // needs_bp runs inwards: a frame that leaves rbp alone needs it if its caller does.
   // Append the fresh frames to the unchanged part, outermost first.
   uint32_t at_word = known > 0 ? last_[known - 1].words_end : 0;
@@ -392,7 +406,7 @@ ULLAGE_COLD uint32_t Unwinder::walk_foreign(const Registers& at, uint32_t) {
   int fresh = 0;
   for (;;) {
     const RuleCache::Answer answer = g_rules.find(s.pc, generation);
-    fresh_[fresh++] = Frame{s.pc, s.sp, s.bp, answer.pc, answer.function, 0, 0, 0, false, false};
+    fresh_[fresh++] = Frame{s.pc, s.sp, s.bp, answer.pc, answer.function, 0, 0, 0, 0, false, false};
     StepWords read;
     bool reads_bp = false;
     if (got < 8 || fresh >= max_depth_ || fresh >= kFramesMax - 1) break;
@@ -404,7 +418,7 @@ ULLAGE_COLD uint32_t Unwinder::walk_foreign(const Registers& at, uint32_t) {
   }
   counts.frames += static_cast<uint64_t>(fresh);
   last_count_ = 0;
-  return intern(fresh_, fresh < kLeafFrames * 2 ? fresh : kLeafFrames * 2, 0, 0);
+  return intern(fresh_, fresh < kLeafFrames * 2 ? fresh : kLeafFrames * 2, Frame{});
 }
 
 }  // namespace ullage::agent

@@ -48,6 +48,12 @@ class Unwinder {
   // The stack [low, high) of the thread that owns this from now on.
   void set_stack(uintptr_t low, uintptr_t high);
 
+  // What is remembered may be half written: the thread left by a jump. Starts over.
+  void forget() {
+    ++local_generation_;
+    last_count_ = 0;
+  }
+
   uint32_t stack_id(const Registers& at);
 
   UnwindCounts counts;
@@ -79,7 +85,8 @@ class Unwinder {
     uintptr_t pc, sp, bp;
     uint64_t tagged_pc;
     uint64_t function;
-    uint32_t id;         // of the path root..this frame
+    uint64_t path;       // of the path root..this frame (StackTable::path_of), and
+    uint32_t id;         // its id
     uint32_t words_end;  // words of all frames from the root to this one, in last_words_
     uint16_t depth;
     bool needs_bp;  // walking outwards from here reads this bp
@@ -94,7 +101,7 @@ class Unwinder {
                      bool uses_bp);
   uint32_t walk_foreign(const Registers& at, uint32_t generation);
   int unchanged_frames() const;
-  uint32_t intern(Frame* frames, int count, uint32_t parent, int depth);
+  uint32_t intern(Frame* frames, int count, const Frame& below);
 
   uintptr_t low_ = 0, high_ = 0;
   int max_depth_ = 512;
