@@ -162,6 +162,7 @@ void Modules::scan(Listener listener) {
   // try, not wait: the loader may call us (constructors allocate) while another thread scans and
   // waits for the loader.
   if (modules_ == nullptr || frozen_.load(std::memory_order_relaxed)) return;
+  const SignalsHeld held;  // the loader has a lock of its own, which must not stay taken either
   if (__atomic_exchange_n(&lock_, 1, __ATOMIC_ACQUIRE) != 0) {
     __atomic_store_n(&again_, 1, __ATOMIC_RELEASE);
     return;

@@ -7,6 +7,7 @@
 #include <cpuid.h>
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -50,19 +51,48 @@ inline void* map_private(size_t bytes) {
   return p == -1 ? nullptr : reinterpret_cast<void*>(p);
 }
 
-// Held for nanoseconds, on paths that run once per new frame, module or segment.
+// While one lives, this thread handles no signal: what is half done here can't be left by a handler
+// that jumps, nor by cancellation. Two system calls: for paths that make some anyway. Faults stay
+// open: blocked, they would kill a program that handles them.
+class SignalsHeld {
+ public:
+  SignalsHeld() { change(SIG_BLOCK, ~kFaults, &before_); }
+  ~SignalsHeld() { change(SIG_SETMASK, before_, nullptr); }
+  SignalsHeld(const SignalsHeld&) = delete;
+  SignalsHeld& operator=(const SignalsHeld&) = delete;
+
+ private:
+  static constexpr uint64_t kFaults = 1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) |
+                                      1ull << (SIGILL - 1) | 1ull << (SIGFPE - 1) |
+                                      1ull << (SIGTRAP - 1) | 1ull << (SIGSYS - 1);
+  // Raw: the C library's own leaves the signals of cancellation and setuid alone.
+  static void change(int how, uint64_t set, uint64_t* before) {
+    syscall(SYS_rt_sigprocmask, how, &set, before, sizeof set);
+  }
+  uint64_t before_ = 0;
+};
+
+// One round of waiting for another thread; true once it slept. It sleeps at last, as yielding never
+// lets a thread of lower real-time priority run.
+inline bool rest(unsigned round) {
+  if (round < 100) {
+    _mm_pause();
+  } else if (round < 200) {
+    sched_yield();
+  } else {
+    const timespec nap{0, 50'000};
+    syscall(SYS_nanosleep, &nap, nullptr);
+    return true;
+  }
+  return false;
+}
+
+// Held for microseconds, on paths that run once per module, segment or thread; only under a Guard.
 class SpinLock {
  public:
   void lock() {
-    for (unsigned spins = 0; __atomic_exchange_n(&held_, 1, __ATOMIC_ACQUIRE) != 0; ++spins) {
-      if (spins < 100) {
-        _mm_pause();
-      } else {
-        sched_yield();
-      }
-    }
+    for (unsigned n = 0; __atomic_exchange_n(&held_, 1, __ATOMIC_ACQUIRE) != 0; ++n) rest(n);
   }
-  bool try_lock() { return __atomic_exchange_n(&held_, 1, __ATOMIC_ACQUIRE) == 0; }
   void unlock() { __atomic_store_n(&held_, 0, __ATOMIC_RELEASE); }
   void reset() { held_ = 0; }  // in a fork's child, where the owner does not exist
 
@@ -78,6 +108,7 @@ class Guard {
   Guard& operator=(const Guard&) = delete;
 
  private:
+  SignalsHeld signals_;  // before the lock, and until after it
   SpinLock& lock_;
 };
 

@@ -86,8 +86,21 @@ void find_default_stack() {
   pthread_attr_destroy(&attributes);
 }
 
+// This thread was inside the agent and never will be back there: what it wrote may be half of
+// something. Not its locks nor its tables, see owned_lock.h.
+void recover(ThreadState& t) {
+  t.busy = 0;
+  g_stacks.release_mine();
+  Writer& w = *t.writer;
+  w.recent = Recent{};
+  w.unwinder.forget();
+  w.events.detach();    // half an event may lie there; a new segment starts clean ...
+  w.segment_bytes = 0;  // ... and small, since its thread may jump again
+}
+
 void thread_ends(void*) {
   ThreadState& t = t_state;
+  if (t.ended == 0 && t.busy != 0 && t.writer != nullptr) recover(t);  // cancelled inside the agent
   // Other destructors may free memory after us: stay for the rounds that POSIX promises.
   if (++t.ended < PTHREAD_DESTRUCTOR_ITERATIONS) {
     pthread_setspecific(g_key, &t);
@@ -204,11 +217,7 @@ static bool abandoned(const ThreadState& t, uintptr_t here) {
 }
 
 ULLAGE_COLD Writer* enter_slow(ThreadState& t, uintptr_t here) {
-  if (t.busy != 0 && abandoned(t, here)) {
-    t.busy = 0;
-    t.writer->recent = Recent{};
-    t.writer->events.detach();  // half an event may lie there; a new segment starts clean
-  }
+  if (t.busy != 0 && abandoned(t, here)) recover(t);
   if (t.busy != 0) {
     if (t.writer != nullptr) t.writer->recent_stale = true;  // what happens now is not seen
     if (g_shared->mode == kOn && g_output.file.header() != nullptr && t.ended == 0) {
@@ -219,6 +228,7 @@ ULLAGE_COLD Writer* enter_slow(ThreadState& t, uintptr_t here) {
   if (!g_loaded) load();
   if (g_shared->mode == kOff || t.refused != 0) return nullptr;
   KeepErrno keep;
+  const SignalsHeld held;  // until the thread has a writer, nobody could tell that it jumped away
   t.busy = here;
   t.busy_pc = *reinterpret_cast<const uintptr_t*>(here + 8);
   if (g_shared->mode == kForked) start_in_child();
@@ -255,6 +265,7 @@ void write_thread_name(uint32_t tid, const char* name) {
 
 bool start_recording() {
   const Inside inside;
+  const SignalsHeld held;
   if (g_shared->mode == kOn) return true;
   if (!g_config.present || !make_tables()) return false;
   if (g_output.file.header() == nullptr && !start_output()) return false;
@@ -283,6 +294,7 @@ void process_ends() {
 static void load() {
   if (g_loaded || environ == nullptr) return;
   const Inside inside;
+  const SignalsHeld held;
   g_loaded = true;
   resolve_real();
   read_config();

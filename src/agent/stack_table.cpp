@@ -64,8 +64,8 @@ void StackTable::put(Table& table, uint64_t path, uint32_t parent, uint32_t id) 
   Slot& s = table.at[at & table.mask];
   s.path = path;
   s.parent = parent;
-  __atomic_store_n(&s.id, id, __ATOMIC_RELEASE);
   ++table.used;
+  __atomic_store_n(&s.id, id, __ATOMIC_RELEASE);
 }
 
 const StackNode* StackTable::node(uint32_t id) const {
@@ -100,27 +100,64 @@ StackNode* StackTable::place(uint32_t id) {
 }
 
 ULLAGE_COLD uint32_t StackTable::insert(const Frame& frame) {
-  const size_t index = frame.path & (kShards - 1);
-  Shard& shard = shards_[index];
-  Guard guard(shard.lock);
-  Table* table = shard.table.load(std::memory_order_relaxed);
+  Shard& shard = shards_[frame.path & (kShards - 1)];
+  const bool replace = shard.lock.lock();
+  const uint32_t id = insert_locked(shard, replace, frame);
+  shard.lock.unlock();
+  return id;
+}
+
+// The table that follows `table` (null: the first); null: no memory. Not left by a jump, so that no
+// half copy lies where the next one goes. To replace means that somebody may still write into the
+// old table or into its successor: the new one lies apart, and no level is left.
+ULLAGE_COLD StackTable::Table* StackTable::grow(Shard& shard, Table* table, bool replace) {
+  const SignalsHeld held;
+  const uint32_t level = table == nullptr ? 0 : table->level + 1;
+  Table* bigger = nullptr;
+  if (!replace) {
+    bigger = new_table(static_cast<size_t>(&shard - shards_), level);
+  } else if (level < kLevels) {
+    bigger = static_cast<Table*>(map_private(table_bytes(level)));
+    if (bigger != nullptr) {
+      bigger->mask = (kFirstSlots << level) - 1;
+      bigger->level = level;
+      bigger->alone = 1;
+    }
+  }
+  if (bigger == nullptr) return nullptr;
+  for (uint32_t i = 0; table != nullptr && i <= table->mask; ++i) {
+    const Slot& s = table->at[i];
+    const uint32_t id = __atomic_load_n(&s.id, __ATOMIC_ACQUIRE);
+    if (id != 0) put(*bigger, s.path, s.parent, id);
+  }
+  Table* before = table;  // is it another's? Then we were robbed, and nobody sees what we add
+  const bool ours = shard.table.compare_exchange_strong(before, bigger, std::memory_order_acq_rel);
+  if (ours && !replace && table != nullptr && table->alone == 0) leave(table->level);
+  return bigger;
+}
+
+// Outside of grow() a jump may leave this at any line: an id without a slot is never used, a slot
+// without an id is empty, and `used` counts a slot before it is filled.
+uint32_t StackTable::insert_locked(Shard& shard, bool replace, const Frame& frame) {
+  Table* table = shard.table.load(std::memory_order_acquire);
+  while (!replace && !shard.lock.mine()) {
+    replace = shard.lock.lock();
+    table = shard.table.load(std::memory_order_acquire);
+  }
   if (table != nullptr) {
     const uint32_t id = search(*table, frame.parent, frame.path);
-    if (id != 0) return id;
+    if (id != 0 && !replace) return id;
   }
-  if (table == nullptr || table->used * 3 >= (table->mask + 1) * 2) {
-    Table* bigger = new_table(index, table == nullptr ? 0 : table->level + 1);
-    if (bigger == nullptr) {
+  if (replace || table == nullptr || table->used * 3 >= (table->mask + 1) * 2) {
+    table = grow(shard, table, replace);
+    if (table == nullptr) {
       full_.store(true, std::memory_order_relaxed);
       return frame.parent;
     }
-    for (uint32_t i = 0; table != nullptr && i <= table->mask; ++i) {
-      const Slot& s = table->at[i];
-      if (s.id != 0) put(*bigger, s.path, s.parent, s.id);
+    if (replace) {
+      const uint32_t id = search(*table, frame.parent, frame.path);
+      if (id != 0) return id;
     }
-    shard.table.store(bigger, std::memory_order_release);
-    if (table != nullptr) leave(table->level);
-    table = bigger;
   }
   if (next_.load(std::memory_order_relaxed) >= record::kStackNodesMax) {
     full_.store(true, std::memory_order_relaxed);
@@ -140,6 +177,10 @@ ULLAGE_COLD uint32_t StackTable::insert(const Frame& frame) {
   __atomic_store_n(&node->pc, frame.pc, __ATOMIC_RELEASE);
   put(*table, frame.path, frame.parent, id);
   return id;
+}
+
+void StackTable::release_mine() {
+  for (size_t i = 0; shards_ != nullptr && i < kShards; ++i) shards_[i].lock.unlock();
 }
 
 }  // namespace ullage::agent

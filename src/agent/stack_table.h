@@ -16,6 +16,7 @@
 
 #include <atomic>
 
+#include "agent/owned_lock.h"
 #include "agent/platform.h"
 #include "record/layout.h"
 
@@ -27,6 +28,8 @@ class StackTable {
   // Starts over with an empty tree (fork's child: a new file). Not thread-safe.
   void reset();
 
+  // This thread left the agent by a jump or is ending: others need not wait for what it holds.
+  void release_mine();
 
   // The path that goes on from `parent_path` (0 = the root) to `pc` (with occupant bits). For one
   // parent no two pcs have the same path: every step is a bijection of pc.
@@ -80,14 +83,14 @@ class StackTable {
   };
   struct Table {
     uint32_t mask;  // slots - 1; a power of two of slots
-    uint32_t used;  // under the shard's lock
+    uint32_t used;  // under the shard's lock; never less than there are
     uint32_t level;
-    uint32_t spare;
+    uint32_t alone;  // has a mapping of its own: it replaced one whose owner may still be at work
     Slot at[1];
   };
   struct alignas(64) Shard {
     std::atomic<Table*> table;
-    SpinLock lock;
+    OwnedLock lock;
   };
   // The tables of all shards at one size.
   struct Level {
@@ -108,6 +111,8 @@ class StackTable {
     return sizeof(Table) + sizeof(Slot) * ((size_t{kFirstSlots} << level) - 1);
   }
   uint32_t insert(const Frame& frame);
+  uint32_t insert_locked(Shard& shard, bool replace, const Frame& frame);
+  Table* grow(Shard& shard, Table* table, bool replace);
   Table* new_table(size_t shard, uint32_t level);
   void leave(uint32_t level);
   record::StackNode* place(uint32_t id);

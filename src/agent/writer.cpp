@@ -65,6 +65,7 @@ void reset_writers() {
 
 ULLAGE_COLD bool next_segment(Writer* writer) {
   KeepErrno keep;
+  const SignalsHeld held;  // a segment that is given back twice would be somebody else's memory
   if (writer->segment != nullptr) {
     flush_counters(writer);
     record::LiveFile::finish(writer->segment);
