@@ -28,8 +28,8 @@ GrowthSite vector_site(const std::string& user, std::uint64_t stall_ns) {
   site.chains = 1;
   site.links = site.moved_links = site.content_links = 20;
   site.copied_bytes = 8 << 20;
-  site.stall_ns_total = stall_ns;
-  site.stall_ns_max = stall_ns / 2;
+  site.stall_ns_total = site.credible_stall_ns_total = stall_ns;
+  site.stall_ns_max = site.credible_stall_ns_max = stall_ns / 2;
   site.first = {1, 64, 64, 64, 64};
   site.final = {1, 8 << 20, 8 << 20, 8 << 20, 8 << 20};
   return site;
@@ -101,6 +101,7 @@ TEST(Diagnose, SurvivesSitesWithNothingFilledIn) {
     evidence.growth_sites.push_back(site);
     site.links = UINT64_MAX;
     site.copied_bytes = site.stall_ns_total = site.stall_ns_max = UINT64_MAX;
+    site.credible_stall_ns_total = site.credible_stall_ns_max = UINT64_MAX;
     site.final.max = site.first.p50 = site.overlap_bytes_at_peak = UINT64_MAX;
     site.element_bytes = site.arithmetic_links = site.presized_chains = 1;
     site.slack_blocks = site.slack_painted_bytes = site.slack_unused_bytes = UINT64_MAX;

@@ -43,12 +43,13 @@ TEST(Diff, FollowsAPlaceThroughMovedLinesAndRebuilds) {
 TEST(Diff, LetsCountsDecideBeforeClocks) {
   evidence::Evidence after = sample_evidence();
   after.growth_sites[0].copied_bytes /= 2;
-  after.growth_sites[0].stall_ns_total *= 3;  // a busy machine
+  after.growth_sites[0].credible_stall_ns_total *= 3;  // a busy machine
   EXPECT_EQ(diff(sample_evidence(), after).count(Change::kBetter), 1u);
   after = sample_evidence();
-  after.growth_sites[0].stall_ns_total = after.growth_sites[0].stall_ns_total * 13 / 10;
+  after.growth_sites[0].credible_stall_ns_total =
+      after.growth_sites[0].credible_stall_ns_total * 13 / 10;
   EXPECT_EQ(diff(sample_evidence(), after).count(Change::kSame), 2u);
-  after.growth_sites[0].stall_ns_total *= 3;
+  after.growth_sites[0].credible_stall_ns_total *= 3;
   EXPECT_EQ(diff(sample_evidence(), after).count(Change::kWorse), 1u);
 }
 

@@ -37,14 +37,12 @@ bool is_cpp(const evidence::GrowthSite& site);
 std::string chunked_instead(const evidence::GrowthSite& site);
 // Share of the painted capacity that was never written; 0 when it was not recorded.
 double slack_share(const evidence::GrowthSite& site);
-// Time callers stood still, as far as growing can have caused it (plausible_stall_ns): on a busy
-// machine a thread loses the processor while it copies, and that is not the container's doing.
-// An incremental rehash spreads its copying over many calls, so the
-// time between its first and last step is none.
+// Time callers stood still, as far as growing can have caused it (evidence::copying_ns_max, growth
+// by growth): on a busy machine a thread loses the processor while it copies, and that is not the
+// container's doing. An incremental rehash spreads its copying over many calls, so the time between
+// its first and last step is none.
 std::uint64_t stall_ns_total(const evidence::GrowthSite& site);
 std::uint64_t stall_ns_max(const evidence::GrowthSite& site);
-// The most that growing by copying `bytes` can take: 100 us + 30 ns per byte, which is 33 MB/s.
-std::uint64_t plausible_stall_ns(std::uint64_t bytes);
 
 // "std::vector<Order>", or what kind of thing it is.
 std::string subject(const evidence::GrowthSite& site);

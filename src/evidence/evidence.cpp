@@ -40,6 +40,15 @@ std::string Frame::label() const {
   return "~" + function + "+" + hex(symbol_offset);
 }
 
+std::uint64_t copying_ns_max(std::uint64_t bytes) {
+  // Elements that are copied one by one with an allocation each, or a table whose nodes are all
+  // cache misses, stay below 30 ns per byte of the old block; memcpy is a hundred times faster.
+  constexpr std::uint64_t kBaseNs = 100'000;
+  constexpr std::uint64_t kNsPerByte = 30;
+  constexpr std::uint64_t kBytesMax = (UINT64_MAX - kBaseNs) / kNsPerByte;
+  return kBaseNs + kNsPerByte * (bytes < kBytesMax ? bytes : kBytesMax);
+}
+
 const char* to_string(Verdict verdict) {
   switch (verdict) {
     case Verdict::kRealloc:

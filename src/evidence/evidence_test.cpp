@@ -66,6 +66,13 @@ TEST(Verdict, FindingsStandOnAllButReplaceAndWeak) {
   EXPECT_FALSE(strong(Verdict::kWeak));
 }
 
+TEST(CopyingNsMax, RisesWithTheBlockAndNeverWraps) {
+  EXPECT_EQ(copying_ns_max(0), 100'000u);
+  EXPECT_EQ(copying_ns_max(1'000'000), 30'100'000u);
+  EXPECT_GE(copying_ns_max(UINT64_MAX), copying_ns_max(UINT64_MAX / 30));
+  EXPECT_GT(copying_ns_max(UINT64_MAX), UINT64_MAX - 30);
+}
+
 TEST(GrowthLaw, EachHasANameOfItsOwn) {
   EXPECT_STREQ(to_string(GrowthLaw::kGeometric), "geometric");
   EXPECT_STREQ(to_string(GrowthLaw::kArithmetic), "arithmetic");

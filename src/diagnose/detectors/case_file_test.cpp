@@ -203,6 +203,8 @@ void read_growth_line(GrowthSite& site, const std::string& key, Words& words) {
     site.stall_ns_total = site.stall_ns_max = time_ns(words.next("a time"));
     if (words.more() && words.next("max") == "max")
       site.stall_ns_max = time_ns(words.next("a time"));
+    site.credible_stall_ns_total = site.stall_ns_total;
+    site.credible_stall_ns_max = site.stall_ns_max;
   } else if (key == "overlap") {
     site.overlap_bytes_max = bytes(words.next("a size"));
     read_pairs(words, {{"peak", &site.overlap_bytes_at_peak}});

@@ -90,8 +90,8 @@ inline evidence::GrowthSite orders_site() {
   site.content_links = 60;
   site.same_stack_links = 71;
   site.copied_bytes = 3'221'225'472;
-  site.stall_ns_total = 412'000'000;
-  site.stall_ns_max = 97'300'000;
+  site.stall_ns_total = site.credible_stall_ns_total = 412'000'000;
+  site.stall_ns_max = site.credible_stall_ns_max = 97'300'000;
   site.overlap_bytes_max = 536'870'912;
   site.overlap_bytes_at_peak = 402'653'184;
   site.first = {3, 64, 64, 64, 64};
@@ -131,8 +131,8 @@ inline evidence::GrowthSite sessions_site() {
   site.chains_alive = 8;
   site.links = site.moved_links = site.same_stack_links = 96;
   site.copied_bytes = 268'435'456;
-  site.stall_ns_total = 181'000'000;
-  site.stall_ns_max = 41'000'000;
+  site.stall_ns_total = site.credible_stall_ns_total = 181'000'000;
+  site.stall_ns_max = site.credible_stall_ns_max = 41'000'000;
   site.overlap_bytes_max = 67'108'864;
   site.first = {8, 104, 104, 104, 104};
   site.final = {8, 8'388'608, 12'582'912, 16'777'216, 16'777'216};
@@ -163,8 +163,8 @@ inline evidence::GrowthSite log_site() {
   site.arithmetic_links = 4095;
   site.arithmetic_step_bytes = 4096;
   site.copied_bytes = 1'610'612'736;
-  site.stall_ns_total = 240'000'000;
-  site.stall_ns_max = 2'100'000;
+  site.stall_ns_total = site.credible_stall_ns_total = 240'000'000;
+  site.stall_ns_max = site.credible_stall_ns_max = 2'100'000;
   site.first = {1, 4096, 4096, 4096, 4096};
   site.final = {1, 16'781'312, 16'781'312, 16'781'312, 16'781'312};
   site.last_ns = 58'000'000'000;
@@ -184,7 +184,7 @@ inline evidence::GrowthSite weak_site() {
   site.links = 40;
   site.shrinks = 31;
   site.copied_bytes = 999'000'000;
-  site.stall_ns_total = 9'000'000'000;
+  site.stall_ns_total = site.credible_stall_ns_total = 9'000'000'000;
   return site;
 }
 
@@ -231,8 +231,8 @@ inline evidence::Evidence rich() {
                    i % 3 == 0);
     const auto share = static_cast<std::uint64_t>(400 / (i + 2));
     site.copied_bytes = share * 1'000'000;
-    site.stall_ns_total = share * 100'000;
-    site.stall_ns_max = share * 9'000;
+    site.stall_ns_total = site.credible_stall_ns_total = share * 100'000;
+    site.stall_ns_max = site.credible_stall_ns_max = share * 9'000;
     site.links = share;
     site.slack_unused_bytes = share * 40'000;
     site.copied_series = {};

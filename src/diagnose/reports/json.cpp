@@ -170,6 +170,8 @@ void write_growth_site(JsonWriter& json, const evidence::GrowthSite& site, std::
   json.field("copied_bytes", site.copied_bytes);
   json.field("stall_ns_total", site.stall_ns_total);
   json.field("stall_ns_max", site.stall_ns_max);
+  json.field("credible_stall_ns_total", site.credible_stall_ns_total);
+  json.field("credible_stall_ns_max", site.credible_stall_ns_max);
   json.field("overlap_bytes_max", site.overlap_bytes_max);
   json.field("overlap_bytes_at_peak", site.overlap_bytes_at_peak);
   write_sizes(json, "first", site.first);

@@ -61,6 +61,8 @@ std::uint32_t Growth::link(const Link& link, std::uint32_t id, std::size_t slice
   Chain& c = chains_[id];
   const std::uint32_t where = place_of(link);
   const std::uint64_t lasted = link.end > link.start ? link.end - link.start : 0;
+  const std::uint64_t stalled =
+      std::min(lasted, clock_.steps_within(evidence::copying_ns_max(link.old_size)));
   const std::uint64_t copied = link.moved ? link.old_size : 0;
   const std::uint64_t step = link.new_size - link.old_size;
   c.place = where;
@@ -78,15 +80,20 @@ std::uint32_t Growth::link(const Link& link, std::uint32_t id, std::size_t slice
   } else {
     c.stall += lasted;
     c.stall_max = std::max(c.stall_max, lasted);
+    c.stall_credible += stalled;
+    c.stall_credible_max = std::max(c.stall_credible_max, stalled);
   }
   c.gcd = std::gcd(c.gcd, link.new_size);
   c.last_time = link.end;
 
   GrowthPlace& p = places_[where];
-  if (c.step == step) {
-    ++c.arithmetic;
+  const bool repeats = c.step == step;
+  if (repeats) {
+    ++c.repeats;
+    c.runs += !c.in_run;
     p.step.vote(step);
   }
+  c.in_run = repeats;
   c.step = step;
   p.node.vote(link.node, 1 + copied);
   p.new_stack.vote(link.new_stack, 1 + copied);
@@ -110,14 +117,15 @@ std::uint32_t Growth::link(const Link& link, std::uint32_t id, std::size_t slice
   // the true ones.
   const bool credible = link.kind == LinkKind::kRealloc || link.content ||
                         (link.kind == LinkKind::kCopy && link.old_stack == link.new_stack);
-  if (credible) keep_worst(link, where, copied);
+  if (credible) keep_worst(link, where, copied, stalled);
   return id;
 }
 
-void Growth::keep_worst(const Link& link, std::uint32_t where, std::uint64_t copied) {
-  const evidence::GrowthLink kept{where,    link.tid,      std::min(link.start, link.end),
-                                  link.end, link.old_size, link.new_size,
-                                  copied};
+void Growth::keep_worst(const Link& link, std::uint32_t where, std::uint64_t copied,
+                        std::uint64_t stalled) {
+  const std::uint64_t start = std::min(link.start, link.end);
+  const evidence::GrowthLink kept{where,         link.tid,      start, start + stalled,
+                                  link.old_size, link.new_size, copied};
   if (worst_.size() == evidence::kWorstLinks) {
     if (!longer(kept, worst_.front())) return;
     std::pop_heap(worst_.begin(), worst_.end(), longer);
@@ -146,10 +154,13 @@ void Growth::end(std::uint32_t id, std::uint64_t final_size, bool alive) {
   p.content += c.content;
   p.reallocs += c.reallocs;
   p.series += c.series;
-  p.arithmetic += c.arithmetic;
+  p.repeats += c.repeats;
+  p.runs += c.runs;
   p.copied += c.copied;
   p.stall += c.stall;
   p.stall_max = std::max(p.stall_max, c.stall_max);
+  p.stall_credible += c.stall_credible;
+  p.stall_credible_max = std::max(p.stall_credible_max, c.stall_credible_max);
   p.spread_max = std::max(p.spread_max, c.spread_max);
   p.gcd = std::gcd(p.gcd, c.gcd);
   p.first_time = std::min(p.first_time, c.first_time);

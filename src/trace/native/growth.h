@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "evidence/evidence.h"
+#include "trace/native/clock.h"
 #include "trace/native/histogram.h"
 #include "trace/native/live_table.h"
 #include "trace/native/stacks.h"
@@ -41,8 +42,12 @@ struct Chain {
   std::uint64_t function = 0;
   std::uint32_t place = 0;  // of the last link
   std::uint32_t links = 0, moved = 0, same_stack = 0, checked = 0, content = 0, reallocs = 0;
-  std::uint32_t series = 0, arithmetic = 0;
+  std::uint32_t series = 0;
+  // Links that repeat the step of the one before; runs of such, each begun by one link more.
+  std::uint32_t repeats = 0, runs = 0;
+  bool in_run = false;
   std::uint64_t copied = 0, stall = 0, stall_max = 0, spread_max = 0;
+  std::uint64_t stall_credible = 0, stall_credible_max = 0;  // each link: evidence::copying_ns_max
   std::uint64_t first_size = 0, gcd = 0, step = 0;
   std::uint64_t first_time = 0, last_time = 0;
 };
@@ -76,9 +81,10 @@ struct GrowthPlace {
   std::uint64_t chains = 0, chains_alive = 0, strong_chains = 0, presized_chains = 0;
   std::uint64_t strong_links = 0, strong_copied = 0;  // of the strong chains
   std::uint64_t links = 0, moved = 0, same_stack = 0, checked = 0, content = 0, reallocs = 0;
-  std::uint64_t series = 0, series_misfits = 0, arithmetic = 0, downs = 0;
+  std::uint64_t series = 0, series_misfits = 0, repeats = 0, runs = 0, downs = 0;
   Majority<std::uint64_t> step;
   std::uint64_t copied = 0, stall = 0, stall_max = 0, spread_max = 0;
+  std::uint64_t stall_credible = 0, stall_credible_max = 0;
   std::uint64_t overlap_max = 0, overlap_at_peak = 0, peak_time = 0;
   std::uint64_t gcd = 0;
   std::uint64_t first_time = UINT64_MAX, last_time = 0;
@@ -91,7 +97,7 @@ struct GrowthPlace {
 
 class Growth {
  public:
-  explicit Growth(const StackTable& stacks) : stacks_(stacks) {}
+  Growth(const StackTable& stacks, const Clock& clock) : stacks_(stacks), clock_(clock) {}
 
   // Adds a growth to `chain`, or to a new chain when it has none, or when another function grew it
   // until now and nothing proves that it is the same container; the chain that the new block is in.
@@ -116,9 +122,11 @@ class Growth {
 
  private:
   std::uint32_t place_of(const Link& link);
-  void keep_worst(const Link& link, std::uint32_t place, std::uint64_t copied);
+  void keep_worst(const Link& link, std::uint32_t place, std::uint64_t copied,
+                  std::uint64_t stalled);
 
   const StackTable& stacks_;
+  Clock clock_;
   std::vector<Chain> chains_;
   std::vector<std::uint32_t> free_chains_;
   std::vector<GrowthPlace> places_;

@@ -31,7 +31,7 @@ bool pages_moved(std::uint64_t from, std::uint64_t to, std::uint64_t old_size) {
 Linker::Linker(const StackTable& stacks, const LinkerOptions& options)
     : stacks_(stacks),
       options_(options),
-      growth_(stacks),
+      growth_(stacks, options.clock),
       series_(stacks, growth_),
       allocations_(stacks, options_.clock) {}
 

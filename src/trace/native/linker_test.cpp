@@ -318,17 +318,6 @@ TEST(Linker, AnotherGrowthFunctionBeginsANewChain) {
   EXPECT_EQ(s.growth().live_chains(), 0u);
 }
 
-TEST(Linker, GrowthByTheSameStepIsArithmetic) {
-  Vector s;
-  s.grow({64, 128, 192, 256, 320}, Tag::kFreeContent);
-  s.run();
-  const GrowthPlace& p = s.growth().places()[0];
-  EXPECT_EQ(p.links, 4u);
-  EXPECT_EQ(p.arithmetic, 3u);
-  EXPECT_EQ(p.step.value, 64u);
-  EXPECT_EQ(law_of(p), GrowthLaw::kArithmetic);
-}
-
 TEST(Linker, GrowthOnceIsOneShot) {
   Vector s;
   s.free(s.grow({2048, 4096}, Tag::kFreeContent));

@@ -71,6 +71,7 @@ TEST(ReadRecording, FindsTheGrowthWithoutAnySymbols) {
   EXPECT_EQ(g.growth.module, "example");
   EXPECT_EQ(g.growth.label(), "example+0x200f");
   EXPECT_EQ(g.stall_ns_total, 8u * 400) << "800 ticks of a 2 GHz clock each";
+  EXPECT_EQ(g.credible_stall_ns_total, g.stall_ns_total);
   EXPECT_EQ(g.threads, std::vector<std::uint32_t>{1});
   ASSERT_EQ(g.stack.size(), 2u);
   ASSERT_EQ(e.worst_links.size(), 8u);

@@ -31,7 +31,7 @@ Verdict verdict_of(const GrowthPlace& s, bool named) {
 GrowthLaw law_of(const GrowthPlace& s) {
   // Only a chain's second and later links can repeat a step.
   const std::uint64_t later = s.links > s.chains ? s.links - s.chains : 0;
-  if (later >= 2 && s.arithmetic * 2 >= later) return GrowthLaw::kArithmetic;
+  if (later >= 2 && s.repeats * 2 >= later) return GrowthLaw::kArithmetic;
   if (later == 0) return GrowthLaw::kOneShot;
   const std::uint64_t median = s.factor.quantile(0.5);
   const std::uint64_t low = s.factor.quantile(0.25);
