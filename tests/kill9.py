@@ -60,7 +60,7 @@ def test_a_killed_program_loses_at_most_one_event_in_ten_thousand(folder):
         try:
             time.sleep(moments.uniform(0.0, 1.0))
             os.kill(child_of(recorder.pid), signal.SIGKILL)
-            assert recorder.wait(timeout=60) == 137, recorder.stderr.read()
+            assert recorder.wait(timeout=support.TIMEOUT_S) == 137, recorder.stderr.read()
         finally:
             support.stop(recorder)
         check(support.diagnose(out), calls(counter), f"round {round_number}")

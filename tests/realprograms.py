@@ -80,7 +80,7 @@ def test_redis_shows_its_growth(folder):
         support.wait_until(lambda: ask("PING") == "PONG", "redis-server answers")
         assert ask("DEBUG", "POPULATE", "200000") == "OK"
         ask("SHUTDOWN", "NOSAVE")
-        assert recorder.wait(timeout=60) == 0, recorder.stderr.read()
+        assert recorder.wait(timeout=support.TIMEOUT_S) == 0, recorder.stderr.read()
     finally:
         support.stop(recorder, signal.SIGTERM)
     recorded = support.Recorded(None, folder)

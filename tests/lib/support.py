@@ -161,7 +161,7 @@ def folder():
         shutil.rmtree(path, ignore_errors=True)
 
 
-def wait_until(condition, what, seconds=30):
+def wait_until(condition, what, seconds=TIMEOUT_S):
     """Polls for something another process does; fails saying what did not happen."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
