@@ -116,7 +116,7 @@ double size_of(const SiteChange& site) {
 std::string arrow(const std::string& before, const std::string& after, std::uint64_t from,
                   std::uint64_t to) {
   if (before == after) return before + " as before";
-  const std::string text = before + " -> " + after;
+  std::string text = before + " -> " + after;
   if (from == 0) return text;
   const double ratio = static_cast<double>(to) / static_cast<double>(from);
   if (ratio >= 10) return text + " (x" + format_count(whole(ratio + 0.5)) + ")";
