@@ -87,7 +87,7 @@ class Frames {
     std::string name, place, at, module;
     const char* kind;
     bool inlined;
-    auto operator<=>(const Entry&) const = default;
+    auto operator<=>(const Entry&) const = default;  // NOLINT(modernize-use-nullptr): sees a 0
   };
 
   int intern(const Frame& frame, bool must) {

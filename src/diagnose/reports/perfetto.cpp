@@ -22,7 +22,6 @@ namespace ullage::diagnose {
 namespace {
 
 using evidence::Evidence;
-using evidence::Frame;
 using evidence::kSlices;
 
 // Sites with a counter of their own; more would bury the timeline.
