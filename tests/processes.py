@@ -68,6 +68,22 @@ def test_what_a_process_did_before_exec_is_kept(folder):
     assert links(diagnose(recorded.root), "grow_child") == LINKS, "out.ulg is the last program"
 
 
+def test_a_recording_that_ends_by_exec_says_so(folder):
+    for how in ("execve", "execv", "execvp", "execvpe", "execl", "execlp", "execle", "fexecve", "execveat"):
+        first, last = sorted(cases(folder, "exec_by", how).reports(), key=lambda r: links(r, "grow_child"))
+        assert links(first, "grow_parent") == links(last, "grow_child") == LINKS, how
+        assert first["process"]["ended"] == "became another program", (how, first["process"])
+        assert last["process"]["ended"] == "normally", (how, last["process"])
+    alone = one(record(folder, [support.program("process_cases"), "exec"], "--no-follow"))
+    report, = expect_links(alone, grow_parent=1)
+    assert report["process"]["ended"] == "became another program", report["process"]
+
+
+def test_an_exec_that_fails_is_not_an_end(folder):
+    report, = expect_links(one(cases(folder, "exec_fails", expect=137)), grow_parent=1)
+    assert report["process"]["ended"] == "killed or still running", report["process"]
+
+
 def test_a_wrapper_script_does_not_hide_the_program(folder):
     program = support.program("process_cases")
     recorded = record(folder, ["bash", "-c", f"true; exec {program} grow"])

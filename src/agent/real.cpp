@@ -69,6 +69,12 @@ ULLAGE_COLD void resolve_real() {
   next(g_real.dlmopen, "dlmopen");
   next(g_real.dlclose, "dlclose");
   next(g_real.exit_now, "_exit");
+  next(g_real.execve, "execve");
+  next(g_real.execv, "execv");
+  next(g_real.execvp, "execvp");
+  next(g_real.execvpe, "execvpe");
+  next(g_real.fexecve, "fexecve");
+  next(g_real.execveat, "execveat");
   void* (*found)(size_t) = nullptr;
   next(found, "malloc");
   // usable_size must be the same allocator's: another one's would misread the header.

@@ -25,6 +25,12 @@ struct Real {
   void* (*dlmopen)(long, const char*, int);
   int (*dlclose)(void*);
   void (*exit_now)(int);
+  int (*execve)(const char*, char* const[], char* const[]);
+  int (*execv)(const char*, char* const[]);
+  int (*execvp)(const char*, char* const[]);
+  int (*execvpe)(const char*, char* const[], char* const[]);
+  int (*fexecve)(int, char* const[], char* const[]);
+  int (*execveat)(int, const char*, char* const[], char* const[], int);
   bool glibc;  // malloc is the C library's own: chunk headers may be read
 };
 extern Real g_real;

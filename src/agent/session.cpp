@@ -289,6 +289,23 @@ void process_ends() {
   if (header->pid == static_cast<uint32_t>(syscall(SYS_getpid))) on_exit();
 }
 
+bool process_executes() {
+  const record::FileHeader* header = g_output.file.header();
+  if (header == nullptr || g_shared->mode != kOn) return false;
+  if (header->pid != static_cast<uint32_t>(syscall(SYS_getpid))) return false;  // a vfork child
+  const Inside inside;
+  end_output(record::State::kExecuted);
+  return true;
+}
+
+void process_goes_on() {
+  record::FileHeader* header = g_output.file.header();
+  if (header == nullptr || header->state != static_cast<uint32_t>(record::State::kExecuted)) return;
+  header->end_monotonic_ns = header->end_ticks = 0;
+  __atomic_store_n(&header->state, static_cast<uint32_t>(record::State::kRecording),
+                   __ATOMIC_RELEASE);
+}
+
 // Runs at the first allocation after the C library is up: constructors of other libraries, which
 // may allocate, come before ours. May be inside an allocator's own start: nothing here allocates.
 static void load() {

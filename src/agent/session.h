@@ -85,5 +85,9 @@ bool start_recording();
 void pause_recording();
 // The process is about to end without running destructors (_exit).
 void process_ends();
+// The process asks to become another program: its recording says so. False: there is nothing to
+// say. When that failed, process_goes_on() takes it back.
+bool process_executes();
+void process_goes_on();
 
 }  // namespace ullage::agent

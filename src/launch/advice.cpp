@@ -96,9 +96,10 @@ void advise(const Program& program, const LaunchOptions& options, uint64_t anony
   }
   if (root == report.processes.end() || root->outcome == Outcome::kStillRunning) return;
   const std::string& last = report.last_program;
-  const bool other = root->state == static_cast<uint32_t>(State::kRecording) && !last.empty() &&
-                     !root->program.empty() && last != root->program;
-  if (options.follow && (other || root->state == static_cast<uint32_t>(State::kExecuted))) {
+  const bool executed = root->state == static_cast<uint32_t>(State::kExecuted);
+  const bool other = (executed || root->state == static_cast<uint32_t>(State::kRecording)) &&
+                     !last.empty() && !root->program.empty() && last != root->program;
+  if (options.follow && (other || executed)) {
     note(base_name(root->program) + " replaced itself by " +
          (other ? base_name(last) : std::string("a program")) +
          ", which could not be recorded (static, setuid, or LD_PRELOAD was cleared). Name that "

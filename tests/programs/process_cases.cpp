@@ -4,6 +4,8 @@
 // case grows containers in functions of known names; each call of such a function makes exactly
 // kLinks growths that a profiler of malloc can see, so a test knows what each recording must hold.
 #include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -141,6 +143,56 @@ int case_exec() {
   grow_parent();
   execv("/proc/self/exe", child_arguments());
   return 127;
+}
+
+// Every way to become another program, by name.
+int case_exec_by() {
+  const std::string_view how = arguments[2];
+  char** words = child_arguments();
+  const char* self = "/proc/self/exe";
+  char path[4096] = {};
+  if (readlink(self, path, sizeof path - 1) < 0) return 1;
+  grow_parent();
+  if (how == "execve") execve(path, words, environ);
+  if (how == "execv") execv(path, words);
+  if (how == "execvp") execvp(path, words);
+  if (how == "execvpe") execvpe(path, words, environ);
+  if (how == "execl") execl(path, words[0], words[1], static_cast<char*>(nullptr));
+  if (how == "execlp") execlp(path, words[0], words[1], static_cast<char*>(nullptr));
+  if (how == "execle") execle(path, words[0], words[1], static_cast<char*>(nullptr), environ);
+  if (how == "fexecve") fexecve(open(path, O_RDONLY | O_CLOEXEC), words, environ);
+  if (how == "execveat") execveat(AT_FDCWD, path, words, environ, 0);
+  return 127;
+}
+
+// One that can't become another goes on as itself, until it is killed.
+int case_exec_fails() {
+  execl("/nonexistent", "x", static_cast<char*>(nullptr));
+  if (errno != ENOENT) return 1;
+  execlp("no-such-program-anywhere", "x", static_cast<char*>(nullptr));
+  if (errno != ENOENT) return 1;
+  grow_parent();
+  kill(getpid(), SIGKILL);
+  return 1;
+}
+
+// Contexts that come late: each third of the run grows by a function of its own, through callers
+// that nobody called before.
+__attribute__((noinline)) void called_from(int depth, void (*grow)()) {
+  if (depth > 0) {
+    called_from(depth - 1, grow);
+  } else {
+    grow();
+  }
+  which = "after the call";  // so that it is a call and not a jump
+}
+
+int case_phases() {
+  void (*const growers[])() = {grow_parent, grow_child, grow_late};
+  for (int phase = 0; phase < 3; ++phase) {
+    for (int i = 0; i < 2000; ++i) called_from(6 * phase + i / 500, growers[phase]);
+  }
+  return 0;
 }
 
 int case_threads() {
@@ -413,6 +465,9 @@ constexpr Case kCases[] = {
     {"vfork", case_vfork},
     {"spawn", case_spawn},
     {"exec", case_exec},
+    {"exec_by", case_exec_by},
+    {"exec_fails", case_exec_fails},
+    {"phases", case_phases},
     {"threads", case_threads},
     {"plugins", case_plugins},
     {"signal_storm", case_signal_storm},
