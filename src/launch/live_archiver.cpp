@@ -104,49 +104,64 @@ bool LiveArchiver::archive_segment(const SegmentHeader& header) {
   return true;
 }
 
-// Finds the segments that were claimed since the last poll.
+// Finds the segments that were claimed since the last time. A gap: a thread is between claiming and
+// writing the header, or was killed there. EVENTS behind it are taken after a second; contexts are
+// looked for at once, as EVENTS before it may name them. If the gap comes to life after that,
+// complete() finds it.
 void LiveArchiver::walk() {
   struct stat st {};
   if (::fstat(fd_, &st) != 0) return;
   const uint64_t end = static_cast<uint64_t>(st.st_size);
-  uint64_t gap_end = at_;
-  while (gap_end < end && end - gap_end >= sizeof(SegmentHeader)) {
+  bool waiting = false;
+  for (uint64_t at = at_; at < end && end - at >= sizeof(SegmentHeader);) {
     SegmentHeader h;
-    if (::pread(fd_, &h, sizeof h, static_cast<off_t>(gap_end)) != sizeof h) return;
-    const bool valid = h.magic == kSegmentMagic && h.offset == gap_end && h.bytes >= sizeof h &&
+    if (::pread(fd_, &h, sizeof h, static_cast<off_t>(at)) != sizeof h) return;
+    const bool valid = h.magic == kSegmentMagic && h.offset == at && h.bytes >= sizeof h &&
                        h.bytes <= kSegmentBytesLimit && h.bytes % kPageBytes == 0 &&
                        h.payload_bytes <= h.bytes - sizeof h;
-    if (valid) {
-      if (h.kind == static_cast<uint16_t>(Kind::kEvents) && (h.flags & kSegmentDropped) == 0) {
-        open_.push_back({h.offset, h.bytes});
-      }
-      at_ = gap_end = gap_end + h.bytes;
-      gap_polls_ = 0;
+    if (!valid) {
+      waiting = waiting || (at == at_ && gap_polls_ < kGapPollsMax);
+      gap_at_end_ = true;
+      at += kPageBytes;
       continue;
     }
-    // A thread is between claiming and writing the header, or was killed there. Later segments are
-    // taken after a second; if the gap comes to life, complete() finds it.
-    if (gap_end == at_ && ++gap_polls_ <= kGapPollsMax) return;
-    gap_end += kPageBytes;
+    contexts_.found(h);
+    at += h.bytes;
+    if (waiting) continue;
+    if (h.kind == static_cast<uint16_t>(Kind::kEvents) && (h.flags & kSegmentDropped) == 0) {
+      open_.push_back({h.offset, h.bytes});
+    }
+    at_ = at;
+    gap_polls_ = 0;
+    gap_at_end_ = false;
   }
 }
 
 void LiveArchiver::poll() {
   if (stopped_) return;
+  gap_at_end_ = false;
   walk();
+  if (gap_at_end_) ++gap_polls_;
+  std::vector<SegmentHeader> full;
   size_t kept = 0;
   for (size_t i = 0; i < open_.size(); ++i) {
     SegmentHeader h;
     const bool read = ::pread(fd_, &h, sizeof h, static_cast<off_t>(open_[i].at)) == sizeof h;
-    const bool full = read && h.offset == open_[i].at && h.bytes == open_[i].bytes &&
-                      h.payload_bytes <= h.bytes - sizeof h && (h.flags & kSegmentFull) != 0;
-    if (full && !stopped_) {
-      if (archive_segment(h)) continue;
-      stopped_ = true;  // disk full, most likely; complete() tries again
+    const bool is_full = read && h.offset == open_[i].at && h.bytes == open_[i].bytes &&
+                         h.payload_bytes <= h.bytes - sizeof h && (h.flags & kSegmentFull) != 0;
+    if (is_full) {
+      full.push_back(h);
+    } else {
+      open_[kept++] = open_[i];
     }
-    open_[kept++] = open_[i];
   }
   open_.resize(kept);
+  if (full.empty()) return;
+  walk();  // what the full segments name was stored before they were full: it can be found by now
+  std::string error;
+  bool ok = need_archive(error) && contexts_.append_new(fd_, *archive_, error);
+  for (size_t i = 0; ok && i < full.size(); ++i) ok = archive_segment(full[i]);
+  stopped_ = !ok;  // disk full, most likely; complete() tries again
 }
 
 RecordedProcess LiveArchiver::describe(const FileHeader& header) const {
@@ -196,8 +211,9 @@ uint64_t uncounted_events(const Recording& recording) {
 RecordedProcess LiveArchiver::complete(const std::string& final_path, std::string& problem) {
   const auto recording = Recording::open(live_path_, problem);
   uint64_t lost = 0;
-  const bool ok = recording != nullptr && need_archive(problem) &&
-                  append_all(*recording, *archive_, lost, problem) && flush_marks(problem);
+  const bool ok = recording != nullptr && need_archive(problem) && flush_marks(problem) &&
+                  contexts_.finish(fd_, *archive_, problem) &&
+                  append_all(*recording, *archive_, lost, problem);
   FileHeader header = recording ? recording->header() : read_header();
   if (recording != nullptr && header.state == static_cast<uint32_t>(State::kRecording)) {
     header.counters.events += uncounted_events(*recording);

@@ -3,13 +3,14 @@
 
 // LiveArchiver: follows one live file while its process runs, and archives it when it has ended.
 //
-//   X.live --(full EVENTS segments, every poll)--> X.ulg.part --(at the end, the rest)--> final
-//   name
+//   X.live --(full EVENTS segments, every poll; before them what they name)--> X.ulg.part
+//          --(at the end, the rest)--> final name
 //
 // Promises     A segment's pages are given back only after it is in the part, so that at any moment
 //              X.live and X.ulg.part together hold everything, whoever is killed. X.live is removed
 //              only when the archive is complete under its final name. Stacks and modules stay in
-//              the live file until the end: the agent reads its own.
+//              the live file until the end, as the agent reads its own; copies go before the events
+//              that name them, so that the archive can be read however early it is cut short.
 // Cost         poll(): one read per open segment of the file, and the compression of the full ones.
 // Threads      One at a time.
 
@@ -18,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "launch/context_archiver.h"
 #include "launch/launch.h"
 #include "launch/memory_probe.h"
 #include "record/archive.h"
@@ -77,10 +79,12 @@ class LiveArchiver {
   uint32_t pid_ = 0, image_ = 0;
   bool use_tsc_ = false;
   std::unique_ptr<record::ArchiveWriter> archive_;
+  ContextArchiver contexts_;
   std::vector<OpenSegment> open_;
   uint64_t at_ = record::kFileHeaderBytes;  // segments before it are known
-  int gap_polls_ = 0;
-  bool stopped_ = false;  // archiving failed; what is left waits for complete()
+  int gap_polls_ = 0;                       // polls that found the same gap at at_
+  bool gap_at_end_ = false;                 // of the last walk
+  bool stopped_ = false;                    // archiving failed; what is left waits for complete()
   std::vector<record::Mark> marks_;
   std::vector<uint8_t> buffer_;
   uint64_t rss_peak_bytes_ = 0, anonymous_peak_bytes_ = 0;

@@ -263,7 +263,12 @@ bool append_all(const Recording& recording, ArchiveWriter& archive, uint64_t& lo
                 std::string& error) {
   std::vector<uint8_t> bytes;
   std::string why;
-  for (const SegmentRef& s : recording.segments()) {
+  std::vector<const SegmentRef*> order;
+  for (const SegmentRef& s : recording.segments()) order.push_back(&s);
+  std::stable_partition(order.begin(), order.end(),
+                        [](const SegmentRef* s) { return !is(s->header, Kind::kEvents); });
+  for (const SegmentRef* ordered : order) {
+    const SegmentRef& s = *ordered;
     if (s.header.offset != 0 && archive.holds(s.header.offset)) continue;
     if (!recording.stored(s, bytes, why)) {
       ++lost;

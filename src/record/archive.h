@@ -62,6 +62,8 @@ class ArchiveWriter {
   uint64_t bytes() const { return end_ - punched_; }
   uint64_t raw_bytes() const { return raw_bytes_; }  // of what was appended
   uint64_t segments_dropped() const { return segments_dropped_; }
+  // The live segment at this offset needs no copy: its pieces were appended.
+  void hold(uint64_t live_offset) { offsets_.insert(live_offset); }
   bool holds(uint64_t live_offset) const { return offsets_.count(live_offset) != 0; }
 
  private:
@@ -95,8 +97,9 @@ class ArchiveWriter {
 // Bytes of a live payload that matter: without the zero tail, but with all of the last record.
 size_t used_bytes(const SegmentHeader& header, const uint8_t* payload, size_t bytes);
 
-// Appends every segment of `recording` that the archive does not hold yet. Segments that can't be
-// read are skipped and counted in `lost`.
+// Appends every segment of `recording` that the archive does not hold yet, EVENTS last: a file that
+// is cut short keeps the contexts that the rest of it names. Segments that can't be read are
+// skipped and counted in `lost`.
 bool append_all(const Recording& recording, ArchiveWriter& archive, uint64_t& lost,
                 std::string& error);
 

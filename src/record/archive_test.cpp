@@ -9,10 +9,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 
 #include "record/event.h"
 #include "record/recording_builder.h"
@@ -107,13 +109,32 @@ TEST_F(Archive, HoldsExactlyWhatTheLiveFileHeld) {
   EXPECT_EQ(archived->header().state, static_cast<uint32_t>(State::kEnded));
   std::vector<uint8_t> before, after;
   std::string error;
-  for (size_t i = 0; i < live->segments().size(); ++i) {
-    ASSERT_TRUE(live->payload(live->segments()[i], before, error));
-    ASSERT_TRUE(archived->payload(archived->segments()[i], after, error));
-    if (live->segments()[i].header.kind == static_cast<uint16_t>(Kind::kEvents)) continue;
-    EXPECT_EQ(before.size(), after.size());
+  for (const SegmentRef& s : live->segments()) {
+    const auto twin = std::find_if(
+        archived->segments().begin(), archived->segments().end(),
+        [&](const SegmentRef& other) { return other.header.offset == s.header.offset; });
+    ASSERT_NE(twin, archived->segments().end());
+    ASSERT_TRUE(live->payload(s, before, error));
+    ASSERT_TRUE(archived->payload(*twin, after, error));
+    if (s.header.kind == static_cast<uint16_t>(Kind::kEvents)) continue;
     EXPECT_EQ(before, after);
   }
+}
+
+TEST_F(Archive, PutsEventsBehindAllThatTheyName) {
+  RecordingBuilder b;
+  fill(b, 2000);
+  b.mark(1 << 20, 1 << 20);
+  ASSERT_TRUE(b.write(at("a.live")));
+  const auto live = open(at("a.live"));
+  const auto is_events = [](const SegmentRef& s) {
+    return s.header.kind == static_cast<uint16_t>(Kind::kEvents);
+  };
+  ASSERT_FALSE(std::is_partitioned(live->segments().begin(), live->segments().end(),
+                                   std::not_fn(is_events)));
+  const auto archived = open(archive_of(*live));
+  EXPECT_TRUE(std::is_partitioned(archived->segments().begin(), archived->segments().end(),
+                                  std::not_fn(is_events)));
 }
 
 TEST_F(Archive, IsReadableByItsOwnerOnly) {

@@ -27,6 +27,12 @@ bool from_agent(const SegmentHeader& h) {
          h.kind == static_cast<uint16_t>(Kind::kModules);
 }
 
+// What the parent copied ahead of the events that name it.
+bool piece_of_contexts(const SegmentHeader& h) {
+  return h.offset == 0 && (h.kind == static_cast<uint16_t>(Kind::kStacks) ||
+                           h.kind == static_cast<uint16_t>(Kind::kModules));
+}
+
 // Whether the sizes of a header can be those of a segment at a multiple of `alignment`.
 bool plausible(const SegmentHeader& h, uint32_t alignment) {
   return h.magic == kSegmentMagic && h.bytes >= sizeof(SegmentHeader) &&
@@ -295,6 +301,7 @@ void Recording::merge_part() {
     std::vector<SegmentRef> live = std::move(segments_);
     segments_.clear();
     const uint64_t live_cut = segments_cut_;
+    const bool live_whole = live_cut == 0 && segments_damaged_ == 0;
     file_bytes_ += sources_[1]->bytes();
     bytes_understood_ += kFileHeaderBytes;
     walk_archive(1);
@@ -307,6 +314,7 @@ void Recording::merge_part() {
       const auto twin = from_agent(s.header) ? by_offset.find(s.header.offset) : by_offset.end();
       const bool whole =
           s.file_offset + sizeof s.header + s.header.payload_bytes <= sources_[1]->bytes();
+      if (live_whole && piece_of_contexts(s.header)) continue;  // the live file keeps them all
       if (twin == by_offset.end()) {
         merged.push_back(s);
       } else if (whole) {
