@@ -22,6 +22,12 @@ size_t stack_bytes_of(const pthread_attr_t* attributes) {
   return g_default_stack_bytes;
 }
 
+void expect_code(uintptr_t sp) {
+  g_modules.expect_change();
+  const ThreadState& t = t_state;
+  if (t.writer != nullptr && t.busy == 0) t.writer->unwinder.loads_code(sp);
+}
+
 // The first frame of a thread. Above it lie only the C library's starting frames and its thread
 // block, so `high` is mapped and bounds every walk. The call at the end is a jump: we leave no
 // frame.
@@ -73,13 +79,13 @@ ULLAGE_EXPORT int pthread_setname_np(pthread_t thread, const char* name) {
 // looked for during the next walks.
 ULLAGE_EXPORT void* dlopen(const char* file, int mode) {
   resolve_real();
-  g_modules.expect_change();
+  expect_code(ULLAGE_CALLER.sp);
   return g_real.dlopen(file, mode);
 }
 
 ULLAGE_EXPORT void* dlmopen(long space, const char* file, int mode) {
   resolve_real();
-  g_modules.expect_change();
+  expect_code(ULLAGE_CALLER.sp);
   return g_real.dlmopen(space, file, mode);
 }
 
@@ -90,7 +96,7 @@ ULLAGE_EXPORT int dlclose(void* handle) {
   if (g_shared->mode == kOn && t_state.busy == 0) {
     const Inside inside;
     KeepErrno keep;
-    g_modules.scan(&write_module);
+    g_modules.scan(&write_module, true);
   }
   return result;
 }

@@ -57,8 +57,10 @@ struct Modules::Scan {
   uint64_t seen[kModulesMax / 64] = {};
 };
 
-// Without a build id: the same path.
+// The place alone says nothing: between two scans another file of the same size may have come to
+// lie there. Without a build id: the same path.
 bool Modules::same_file(const Module& known, const dl_phdr_info& info) const {
+  if (info.dlpi_name == nullptr || info.dlpi_name[0] == 0) return true;  // the program: it stays
   Module now;
   for (int i = 0; i < info.dlpi_phnum && now.build_id_bytes == 0; ++i) {
     const ElfW(Phdr)& p = info.dlpi_phdr[i];
@@ -121,12 +123,12 @@ int Modules::visit(void* raw, size_t size, void* data) {
   for (int i = 0; i < count; ++i) {
     Module& m = self->modules_[i];
     const bool live = m.mapped.load(std::memory_order_relaxed);
-    if (live && m.low == low && m.high == high && m.bias == info->dlpi_addr) {
-      scan->seen[i / 64] |= uint64_t{1} << (i % 64);
-      return 0;
-    }
-    if (!live && m.low == low && m.high == high && m.bias == info->dlpi_addr &&
-        self->same_file(m, *info)) {
+    const bool same_place = m.low == low && m.high == high && m.bias == info->dlpi_addr;
+    if (same_place && self->same_file(m, *info)) {
+      if (live) {
+        scan->seen[i / 64] |= uint64_t{1} << (i % 64);
+        return 0;
+      }
       // The same file at the same place again: a program that loads and unloads in a loop.
       m.unwind = unwind_table(unwind);
       m.mapped.store(true, std::memory_order_release);
@@ -158,12 +160,18 @@ int Modules::visit(void* raw, size_t size, void* data) {
   return 0;
 }
 
-void Modules::scan(Listener listener) {
-  // try, not wait: the loader may call us (constructors allocate) while another thread scans and
+void Modules::scan(Listener listener, bool wait) {
+  // try, not lock: the loader may call us (constructors allocate) while another thread scans and
   // waits for the loader.
   if (modules_ == nullptr || frozen_.load(std::memory_order_relaxed)) return;
   const SignalsHeld held;  // the loader has a lock of its own, which must not stay taken either
-  if (__atomic_exchange_n(&lock_, 1, __ATOMIC_ACQUIRE) != 0) {
+  const uint64_t end_ns =
+      wait && __atomic_load_n(&lock_, __ATOMIC_RELAXED) != 0 ? monotonic_ns() + kWaitNs : 0;
+  for (unsigned n = 0; __atomic_exchange_n(&lock_, 1, __ATOMIC_ACQUIRE) != 0; ++n) {
+    if (wait && (n < 100 || monotonic_ns() < end_ns)) {
+      rest(n);
+      continue;
+    }
     __atomic_store_n(&again_, 1, __ATOMIC_RELEASE);
     return;
   }
@@ -193,12 +201,13 @@ void Modules::scan_once(Listener listener) {
     // New modules at free addresses leave what is cached true, except answers of "unknown".
     if (gone || scan.found_new) generation_.fetch_add(1, std::memory_order_release);
   }
-  fruitless_ = scan.found_new ? 0 : fruitless_ + 1;
+  if (scan.found_new) __atomic_store_n(&fruitless_, 0, __ATOMIC_RELAXED);
 }
 
 bool Modules::scan_for_unknown(Listener listener) {
   if (__atomic_load_n(&fruitless_, __ATOMIC_RELAXED) >= kFruitlessScansMax) return false;
-  scan(listener);
+  __atomic_fetch_add(&fruitless_, 1, __ATOMIC_RELAXED);
+  scan(listener, true);
   return true;
 }
 

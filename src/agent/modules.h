@@ -38,16 +38,19 @@ class Modules {
   // Generation changes whenever addresses changed owner: caches of pcs compare it.
   uint32_t generation() const { return generation_.load(std::memory_order_acquire); }
   const Module* find(uintptr_t pc) const;
-  void scan(Listener listener);
+  // Another thread may be scanning: it is asked to look again, and `wait` says whether to wait for
+  // it, for at most kWaitNs: it may be waiting for the loader, and the loader for us.
+  void scan(Listener listener, bool wait = false);
   // Code was or will be loaded or unloaded: the next walks look (changed()).
   void expect_change() {
+    __atomic_store_n(&fruitless_, 0, __ATOMIC_RELAXED);
     frozen_.store(false, std::memory_order_relaxed);
     looks_.store(kLooks, std::memory_order_relaxed);
   }
   bool change_expected() const { return looks_.load(std::memory_order_relaxed) > 0; }
-  void look(Listener listener) {
-    looks_.fetch_sub(1, std::memory_order_relaxed);
-    scan(listener);
+  void look(Listener listener, bool wait) {
+    if (change_expected()) looks_.fetch_sub(1, std::memory_order_relaxed);
+    scan(listener, wait);
   }
   // In a fork's child of a process with threads: one of them may have held the loader's lock, and
   // would hold it for ever here. Nothing is asked of the loader until the child loads code itself.
@@ -71,6 +74,9 @@ class Modules {
   int fruitless_ = 0;
   // Walks that look after a dlopen began: it allocates before its modules can be seen.
   static constexpr int kLooks = 64;
+  // Longest wait for another thread's scan, which takes microseconds. After it the answer may be
+  // that of the scan before.
+  static constexpr uint64_t kWaitNs = 2'000'000;
   std::atomic<int> looks_{0};
   std::atomic<bool> frozen_{false};
   int lock_ = 0;

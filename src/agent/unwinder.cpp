@@ -145,6 +145,7 @@ bool Unwinder::init(int max_depth) {
 void Unwinder::set_stack(uintptr_t low, uintptr_t high) {
   // Word addresses in the memo belong to the stack they were read from: on another one they may not
   // even be mapped. Same bounds (the C library hands stacks out again) keep everything.
+  loading_below_ = 0;
   if (low == low_ && high == high_) return;
   low_ = low;
   high_ = high;
@@ -285,9 +286,14 @@ ULLAGE_COLD uint32_t Unwinder::cut_stack(const Registers& at, uint32_t generatio
 }
 
 uint32_t Unwinder::walk(const Registers& at, uint32_t generation) {
-  if (ULLAGE_UNLIKELY(g_modules.change_expected())) {
-    g_modules.look(&write_module);
+  if (ULLAGE_UNLIKELY(loading_below_ != 0 || g_modules.change_expected())) {
+    g_modules.look(&write_module, loading_below_ != 0);
+    if (at.sp >= loading_below_) loading_below_ = 0;
     generation = g_modules.generation() + (local_generation_ << 16);
+  }
+  if (generation != last_generation_) {  // other code may lie at the addresses we remember
+    last_generation_ = generation;
+    last_count_ = 0;
   }
   const uint32_t rules_generation = g_modules.generation();
   const View view{low_, high_, 0};

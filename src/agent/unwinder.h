@@ -54,6 +54,14 @@ class Unwinder {
     last_count_ = 0;
   }
 
+  // The thread is about to load code in a call that its caller at `sp` made. Until that call has
+  // returned, every walk looks for new modules: code that replaced other at the same addresses must
+  // not be taken for it when its constructors run.
+  void loads_code(uintptr_t sp) {
+    if (sp > loading_below_ && sp < high_) loading_below_ = sp;
+    ++local_generation_;
+  }
+
   uint32_t stack_id(const Registers& at);
 
   UnwindCounts counts;
@@ -106,6 +114,7 @@ class Unwinder {
   uintptr_t low_ = 0, high_ = 0;
   int max_depth_ = 512;
   uint32_t local_generation_ = 0;  // bumped when the stack moves
+  uintptr_t loading_below_ = 0;    // the stack below it may be in dlopen; 0 = it is not
   uint32_t ring_ = 1;              // next word position
   Memo* memo_ = nullptr;
   Word* words_ = nullptr;
@@ -113,6 +122,7 @@ class Unwinder {
   Frame* last_ = nullptr;
   Word* last_words_ = nullptr;
   int last_count_ = 0;
+  uint32_t last_generation_ = 0;
   // Scratch of the walk in progress, innermost first.
   Frame* fresh_ = nullptr;
   Word* fresh_words_ = nullptr;

@@ -72,7 +72,7 @@ unsigned next(std::uint32_t& state) {
   return state;
 }
 
-constexpr int kThreads = 4, kJumps = 500;
+constexpr int kThreads = 4, kJumps = 150;
 thread_local sigjmp_buf place_to_go;
 thread_local volatile sig_atomic_t may_jump = 0;
 thread_local volatile int jumps = 0;
