@@ -2,6 +2,7 @@
 #include "launch/memory_probe.h"
 
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -56,7 +57,7 @@ uint32_t parse_pressure(const std::string& pressure) {
   const size_t at = pressure.find("some avg10=");
   if (at == std::string::npos) return kPressureUnknown;
   const double percent = strtod(pressure.c_str() + at + strlen("some avg10="), nullptr);
-  return percent >= 0 && percent <= 100 ? static_cast<uint32_t>(percent * 100 + 0.5)
+  return percent >= 0 && percent <= 100 ? static_cast<uint32_t>(lround(percent * 100))
                                         : kPressureUnknown;
 }
 

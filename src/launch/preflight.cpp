@@ -35,7 +35,7 @@ std::string find_program(const std::string& name, const std::string& search) {
   for (size_t from = 0; from <= search.size();) {
     const size_t to = std::min(search.find(':', from), search.size());
     std::string folder = search.substr(from, to - from);
-    const std::string path = (folder.empty() ? "." : folder) + "/" + name;
+    std::string path = (folder.empty() ? "." : folder) + "/" + name;
     if (::stat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode)) {
       if (::access(path.c_str(), X_OK) == 0) return path;
       why = EACCES;
@@ -197,7 +197,7 @@ Interpreter parse_shebang(const std::string& line) {
 std::string env_target(const std::string& arguments) {
   for (size_t from = 0; from < arguments.size();) {
     const size_t to = std::min(arguments.find_first_of(" \t", from), arguments.size());
-    const std::string word = arguments.substr(from, to - from);
+    std::string word = arguments.substr(from, to - from);
     if (!word.empty() && word[0] != '-' && word.find('=') == std::string::npos) return word;
     from = to + 1;
   }

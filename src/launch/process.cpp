@@ -24,6 +24,7 @@ constexpr int kBorrowed[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2}
 
 std::vector<char*> pointers(const std::vector<std::string>& strings) {
   std::vector<char*> p;
+  p.reserve(strings.size() + 1);
   for (const std::string& s : strings) p.push_back(const_cast<char*>(s.c_str()));
   p.push_back(nullptr);
   return p;
