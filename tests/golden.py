@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Fifteen containers whose growth is known: the profiler counts exactly what they did.
+"""Sixteen containers whose growth is known: the profiler counts exactly what they did.
 
 growth_cases counts the growths of its containers from their capacities and prints them; the
 recording must show the same number of links and bytes, whatever compiled the program. What a
@@ -17,7 +17,7 @@ ABSL = ["-labsl_raw_hash_set", "-labsl_hash", "-labsl_city", "-labsl_low_level_h
 # Stacks that may end early: before main, the loader calls from code without unwind rules.
 STARTUP_FAILURES = 2
 SILENT = ["case_flat_hash_map_reserved", "case_vector_reserved", "case_map", "case_ping_pong",
-          "case_temporaries"]
+          "case_temporaries", "case_fresh_messages"]
 
 FEW = [
     ("g++", "-O2", "-g"),
@@ -128,6 +128,59 @@ def test_a_program_that_reserves_everything_has_no_growth_finding(folder):
     report = support.diagnose(support.record(folder, [binary, *cases]).root)
     growth = [f for f in report["findings"] if f["cost"]["events_unit"] == "growths"]
     assert not growth, [f["title"] for f in growth]
+
+
+CONTAINERS = """
+#include <unordered_map>
+#include <vector>
+#if __has_include(<absl/container/flat_hash_map.h>)
+#include <absl/container/flat_hash_map.h>
+#define ULLAGE_ABSL 1
+#endif
+namespace {
+struct Order { long id, price, count; };
+void* volatile escaped;
+}
+__attribute__((noinline)) static void fill_vector() {
+  std::vector<Order> v;
+  for (long i = 0; i < 9000; ++i) v.push_back({i, i, i});
+  escaped = v.data();
+}
+__attribute__((noinline)) static void fill_nested() {
+  std::vector<std::vector<Order>> v;
+  for (long i = 0; i < 9000; ++i) v.emplace_back();
+  escaped = v.data();
+}
+__attribute__((noinline)) static void fill_map() {
+  std::unordered_map<long, Order> m;
+  for (long i = 0; i < 9000; ++i) m[i] = {i, i, i};
+  escaped = &m;
+}
+#if ULLAGE_ABSL
+__attribute__((noinline)) static void fill_flat() {
+  absl::flat_hash_map<long, Order> m;
+  for (long i = 0; i < 9000; ++i) m[i] = {i, i, i};
+  escaped = &m;
+}
+#else
+static void fill_flat() {}
+#endif
+int main() { fill_vector(); fill_nested(); fill_map(); fill_flat(); }
+"""
+
+
+def test_containers_are_named_as_their_author_wrote_them(folder):
+    """Also where the names come from debug information and the types from an anonymous namespace."""
+    binary = support.compile_text(CONTAINERS, folder / "containers", "-O2", "-g", *ABSL, compiler="g++")
+    report = support.diagnose(support.record(folder, [binary]).root)
+    told = {}
+    for site in report["growth_sites"]:
+        if site["links"] > 5:
+            told[site["user"]["function"]] = (site["container"], site["element_type"], site["element_bytes"])
+    assert told["fill_vector"] == ("std::vector<Order>", "Order", 24), told
+    assert told["fill_nested"] == ("std::vector<std::vector<Order>>", "std::vector<Order>", 24), told
+    assert told["fill_map"][0] == "std::unordered_map<long, Order>", told
+    assert told["fill_flat"] == ("absl::flat_hash_map<long, Order>", "std::pair<long const, Order>", 32), told
 
 
 if __name__ == "__main__":

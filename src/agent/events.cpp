@@ -47,21 +47,44 @@ uint32_t stack_of(Writer* w, const Registers& at) {
   return id;
 }
 
-// Does the recent block begin with the bytes of the old one? Its first word alone proves nothing (a
-// vtable, a small number), so the second must not be zero.
+// Does the recent block hold a copy of the old one? Its beginning must be equal, and so must a
+// window further in: buffers made afresh one after another share a header and differ behind it. The
+// first word alone proves nothing (a vtable, a small number), so the second must not be zero.
 enum class Same { kYes, kNo, kUnchecked };
 
-Same same_bytes(const void* old_block, size_t n, uintptr_t recent) {
-  const auto* old_words = static_cast<const uint64_t*>(old_block);
-  if (old_words[1] == 0) return Same::kNo;
-  return memcmp(old_block, reinterpret_cast<const void*>(recent), n) == 0 ? Same::kYes : Same::kNo;
+constexpr size_t kHeadBytesMax = 64;
+constexpr size_t kWindowBytes = 32;
+// Below this the window would lie in the second half of the block, or in its head.
+constexpr size_t kWindowBlockBytesMin = 2 * (kHeadBytesMax + kWindowBytes);
+
+// Where to look. A container that outgrows its block has filled it, and what is inserted in the
+// middle moves only what comes after: so no later than the middle. A string that makes room for a
+// long text may have used less of its block, and it grows by more: then at a quarter.
+struct Windows {
+  size_t head_bytes;
+  size_t at = 0, bytes = 0;  // the second one; none in a small block
+  Windows(size_t usable, bool much_larger)
+      : head_bytes(usable < kHeadBytesMax + 8 ? usable - 8 : kHeadBytesMax) {
+    if (usable < kWindowBlockBytesMin) return;
+    at = much_larger ? usable / 4 : usable / 2 - kWindowBytes;
+    if (at < kHeadBytesMax) at = kHeadBytesMax;
+    bytes = kWindowBytes;
+  }
+};
+
+Same same_bytes(const void* old_block, const Windows& w, uintptr_t recent) {
+  const auto* old_bytes = static_cast<const char*>(old_block);
+  const auto* new_bytes = reinterpret_cast<const char*>(recent);
+  if (static_cast<const uint64_t*>(old_block)[1] == 0) return Same::kNo;
+  if (memcmp(old_bytes, new_bytes, w.head_bytes) != 0) return Same::kNo;
+  return memcmp(old_bytes + w.at, new_bytes + w.at, w.bytes) == 0 ? Same::kYes : Same::kNo;
 }
 
 // With threads about, the recent block may have been freed by another one and unmapped since. The
 // kernel reads it for us; that costs a system call, so each place is asked in full 64 times and
 // then now and then: where sizes already tell of growth, a share of the answers is evidence enough.
-Same same_bytes_shared(Writer* w, const void* old_block, size_t n, uintptr_t recent, uintptr_t pc,
-                       bool much_larger) {
+Same same_bytes_shared(Writer* w, const void* old_block, const Windows& windows, uintptr_t recent,
+                       uintptr_t pc, bool much_larger) {
   if (static_cast<const uint64_t*>(old_block)[1] == 0) return Same::kNo;
   CheckRate& rate = w->check_rates[(pc >> 2 ^ pc >> 10) % Writer::kCheckRates];
   if (rate.pc != pc) rate = CheckRate{pc, 0, 0};
@@ -72,13 +95,19 @@ Same same_bytes_shared(Writer* w, const void* old_block, size_t n, uintptr_t rec
     return Same::kUnchecked;
   }
   KeepErrno keep;
-  alignas(8) char copy[64];
-  iovec local{copy, n};
-  iovec remote{reinterpret_cast<void*>(recent), n};
-  if (process_vm_readv(getpid(), &local, 1, &remote, 1, 0) != static_cast<ssize_t>(n)) {
+  alignas(8) char copy[kHeadBytesMax + kWindowBytes];
+  iovec local{copy, windows.head_bytes + windows.bytes};
+  const iovec remote[] = {{reinterpret_cast<void*>(recent), windows.head_bytes},
+                          {reinterpret_cast<void*>(recent + windows.at), windows.bytes}};
+  if (process_vm_readv(getpid(), &local, 1, remote, windows.bytes != 0 ? 2 : 1, 0) !=
+      static_cast<ssize_t>(local.iov_len)) {
     return Same::kNo;
   }
-  if (memcmp(old_block, copy, n) != 0) return Same::kNo;
+  const auto* old_bytes = static_cast<const char*>(old_block);
+  if (memcmp(old_bytes, copy, windows.head_bytes) != 0 ||
+      memcmp(old_bytes + windows.at, copy + windows.head_bytes, windows.bytes) != 0) {
+    return Same::kNo;
+  }
   ++rate.matched;
   return Same::kYes;
 }
@@ -93,14 +122,15 @@ Tag free_tag(Writer* w, const void* block, size_t usable, uintptr_t pc, uint64_t
     return Tag::kFree;
   }
   const auto address = reinterpret_cast<uintptr_t>(block);
-  const size_t n = usable < 72 ? usable - 8 : 64;
   for (unsigned k = 1; k <= Recent::kCount; ++k) {  // newest first
     const unsigned i = (w->recent.next - k) & (Recent::kCount - 1);
     if ((bits >> i & 1) == 0 || w->recent.address[i] == address) continue;
     const bool much_larger = static_cast<size_t>(w->recent.size[i]) * 5 >= usable * 6;
-    const Same same = g_shared->many_threads == 0
-                          ? same_bytes(block, n, w->recent.address[i])
-                          : same_bytes_shared(w, block, n, w->recent.address[i], pc, much_larger);
+    const Windows windows(usable, much_larger);
+    const Same same =
+        g_shared->many_threads == 0
+            ? same_bytes(block, windows, w->recent.address[i])
+            : same_bytes_shared(w, block, windows, w->recent.address[i], pc, much_larger);
     if (same != Same::kYes && !much_larger) continue;
     *context = w->recent.context[i];
     *successor = w->recent.stack[i];

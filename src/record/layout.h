@@ -211,7 +211,7 @@ enum class Tag : uint8_t {
   kEnd = 0,
   kAlloc = 1,        // dt dp size stack
   kFree = 2,         // dt dp
-  kFreeContent = 3,  // dt dp stack      a recent larger block begins with the same bytes
+  kFreeContent = 3,  // dt dp stack      a recent larger block holds the same bytes
   // dt dp stack      a recent block is larger by a growth-like step; contents differ
   kFreeSize = 4,
   kAllocZeroed = 5,   // dt dp size stack calloc

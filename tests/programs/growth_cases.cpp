@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // build: -labsl_raw_hash_set -labsl_hash -labsl_city -labsl_low_level_hash
 //
-// growth_cases: fifteen containers that grow, or must not seem to, each in a function of its own.
+// growth_cases: sixteen containers that grow, or must not seem to, each in a function of its own.
 //
 //   growth_cases [CASE...]     prints "CASE links copied_bytes" for each: what must be recorded
 //
@@ -239,6 +239,22 @@ CASE case_temporaries(Truth&) {
   }
 }
 
+// Messages of growing length, each made afresh: they begin with the same header, and nothing is
+// copied from one to the next.
+CASE case_fresh_messages(Truth&) {
+  char* last = nullptr;
+  for (std::size_t i = 0; i < 400; ++i) {
+    const std::size_t bytes = 1000 + 64 * i;
+    char* message = static_cast<char*>(std::malloc(bytes));
+    std::memset(message, 'h', 64);
+    for (std::size_t at = 64; at < bytes; ++at) message[at] = static_cast<char>(i * 31 + at);
+    escaped = message;
+    std::free(last);
+    last = message;
+  }
+  std::free(last);
+}
+
 // a + b: the right-hand string makes room for both, once, and is never grown again. Real growth,
 // and cheap; found by the name of the function, because nothing in the blocks gives it away.
 CASE case_string_sums(Truth& truth) {
@@ -275,6 +291,7 @@ constexpr Case kCases[] = {
     {"case_map", case_map},
     {"case_ping_pong", case_ping_pong},
     {"case_temporaries", case_temporaries},
+    {"case_fresh_messages", case_fresh_messages},
     {"case_string_sums", case_string_sums},
 };
 
