@@ -66,6 +66,7 @@ bool split_pair(string_view pair, string* key, string* value) {
   if (parts.size() != 2) return false;
   string_view first = parts[0];
   if (first.ends_with(" const")) first.remove_suffix(6);
+  if (first.starts_with("const ")) first.remove_prefix(6);  // as debug information writes it
   *key = first;
   *value = parts[1];
   return true;

@@ -165,6 +165,9 @@ TEST(ContainerName, IsTheNameAPersonWouldWrite) {
       {"absl::container_internal::raw_hash_set<absl::container_internal::FlatHashMapPolicy<int, A>>"
        "::resize",
        "absl::flat_hash_map<int, A>", "std::pair<int const, A>"},
+      // As debug information spells the constant key.
+      {"std::_Hashtable<a::Key, std::pair<const a::Key, A>>::_M_rehash",
+       "std::unordered_map<a::Key, A>", "std::pair<const a::Key, A>"},
       {"llvm::SmallVectorTemplateBase<A, true>::grow", "llvm::SmallVector<A>", "A"},
       {"llvm::SmallVectorBase<unsigned int>::grow_pod", "", ""},
       {"alloc::raw_vec::RawVec<u8>::grow_one", "Vec<u8>", "u8"},

@@ -28,14 +28,18 @@ bool identifier(char c) {
 // Inline namespaces that say nothing to a reader.
 constexpr string_view kInlineNamespaces[] = {"__cxx11::", "__1::", "__ndk1::", "_V2::"};
 
-// Length of an inline namespace at the start of `text` ("lts_20220623::"), or 0.
+// Length of an inline namespace at the start of `text` ("lts_20220623::", and Debian's Abseil has
+// "debian3::"), or 0.
 std::size_t inline_namespace(string_view text) {
   for (string_view name : kInlineNamespaces)
     if (text.starts_with(name)) return name.size();
-  if (!text.starts_with("lts_")) return 0;
-  std::size_t end = 4;
-  while (end < text.size() && text[end] >= '0' && text[end] <= '9') ++end;
-  return end > 4 && text.substr(end, 2) == "::" ? end + 2 : 0;
+  for (string_view name : {string_view("lts_"), string_view("debian")}) {
+    if (!text.starts_with(name)) continue;
+    std::size_t end = name.size();
+    while (end < text.size() && text[end] >= '0' && text[end] <= '9') ++end;
+    return end > name.size() && text.substr(end, 2) == "::" ? end + 2 : 0;
+  }
+  return 0;
 }
 
 // Templates whose trailing arguments have the defaults known to is_default().

@@ -21,6 +21,14 @@ TEST(Demangle, LeavesOutArgumentsReturnTypesAndDefaultAllocators) {
   EXPECT_EQ(demangle("main"), "main");
 }
 
+TEST(TidyType, LeavesOutTheDefaultsOfTypesInAnonymousNamespaces) {
+  EXPECT_EQ(tidy_type("std::vector<(anonymous namespace)::Order, "
+                      "std::allocator<(anonymous namespace)::Order> >"),
+            "std::vector<(anonymous namespace)::Order>");
+  EXPECT_EQ(tidy_type("absl::debian3::container_internal::raw_hash_set<P<int, int>, H, E, A>"),
+            "absl::container_internal::raw_hash_set<P<int, int>>");
+}
+
 TEST(Demangle, DropsCloneSuffixesAndSymbolVersions) {
   EXPECT_EQ(demangle("_Z3fooi.isra.0"), "foo");
   EXPECT_EQ(demangle("_Z3fooi.cold"), "foo");

@@ -160,12 +160,13 @@ class UnitPass {
     scopes_.push_back({dwarf_dieoffset(die), end, *die});
   }
 
+  // As the entry has it: only the whole name shows which arguments are defaulted.
   static std::string scope_name(Dwarf_Die* die) {
     const char* name = dwarf_diename(die);
     if (dwarf_tag(die) == DW_TAG_namespace) {
       return (name != nullptr ? std::string(name) : "(anonymous namespace)") + "::";
     }
-    return name != nullptr ? tidy_type(name) + "::" : std::string();
+    return name != nullptr ? std::string(name) + "::" : std::string();
   }
 
   // The namespaces and classes around an entry of this unit: those whose entries enclose it. They
@@ -290,8 +291,9 @@ class UnitPass {
       if (next == nullptr) next = dwarf_attr(&origin, DW_AT_specification, &attribute);
       if (next == nullptr || dwarf_formref_die(next, &origin) == nullptr) break;
     }
-    if (origin.cu == die->cu) frame->function = scope_of(dwarf_dieoffset(&origin));
-    frame->function += tidy_type(text);
+    std::string scope;
+    if (origin.cu == die->cu) scope = scope_of(dwarf_dieoffset(&origin));
+    frame->function = tidy_type(scope + text);
   }
 
   void emit(Dwarf_Die* unit, std::uint32_t index) {

@@ -92,6 +92,25 @@ bool type_parameters(Dwarf_Die* type, Visit visit) {
   return false;
 }
 
+// What an allocator allocates. Of std::allocator<T> itself debug information may leave the
+// parameter out; its base class has it.
+bool allocated_type(Dwarf_Die* allocator, Dwarf_Die* result) {
+  const auto first = [result](std::string_view, Dwarf_Die* type) {
+    *result = *type;
+    return true;
+  };
+  if (type_parameters(allocator, first)) return true;
+  Dwarf_Die child, base;
+  if (dwarf_child(allocator, &child) != 0) return false;
+  do {
+    if (dwarf_tag(&child) == DW_TAG_inheritance && referenced(&child, DW_AT_type, &base) &&
+        peel_to_class(&base)) {
+      return type_parameters(&base, first);
+    }
+  } while (dwarf_siblingof(&child, &child) == 0);
+  return false;
+}
+
 // The parameter that says what is stored: a named one (_Value, BucketT), the value type of the
 // allocator, or simply the first.
 bool element_type(Dwarf_Die* container, Dwarf_Die* result) {
@@ -108,16 +127,22 @@ bool element_type(Dwarf_Die* container, Dwarf_Die* result) {
         const std::string_view name = name_of(&allocator);
         if (!name.starts_with("allocator") && !name.starts_with("polymorphic_allocator"))
           return false;
-        return type_parameters(&allocator, [&](std::string_view, Dwarf_Die* value) {
-          *result = *value;
-          return true;
-        });
+        return allocated_type(&allocator, result);
       }))
     return true;
   return type_parameters(container, [&](std::string_view, Dwarf_Die* type) {
     *result = *type;
     return true;
   });
+}
+
+// A type as its own file writes it.
+std::string without_anonymous(std::string text) {
+  constexpr std::string_view kAnonymous = "(anonymous namespace)::";
+  for (std::size_t at = 0; (at = text.find(kAnonymous, at)) != std::string::npos;) {
+    text.erase(at, kAnonymous.size());
+  }
+  return text;
 }
 
 std::uint64_t size_of(Dwarf_Die* type) {
@@ -132,9 +157,9 @@ std::uint64_t size_of(Dwarf_Die* type) {
 
 Symbolizer::Element element_of_name(std::string_view function) {
   Symbolizer::Element element;
-  ContainerName name = container_name(function);
-  element.container = std::move(name.container);
-  element.type = std::move(name.element);
+  const ContainerName name = container_name(function);
+  element.container = without_anonymous(name.container);
+  element.type = without_anonymous(name.element);
   element.bytes = known_size(element.type);
   if (element.bytes != 0) element.source = "name";
   return element;
@@ -159,7 +184,7 @@ Symbolizer::Element element_of(void* die, std::string_view function) {
         container_name(table ? "hashbrown::raw::RawTable" + full.substr(full.find('<')) : full)
             .container;
   }
-  if (element.type.empty()) element.type = tidy_type(name_of(&type));
+  if (element.type.empty()) element.type = without_anonymous(tidy_type(name_of(&type)));
   return element;
 }
 
