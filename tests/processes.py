@@ -121,6 +121,7 @@ def test_memory_asked_for_by_the_last_destructors_is_recorded(folder):
 
 
 def test_coroutine_stacks_are_told_apart(folder):
+    support.need_reading_of_own_memory()
     expect_links(one(cases(folder, "coroutines")), grow_coroutine=10)
 
 
@@ -166,6 +167,7 @@ def test_handlers_that_allocate_are_recorded(folder):
 
 
 def test_handlers_on_an_alternate_stack_are_recorded(folder):
+    support.need_reading_of_own_memory()
     expect_links(one(cases(folder, "alternate_stack")), grow_parent=1, grow_handler=10)
 
 
