@@ -118,7 +118,7 @@ Loaded load(const record::Recording& recording) {
       out.stacks.add(s.header.first_id, records<record::StackNode>(payload));
     } else if (kind == Kind::kModules) {
       if (const std::size_t lost = read_modules(payload, out); lost != 0) {
-        damaged(out, lost,
+        damaged(out, stored_bytes(s.header, lost),
                 recording.path() + ": segment at byte " + std::to_string(s.file_offset) +
                     ": a module record is longer than its segment; names behind it are missing.");
       }

@@ -90,9 +90,10 @@ void EventStream::close(Source& s) {
   if (s.decoder->damaged()) {
     const std::size_t left = s.payload.size() - s.decoder->consumed();
     const SegmentRef& segment = recording_.segments()[s.segments[s.next - 1]];
-    damaged(left, recording_.path() + ": segment at byte " + std::to_string(segment.file_offset) +
-                      ": its events stop making sense " + std::to_string(left) +
-                      " bytes before its end; what precedes was used.");
+    damaged(stored_bytes(segment.header, left),
+            recording_.path() + ": segment at byte " + std::to_string(segment.file_offset) +
+                ": its events stop making sense " + std::to_string(left) +
+                " bytes before its end; what precedes was used.");
   }
   s.open = false;
   s.decoder.reset();
@@ -133,6 +134,11 @@ void EventStream::sift_down(std::size_t at) {
     at = child;
   }
   heap_[at] = moving;
+}
+
+std::uint64_t stored_bytes(const record::SegmentHeader& header, std::uint64_t bytes) {
+  if (header.raw_bytes == 0 || bytes >= header.raw_bytes) return header.payload_bytes;
+  return header.payload_bytes * bytes / header.raw_bytes;
 }
 
 std::uint64_t last_ticks(const record::Recording& recording) {

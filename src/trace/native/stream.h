@@ -29,7 +29,7 @@ namespace ullage::trace {
 
 struct StreamDamage {
   std::uint64_t segments = 0;      // unreadable, or with an encoding no writer makes
-  std::uint64_t bytes = 0;         // of their payload, decompressed, that were not understood
+  std::uint64_t bytes = 0;         // of their payload, as it lies in the file, not understood
   std::vector<std::string> notes;  // the first few, as sentences
 };
 // Notes on damaged segments; further ones are only counted.
@@ -114,6 +114,10 @@ class EventStream {
   std::function<void(double)> progress_;
   StreamDamage damage_;
 };
+
+// Of the bytes that `header`'s payload has in the file, those that `bytes` of the decompressed
+// payload stand for.
+std::uint64_t stored_bytes(const record::SegmentHeader& header, std::uint64_t bytes);
 
 // The latest time that the recording's events tell of, without reading all of them: for recordings
 // whose process did not come to write its end.
