@@ -31,16 +31,16 @@ run:  ## record a real program and print its findings: make run [CMD="program ar
 test:  ## build and run every test
 	@tools/setup.sh run test
 	@$(call quiet_build,dev)
-	@ctest --preset dev
+	@tools/ctest.sh dev
 
 check:  ## what `test` leaves out: sanitizers, clang, clang-tidy, half a minute of fuzzing per target
 	@tools/setup.sh run test check
 	@$(call quiet_build,asan)
-	@ctest --preset asan
+	@tools/ctest.sh asan
 	@$(call quiet_build,tsan)
-	@ctest --preset tsan
+	@tools/ctest.sh tsan
 	@$(call quiet_build,clang)
-	@ctest --preset clang
+	@tools/ctest.sh clang
 	@tools/tidy.sh
 	@$(call quiet_build,fuzz)
 	@tools/fuzz.sh 30
