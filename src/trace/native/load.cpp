@@ -10,7 +10,6 @@ namespace ullage::trace {
 namespace {
 
 using record::Kind;
-using record::SegmentHeader;
 
 // Ring mode's sums: one per stack at most.
 constexpr std::size_t kAggregatesMax = record::kStackNodesMax;
