@@ -169,6 +169,7 @@ TEST_F(Launch, GivesTheOutputToTheLastProgramOfTheRoot) {
   EXPECT_EQ(r.processes[0].image, 1u);
   EXPECT_EQ(r.processes[1].path, at("out." + std::to_string(r.root_pid) + ".ulg"));
   EXPECT_EQ(r.processes[1].image, 0u);
+  EXPECT_EQ(r.processes[1].state, static_cast<uint32_t>(record::State::kExecuted));
   EXPECT_GT(events(r.processes[1].path), 0u);
 }
 

@@ -192,6 +192,7 @@ int case_phases() {
   for (int phase = 0; phase < 3; ++phase) {
     for (int i = 0; i < 2000; ++i) called_from(6 * phase + i / 500, growers[phase]);
   }
+  while (arguments[2] && access(arguments[2], F_OK) != 0) usleep(10000);
   return 0;
 }
 
