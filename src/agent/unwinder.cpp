@@ -267,22 +267,80 @@ uint32_t Unwinder::intern(Frame* frames, int count, const Frame& outer) {
 ULLAGE_COLD uint32_t Unwinder::cut_stack(const Registers& at, uint32_t generation, int fresh,
                                          uint32_t words, int known, bool uses_bp) {
   ++counts.truncated;
-  ++counts.walks;
-  while (fresh < kLeafFrames && known > 0) {
-    const Frame& f = last_[--known];
-    const uint32_t from = known > 0 ? last_[known - 1].words_end : 0;
-    for (uint32_t i = from; i < f.words_end; ++i) fresh_words_[words++] = last_words_[i];
-    fresh_[fresh++] = f;
+  const int leaf_frames = max_depth_ < kLeafFrames ? max_depth_ : kLeafFrames;
+  int frames = fresh;
+  uint32_t all_words = words;
+  for (int k = known; frames < leaf_frames && k > 0;) {
+    const Frame& f = last_[--k];
+    const uint32_t from = k > 0 ? last_[k - 1].words_end : 0;
+    for (uint32_t i = from; i < f.words_end; ++i) fresh_words_[all_words++] = last_words_[i];
+    fresh_[frames++] = f;
   }
-  if (known == 0) last_count_ = 0;
-  const int kept = fresh < kLeafFrames ? fresh : kLeafFrames;
+  const int kept = frames < leaf_frames ? frames : leaf_frames;
   Frame mark{};
   mark.tagged_pc = mark.function = record::kPcTruncated;
   intern(&mark, 1, Frame{});
   const uint32_t id = intern(fresh_, kept, mark);
-  if (words > kMemoWordsPerEntry) words = kMemoWordsPerEntry;
-  memo_store(at, generation, id, fresh_words_, words, uses_bp);
+  if (all_words > kMemoWordsPerEntry) all_words = kMemoWordsPerEntry;
+  memo_store(at, generation, id, fresh_words_, all_words, uses_bp);
+  // Their ids lead to the mark: none to the root is known yet.
+  for (int i = 0; i < fresh; ++i) fresh_[i].id = 0;
+  make_room(&known, fresh);
+  remember(known, fresh, words);
   return id;
+}
+
+// The last stack grows beyond what is kept: its outermost frames are forgotten, some at once.
+void Unwinder::make_room(int* known, int fresh) {
+  constexpr int kKept = kFramesMax / 4 * 3;
+  if (*known + fresh <= kFramesMax) return;
+  int drop = *known + fresh - (enough() > kKept ? enough() : kKept);
+  if (drop > *known) drop = *known;
+  const uint32_t words = last_[drop - 1].words_end;
+  const int left = *known - drop;
+  for (int i = 0; i < left; ++i) {
+    last_[i] = last_[i + drop];
+    last_[i].words_end -= words;
+  }
+  if (left > 0) memmove(last_words_, last_words_ + words, sizeof(Word) * last_[left - 1].words_end);
+  last_rooted_ = false;
+  *known = left;
+}
+
+// Appends the fresh frames to the unchanged part, outermost first. Returns how many words the whole
+// has, or more than kWordsMax when there was no room.
+uint32_t Unwinder::remember(int known, int fresh, uint32_t words) {
+  // needs_bp runs inwards: a frame that leaves rbp alone needs it if its caller does.
+  uint32_t at_word = known > 0 ? last_[known - 1].words_end : 0;
+  bool outer_needs = known > 0 && last_[known - 1].needs_bp;
+  uint32_t from = words;
+  bool room = true;
+  last_count_ = known;
+  for (int i = fresh - 1; i >= 0; --i) {
+    const uint32_t count = fresh_word_counts_[i];
+    from -= count;
+    if (at_word + count > kWordsMax) room = false;
+    Frame& f = fresh_[i];
+    // bp of this frame is passed outwards unchanged when the next frame's bp is the same register.
+    const uintptr_t outer_bp = last_count_ > 0 ? last_[last_count_ - 1].bp : 0;
+    if (outer_needs && outer_bp == f.bp) f.needs_bp = true;
+    outer_needs = f.needs_bp;
+    if (!room) continue;
+    memcpy(last_words_ + at_word, fresh_words_ + from, sizeof(Word) * count);
+    at_word += count;
+    f.words_end = at_word;
+    last_[last_count_++] = f;
+  }
+  if (room) return at_word;
+  last_count_ = known;
+  return kWordsMax + 1;
+}
+
+// Frames that were only ever part of stacks that were cut have no id yet.
+void Unwinder::name_known(int known) {
+  int from = known;
+  while (from > 0 && last_[from - 1].id == 0) --from;
+  for (; from < known; ++from) intern(&last_[from], 1, from > 0 ? last_[from - 1] : Frame{});
 }
 
 uint32_t Unwinder::walk(const Registers& at, uint32_t generation) {
@@ -308,6 +366,11 @@ uint32_t Unwinder::walk(const Registers& at, uint32_t generation) {
     if (known > 0) {
       const Frame& f = last_[known - 1];
       if (f.sp == s.sp && f.pc == s.pc && (!f.needs_bp || (!s.bp_lost && f.bp == s.bp))) {
+        // Frames up to an outermost one that is no root may be too few to say "too deep".
+        if (ULLAGE_UNLIKELY(!last_rooted_) && known + fresh < enough()) {
+          known = 0;
+          continue;
+        }
         // The frames outside read this bp: what it came from must be checked by the memo, too.
         if (f.needs_bp) {
           if (s.bp_incoming) {
@@ -340,45 +403,27 @@ uint32_t Unwinder::walk(const Registers& at, uint32_t generation) {
       if (stepped == Stepped::kFailed) ++counts.failures;
       break;
     }
-    if (fresh == kFramesMax - 1 || fresh >= max_depth_) {
+    // Some way beyond the limit, so that a stack that becomes less deep still meets known frames.
+    if (fresh == kFramesMax - 1 || fresh >= max_depth_ * 2) {
       cut = true;
       break;
     }
   }
   counts.frames += static_cast<uint64_t>(fresh);
-  if (resumed && last_[known - 1].depth + fresh > max_depth_) cut = true;
-  if (cut) return cut_stack(at, generation, fresh, words, resumed ? known : 0, uses_bp);
   if (resumed) {
     ++counts.resumes;
   } else {
     ++counts.walks;
     known = 0;
+    last_rooted_ = !cut;
   }
+  if (!last_rooted_ || known + fresh > max_depth_) {
+    return cut_stack(at, generation, fresh, words, known, uses_bp);
+  }
+  name_known(known);
   const uint32_t id = intern(fresh_, fresh, known > 0 ? last_[known - 1] : Frame{});
-  // needs_bp runs inwards: a frame that leaves rbp alone needs it if its caller does.
-  // Append the fresh frames to the unchanged part, outermost first.
-  uint32_t at_word = known > 0 ? last_[known - 1].words_end : 0;
-  bool outer_needs = known > 0 && last_[known - 1].needs_bp;
-  uint32_t from = words;
-  bool room = true;
-  last_count_ = known;
-  for (int i = fresh - 1; i >= 0; --i) {
-    const uint32_t count = fresh_word_counts_[i];
-    from -= count;
-    if (at_word + count > kWordsMax) room = false;
-    Frame& f = fresh_[i];
-    // bp of this frame is passed outwards unchanged when the next frame's bp is the same register.
-    const uintptr_t outer_bp = last_count_ > 0 ? last_[last_count_ - 1].bp : 0;
-    if (outer_needs && outer_bp == f.bp) f.needs_bp = true;
-    outer_needs = f.needs_bp;
-    if (!room) continue;
-    memcpy(last_words_ + at_word, fresh_words_ + from, sizeof(Word) * count);
-    at_word += count;
-    f.words_end = at_word;
-    last_[last_count_++] = f;
-  }
-  if (!room) last_count_ = known;
-  if (room && at_word <= kMemoWordsPerEntry) {
+  const uint32_t at_word = remember(known, fresh, words);
+  if (at_word <= kMemoWordsPerEntry) {
     memo_store(at, generation, id, last_words_, at_word,
                uses_bp || (last_count_ > 0 && last_[last_count_ - 1].needs_bp));
   }

@@ -108,6 +108,11 @@ class Unwinder {
   uint32_t cut_stack(const Registers& at, uint32_t generation, int fresh, uint32_t words, int known,
                      bool uses_bp);
   uint32_t walk_foreign(const Registers& at, uint32_t generation);
+  void make_room(int* known, int fresh);
+  uint32_t remember(int known, int fresh, uint32_t words);
+  void name_known(int known);
+  // So many frames, none of them the root, mean that the stack is too deep.
+  int enough() const { return max_depth_ < kFramesMax - 1 ? max_depth_ : kFramesMax - 1; }
   int unchanged_frames() const;
   uint32_t intern(Frame* frames, int count, const Frame& below);
 
@@ -122,6 +127,7 @@ class Unwinder {
   Frame* last_ = nullptr;
   Word* last_words_ = nullptr;
   int last_count_ = 0;
+  bool last_rooted_ = true;  // it begins at the root; if not, it is too deep
   uint32_t last_generation_ = 0;
   // Scratch of the walk in progress, innermost first.
   Frame* fresh_ = nullptr;

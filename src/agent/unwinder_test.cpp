@@ -77,6 +77,10 @@ class UnwinderTest : public testing::Test {
     _Unwind_Backtrace(collect, &c);
     const Path ours = path_of(id);
     ++checked_;
+    if (c.pcs.size() > limit_) {
+      c.pcs.resize(std::min<size_t>(limit_, Unwinder::kLeafFrames));
+      c.pcs.push_back(record::kPcTruncated);
+    }
     if (ours != c.pcs) {
       ++different_;
       ADD_FAILURE() << "path of " << ours.size() << " frames, libgcc has " << c.pcs.size();
@@ -111,7 +115,35 @@ class UnwinderTest : public testing::Test {
     return kept;
   }
 
+  __attribute__((noinline)) int dive(int n) {
+    volatile int kept = n;
+    check_quickly();
+    if (n > 0) kept = kept + dive(n - 1);
+    check_quickly();
+    return kept;
+  }
+  __attribute__((noinline)) void check_quickly() {
+    const Registers at = ULLAGE_CALLER;
+    deep_id_ = unwinder_.stack_id(at);
+  }
+
+  // Down and up at random, with checks on the way.
+  __attribute__((noinline)) int wander(int n, std::mt19937& random) {
+    volatile int kept = n;
+    if (random() % 4 == 0) check();
+    if (n > 0) kept = kept + (random() % 2 == 0 ? wander(n - 1, random) : stray(n - 1, random));
+    if (random() % 4 == 0) check();
+    if (n > 0 && random() % 8 == 0) kept = kept + wander(n / 3, random);
+    return kept;
+  }
+  __attribute__((noinline)) int stray(int n, std::mt19937& random) {
+    void* space = __builtin_alloca(16 + random() % 500);
+    *static_cast<volatile char*>(space) = 1;
+    return wander(n, random) + *static_cast<volatile char*>(space);
+  }
+
   Unwinder unwinder_;
+  size_t limit_ = 512;
   int checked_ = 0, different_ = 0;
   uint32_t deep_id_ = 0;
 };
@@ -139,6 +171,30 @@ TEST_F(UnwinderTest, RecursionDeeperThanTheLimitKeepsItsInnermostFramesUnderAMar
   ASSERT_EQ(path.size(), static_cast<size_t>(Unwinder::kLeafFrames) + 1);
   EXPECT_EQ(path.back(), record::kPcTruncated);
   EXPECT_EQ(unwinder_.counts.truncated, 1u);
+}
+
+TEST_F(UnwinderTest, RecursionDeeperThanTheLimitWalksOnlyWhatChanged) {
+  constexpr int kDepth = 3000;
+  dive(kDepth);
+  // Down and up again, two events a level; a whole walk would be 512 frames for each.
+  EXPECT_LT(unwinder_.counts.frames, 30u * kDepth);
+  EXPECT_GT(unwinder_.counts.resumes, static_cast<uint64_t>(kDepth));
+  EXPECT_EQ(different_, 0);
+}
+
+TEST_F(UnwinderTest, AgreesWithLibgccAroundTheLimitAndFarBeyondIt) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  limit_ = 40;
+  ASSERT_TRUE(unwinder_.init(static_cast<int>(limit_)));
+  for (int i = 0; i < 40; ++i) {
+    wander(static_cast<int>(random() % 150), random);
+    descend(12, random);
+  }
+  EXPECT_EQ(different_, 0);
+  EXPECT_GT(unwinder_.counts.truncated, 100u);
+  EXPECT_GT(unwinder_.counts.resumes, 100u);
 }
 
 TEST_F(UnwinderTest, AStackItDoesNotOwnIsCopiedAndNeverTrusted) {
