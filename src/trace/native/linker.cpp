@@ -70,6 +70,7 @@ void Linker::add(const Event& e) {
     case Tag::kMap:
       block.full = block.mapped = true;
       allocate(e, block);
+      mappings_[e.address] = e.address + e.size;
       break;
     case Tag::kAlloc:
     case Tag::kAllocZeroed:
@@ -83,8 +84,12 @@ void Linker::add(const Event& e) {
       break;
     case Tag::kRealloc:
     case Tag::kReallocFull:
+      reallocate(e);
+      break;
     case Tag::kRemap:
       reallocate(e);
+      mappings_.erase(e.old_address);
+      mappings_[e.address] = e.address + e.size;
       break;
     case Tag::kUnmap:
       unmap(e);
@@ -293,28 +298,57 @@ void Linker::reallocate(const Event& e) {
   }
 }
 
+// Any part of any mappings may go: what lies before and behind it lives on.
 void Linker::unmap(const Event& e) {
   ++counts_.frees;
-  Block old;
-  if (!live_.take(e.address, old)) {
-    ++counts_.unmatched;
-    return;
+  constexpr std::uint64_t kPage = 4096;
+  const std::uint64_t end = e.address + (e.size + kPage - 1) / kPage * kPage;
+  bool found = false;
+  auto at = mappings_.upper_bound(e.address);
+  if (at != mappings_.begin()) --at;
+  while (at != mappings_.end() && at->first < end) {
+    if (at->second <= e.address) {
+      ++at;
+      continue;
+    }
+    const LiveTable::Slot* slot = live_.find(at->first);
+    const std::uint64_t address = at->first;
+    at = mappings_.erase(at);
+    Block old;
+    if (slot == nullptr || !live_.take(address, old)) continue;  // it ended in another way
+    found = true;
+    unmap_part(old, e.address, end);
   }
-  if (e.size >= old.size || !old.mapped) {
+  if (found) return;
+  Block old;
+  if (live_.take(e.address, old)) {
+    gone(old);
+  } else {
+    ++counts_.unmatched;
+  }
+}
+
+void Linker::unmap_part(const Block& old, std::uint64_t from, std::uint64_t to) {
+  const std::uint64_t end = old.address + old.size;
+  if (!old.mapped || (from <= old.address && to >= end)) {
     gone(old);
     return;
   }
-  // Part of a mapping went from its front: the rest lives on. (Parts from elsewhere are not found
-  // by address and stay counted as alive.)
   allocations_.freed(old.stack, old.size, weight(old.size, old.full), now_ - old.time);
   Block rest = old;
-  rest.address += (e.size + 7) / 8 * 8;
-  rest.size -= e.size;
-  if (live_.insert(rest)) {
+  bool lives_on = false;
+  const auto keep = [&](std::uint64_t address, std::uint64_t size) {
+    rest.address = address;
+    rest.size = size;
+    if (!live_.insert(rest)) return;
     allocations_.allocated(rest.stack, rest.size, weight(rest.size, rest.full));
-  } else {
-    growth_.end(old.chain, old.size, false);
-  }
+    mappings_[address] = address + size;
+    rest.chain = kNoChain;  // only one part goes on with it
+    lives_on = true;
+  };
+  if (from > old.address) keep(old.address, from - old.address);
+  if (to < end) keep(to, end - to);
+  if (!lives_on) growth_.end(old.chain, old.size, false);
 }
 
 void Linker::finish() {

@@ -22,6 +22,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -108,6 +109,7 @@ class Linker {
   void free(const record::Event& e);
   void reallocate(const record::Event& e);
   void unmap(const record::Event& e);
+  void unmap_part(const Block& old, std::uint64_t from, std::uint64_t to);
   bool take_old(std::uint64_t address, std::uint64_t start, Block& old);
   void displace(std::uint64_t address);
   std::uint32_t link_by_ring(const record::Event& e, const Block& old);
@@ -117,6 +119,9 @@ class Linker {
   const StackTable& stacks_;
   LinkerOptions options_;
   LiveTable live_;
+  // Where mapped blocks began and ended when they were made; those that ended otherwise than by
+  // munmap stay until another one lies there.
+  std::map<std::uint64_t, std::uint64_t> mappings_;
   Growth growth_;
   SeriesRule series_;
   Allocations allocations_;

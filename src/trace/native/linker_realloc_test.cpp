@@ -161,6 +161,20 @@ TEST(LinkerRealloc, AddressesThatComeBackWithoutAFreeAreGivenUpBeyondALimit) {
   EXPECT_EQ(linker.allocations().live_bytes(), 64u);
 }
 
+TEST(LinkerRealloc, AMappingMayGoInPiecesAndOnePieceMayBeOfTwoMappings) {
+  Buffer s;
+  constexpr std::uint64_t kAt = 0x7f0000000000, kPiece = 1 << 18;
+  s.alloc(kAt, 4 * kPiece, s.make, Tag::kMap);
+  s.alloc(kAt + 4 * kPiece, 2 * kPiece, s.make, Tag::kMap);
+  s.unmap(kAt + kPiece, kPiece);          // a hole
+  s.unmap(kAt + 3 * kPiece, 2 * kPiece);  // the end of one, the beginning of the other
+  s.unmap(kAt, kPiece);
+  Linker& linker = s.run();
+  EXPECT_EQ(linker.counts().unmatched, 0u);
+  EXPECT_EQ(linker.live().size(), 2u);
+  EXPECT_EQ(linker.allocations().live_bytes(), 2 * kPiece);
+}
+
 TEST(LinkerRealloc, UnmappingTheFrontOfAMappingLeavesTheRestAlive) {
   Buffer s;
   s.alloc(0x7f0000000000, 1 << 20, s.make, Tag::kMap);
