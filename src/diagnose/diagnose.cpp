@@ -118,7 +118,8 @@ std::string not_judgeable(const evidence::Evidence& evidence) {
   if (evidence.process.allocations > 0 && !evidence.allocation_sites.empty() &&
       std::none_of(evidence.allocation_sites.begin(), evidence.allocation_sites.end(), has_stack)) {
     return "This recording has no stacks, so no growth could be linked: that there is no finding "
-           "says nothing. Record it again, without --depth=0.";
+           "says nothing. There was no room for them: record it again with more space on the disk, "
+           "and a larger limit on files (ulimit -f).";
   }
   return {};
 }

@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Programs that leave a recorder little to live on run as they would without it, and are recorded.
+
+programs/guest_cases.cpp holds one case per argument; each call of one of its grow_* functions makes
+exactly LINKS growths with the C library's malloc.
+"""
+import ctypes.util
+import os
+import pathlib
+import resource
+import signal
+
+import support
+from support import diagnose, links, record, shown, ullage
+
+LINKS = 14
+
+
+def guest(folder, *words, **options):
+    return record(folder, [support.program("guest_cases"), *words], **options)
+
+
+def expect_links(report, **wanted):
+    seen = {name: links(report, name) for name in wanted}
+    assert seen == {name: calls * LINKS for name, calls in wanted.items()}, seen
+
+
+# Little to live on.
+
+def test_a_program_without_address_space_behaves_as_it_does_alone(folder):
+    assert support.run([support.program("guest_cases"), "little_space"]).returncode == 0
+    report = diagnose(guest(folder, "little_space").root)
+    expect_links(report, grow_early=1, grow_late=1)
+    # 250 threads ran, and 250 could not be made: what was set aside for those was used again.
+    assert report["process"]["threads"] <= 260, report["process"]["threads"]
+
+
+def test_a_program_that_closes_every_descriptor_is_recorded_to_its_end(folder):
+    report = diagnose(guest(folder, "closefrom").root)
+    expect_links(report, grow_early=1, grow_late=1)
+    assert report["process"]["events"] > 390_000, report["process"]["events"]
+
+
+def test_a_program_that_changes_its_root_folder_is_recorded_to_its_end(folder):
+    if os.geteuid() != 0:
+        raise support.Skip("only root may chroot")
+    jail = folder / "jail"
+    jail.mkdir()
+    report = diagnose(guest(folder, "chroot", jail).root)
+    expect_links(report, grow_early=1, grow_late=1)
+    assert report["process"]["events"] > 390_000, report["process"]["events"]
+    assert not list(jail.iterdir()), "something was written into the program's new root"
+
+
+def test_a_daemon_is_recorded_when_waited_for(folder):
+    recorded = record(folder, [support.program("guest_cases"), "daemon"], "--wait-all")
+    reports = recorded.reports()
+    assert len(reports) == 2, recorded.paths
+    # The child begins with what its parent did before, unseen.
+    assert sorted(links(report, "grow_early") for report in reports) == [0, LINKS]
+    assert sorted(links(report, "grow_late") for report in reports) == [0, LINKS]
+
+
+def test_more_threads_than_can_live_at_once_may_follow_each_other(folder):
+    report = diagnose(guest(folder, "many_threads").root)
+    expect_links(report, grow_thread=1, grow_late=1)
+    assert report["process"]["threads"] >= 5001, report["process"]["threads"]
+    assert report["process"]["events"] >= 10_000, "some of 5000 threads were not recorded"
+
+
+def test_mappings_given_back_in_pieces_leave_nothing_alive(folder):
+    report = diagnose(guest(folder, "unmap_in_pieces").root)
+    assert report["process"]["live_bytes_end"] < 256 << 10, report["process"]["live_bytes_end"]
+    expect_links(report, grow_late=1)
+
+
+# Its parent, its allocator, its own switch.
+
+def test_a_recorder_whose_parent_ignores_children_still_waits_for_its_own(folder):
+    def ignore():
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+    recorded = guest(folder, "grow", preexec_fn=ignore)
+    expect_links(diagnose(recorded.root), grow_late=1)
+    record(folder, ["sh", "-c", "exit 42"], expect=42, preexec_fn=ignore)
+
+
+def allocator(name):
+    found = ctypes.util.find_library(name)
+    if not found:
+        raise support.Skip(f"lib{name} is not installed")
+    return found
+
+
+def check_allocator(recorded):
+    # Size classes differ: one of the first growths may lie below the smallest block that counts.
+    report = diagnose(recorded.root)
+    seen = links(report, "grow_late")
+    assert LINKS - 1 <= seen <= LINKS, f"{seen} growths" + shown(recorded.done)
+    assert report["process"]["live_bytes_end"] < 1 << 20, report["process"]
+
+
+def test_a_preloaded_allocator_is_recorded(folder):
+    program = support.program("guest_cases")
+    tried = [name for name in ("jemalloc", "tcmalloc_minimal") if ctypes.util.find_library(name)]
+    if not tried:
+        raise support.Skip("neither libjemalloc nor libtcmalloc is installed")
+    for name in tried:
+        # After the agent: what comes before it answers without it.
+        check_allocator(record(folder, ["sh", "-c", f"LD_PRELOAD=$LD_PRELOAD:{allocator(name)} exec {program} grow"]))
+
+
+def linked_against(folder, name):
+    library = pathlib.Path("/usr/lib/x86_64-linux-gnu") / allocator(name)
+    program = support.compile_program(support.SRC / "tests/programs/guest_cases.cpp", folder / f"with-{name}",
+                                      "-O2", "-g", f"-I{support.SRC}/include", "-pthread", "-Wl,--no-as-needed",
+                                      str(library))
+    check_allocator(record(folder, [program, "grow"]))
+
+
+def test_a_program_linked_to_jemalloc_is_recorded(folder):
+    linked_against(folder, "jemalloc")
+
+
+def test_a_program_linked_to_tcmalloc_is_recorded(folder):
+    linked_against(folder, "tcmalloc_minimal")
+
+
+def test_a_program_on_standby_records_what_it_asks_for(folder):
+    recorded = record(folder, [support.program("guest_cases"), "standby"], "--standby")
+    expect_links(diagnose(recorded.root), grow_early=0, grow_thread=1, grow_late=1)
+    recorded = record(folder, [support.program("guest_cases"), "standby"])
+    expect_links(diagnose(recorded.root), grow_early=1, grow_thread=1, grow_late=1)
+
+
+# What the recordings say.
+
+def test_memory_that_only_grows_is_named_though_it_is_freed_at_the_end(folder):
+    report = diagnose(guest(folder, "teardown").root)
+    found = [finding for finding in report["findings"] if finding["detector"] == "unbounded-growth"]
+    assert len(found) == 1, [finding["detector"] for finding in report["findings"]]
+    assert "keep_one" in str(found[0]), found[0]
+
+
+def test_recordings_without_stacks_are_not_judged(folder):
+    program = [support.program("guest_cases"), "grow"]
+    whole = record(folder, program)
+    # Room for events, but none for a table of calling contexts.
+    limit = (64 << 10, 64 << 10)
+    blind = record(folder, program, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+    done = ullage("diagnose", "--fail-on=any", blind.root, expect=3)
+    assert "no stacks" in done.stderr and "ulimit -f" in done.stderr, shown(done)
+    for pair in ((whole.root, blind.root), (blind.root, whole.root)):
+        done = ullage("diff", "--fail-on=worse,new", *pair, expect=3)
+        assert blind.root in done.stderr and "could not judge" in done.stderr, shown(done)
+    ullage("diff", "--fail-on=worse,new", whole.root, whole.root)
+
+
+def test_what_is_no_recording_cannot_be_compared(folder):
+    whole = record(folder, [support.program("guest_cases"), "grow"])
+    text = folder / "notes.txt"
+    text.write_text("no recording\n")
+    for other in (text, folder / "missing.ulg"):
+        done = ullage("diff", whole.root, other, expect=3)
+        assert other.name in done.stderr, shown(done)
+
+
+if __name__ == "__main__":
+    support.main(globals())

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// guest_cases: programs that leave a profiler little to live on: no address space, no descriptors,
+// no root folder, a parent that is gone, thousands of threads. One case per argument; each call of
+// a grow_* function makes 14 growths that a profiler of malloc can see.
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "ullage/agent.h"
+
+namespace {
+
+void* volatile escaped;
+const char* volatile which;
+char** arguments;
+
+#define GROWER(name)                                \
+  __attribute__((noinline)) void name() {           \
+    std::vector<long> v;                            \
+    for (int i = 0; i < 20000; ++i) v.push_back(i); \
+    escaped = v.data();                             \
+    which = #name;                                  \
+  }
+GROWER(grow_early)
+GROWER(grow_thread)
+GROWER(grow_late)
+
+void touch(std::size_t bytes) {
+  void* volatile p = std::malloc(bytes);  // volatile: a pair that nobody looks at is optimised away
+  std::free(p);
+}
+
+int case_grow() {
+  grow_late();
+  return 0;
+}
+
+// Events enough for many segments, each of which needs the recording's file anew.
+void many_events() {
+  static void* slots[256];
+  for (int i = 0; i < 200'000; ++i) {
+    void*& slot = slots[i * 7919u % 256];
+    std::free(slot);
+    slot = std::malloc(static_cast<std::size_t>(16 + i % 500));
+  }
+}
+
+// Takes all address space there is, gives it back, and asks for more threads than fit.
+int case_little_space() {
+  const rlimit little{512u << 20, 512u << 20};
+  if (setrlimit(RLIMIT_AS, &little) != 0) return 1;
+  grow_early();
+  std::vector<void*> blocks;
+  blocks.reserve(4096);
+  while (void* p = std::malloc(1 << 20)) blocks.push_back(p);
+  for (void* p : blocks) std::free(p);
+  if (blocks.size() < 64) return 2;
+  int refused = 0;
+  for (int round = 0; round < 500; ++round) {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    // Every other one is too large for what there is.
+    pthread_attr_setstacksize(&attributes, round % 2 == 0 ? 1u << 20 : 1u << 30);
+    pthread_t thread;
+    const auto body = [](void*) -> void* {
+      touch(100);
+      return nullptr;
+    };
+    if (pthread_create(&thread, &attributes, body, nullptr) == 0) {
+      pthread_join(thread, nullptr);
+    } else {
+      ++refused;
+    }
+  }
+  grow_late();
+  return refused == 250 ? 0 : 3;
+}
+
+// What a daemon does: closes all it did not open, leaves its parent and its terminal.
+int case_daemon() {
+  grow_early();
+  if (daemon(0, 0) != 0) return 1;
+  closefrom(3);
+  many_events();
+  grow_late();
+  return 0;
+}
+
+int case_closefrom() {
+  grow_early();
+  closefrom(3);
+  // Descriptors of its own where the recording's were.
+  for (int i = 0; i < 8; ++i) {
+    if (std::FILE* f = std::fopen("/dev/null", "r"); !f) return 1;
+  }
+  many_events();
+  grow_late();
+  return 0;
+}
+
+int case_chroot() {
+  grow_early();
+  if (chroot(arguments[2]) != 0 || chdir("/") != 0) return 1;
+  many_events();
+  grow_late();
+  return 0;
+}
+
+int case_many_threads() {
+  for (int round = 0; round < 1250; ++round) {
+    pthread_t threads[4];
+    for (pthread_t& thread : threads) {
+      const auto body = [](void*) -> void* {
+        touch(1000);
+        return nullptr;
+      };
+      if (pthread_create(&thread, nullptr, body, nullptr) != 0) return 1;
+    }
+    for (pthread_t thread : threads) pthread_join(thread, nullptr);
+  }
+  std::thread(grow_thread).join();
+  grow_late();
+  return 0;
+}
+
+// A mapping that is given back in pieces: its middle, its end, its beginning.
+int case_unmap_in_pieces() {
+  constexpr std::size_t kPiece = 256u << 10;
+  for (int i = 0; i < 10; ++i) {
+    void* p = mmap(nullptr, 4 * kPiece, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) return 1;
+    auto* bytes = static_cast<char*>(p);
+    munmap(bytes + kPiece, kPiece);
+    munmap(bytes + 2 * kPiece, 2 * kPiece);
+    munmap(bytes, kPiece);
+  }
+  grow_late();
+  return 0;
+}
+
+int case_standby() {
+  grow_early();
+  if (!ullage::agent::start()) return 3;
+  grow_thread();
+  ullage::agent::stop();
+  grow_early();
+  if (!ullage::agent::start()) return 4;
+  grow_late();
+  return 0;
+}
+
+// A list that only grows while the program works, and is taken apart at its end.
+__attribute__((noinline)) void* keep_one(void* next) {
+  auto** block = static_cast<void**>(std::malloc(4096));
+  *block = next;
+  return block;
+}
+
+int case_teardown() {
+  void* list = nullptr;
+  for (int i = 0; i < 2000; ++i) {
+    list = keep_one(list);
+    usleep(1000);
+  }
+  while (list) {
+    void* next = *static_cast<void**>(list);
+    std::free(list);
+    list = next;
+  }
+  return 0;
+}
+
+struct Case {
+  const char* name;
+  int (*run)();
+};
+constexpr Case kCases[] = {
+    {"grow", case_grow},
+    {"little_space", case_little_space},
+    {"daemon", case_daemon},
+    {"closefrom", case_closefrom},
+    {"chroot", case_chroot},
+    {"many_threads", case_many_threads},
+    {"unmap_in_pieces", case_unmap_in_pieces},
+    {"standby", case_standby},
+    {"teardown", case_teardown},
+};
+
+}  // namespace
+
+int main(int, char** argv) {
+  arguments = argv;
+  for (const Case& entry : kCases) {
+    if (argv[1] && std::string_view(argv[1]) == entry.name) return entry.run();
+  }
+  std::fprintf(stderr, "usage: guest_cases CASE\n");
+  return 2;
+}
