@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "diagnose/growth.h"
 #include "diagnose/reports/common.h"
+#include "diagnose/reports/json_parts.h"
 
 namespace ullage::diagnose {
 namespace {
@@ -24,7 +25,6 @@ using evidence::AllocationSite;
 using evidence::Evidence;
 using evidence::Frame;
 using evidence::GrowthSite;
-using evidence::SizeSummary;
 using evidence::Stack;
 
 constexpr int kNone = -1;
@@ -128,16 +128,6 @@ void write_texts(JsonWriter& json, std::string_view name, const List& list) {
   json.end_array();
 }
 
-void write_sizes(JsonWriter& json, std::string_view name, const SizeSummary& sizes) {
-  json.begin_object(name);
-  json.field("count", sizes.count);
-  json.field("min", sizes.min);
-  json.field("p50", sizes.p50);
-  json.field("p95", sizes.p95);
-  json.field("max", sizes.max);
-  json.end_object();
-}
-
 // The command as it could be typed again.
 std::string command_line(const std::vector<std::string>& command) {
   std::string line;
@@ -154,29 +144,10 @@ void write_process(JsonWriter& json, const evidence::ProcessFacts& process) {
   json.field("format", name_text(process.format));
   json.field("program", name_text(process.program));
   json.field("command", command_line(process.command));
-  json.field("pid", process.pid);
-  json.field("ppid", process.ppid);
   json.field("build_id", name_text(process.build_id));
   json.field("started_ms", process.started_realtime_ns / 1'000'000);
-  json.field("duration_ns", process.duration_ns);
-  json.field("events", process.events);
-  json.field("allocations", process.allocations);
-  json.field("frees", process.frees);
-  json.field("reallocs", process.reallocs);
-  json.field("allocated_bytes", process.allocated_bytes);
-  json.field("live_bytes_max", process.live_bytes_max);
-  json.field("live_bytes_max_at_ns", process.live_bytes_max_at_ns);
-  json.field("live_bytes_end", process.live_bytes_end);
-  json.field("rss_peak_bytes", process.rss_peak_bytes);
-  json.field("memory_limit_bytes", process.memory_limit_bytes);
-  json.field("threads", process.threads);
-  json.field("sample_bytes", process.sample_bytes);
-  json.field("stack_nodes", process.stack_nodes);
-  json.field("stacks_truncated", process.stacks_truncated);
-  json.field("verify_checked", process.verify_checked);
-  json.field("verify_differences", process.verify_differences);
+  write_process_numbers(json, process);
   json.field("ended", sentence_text(process.ended));
-  json.field("symbols_missing", process.symbols_missing);
   const std::size_t named = std::min<std::size_t>(process.missing_debug.size(), 12);
   write_texts(json, "missing_debug",
               std::vector<std::string>(process.missing_debug.begin(),
@@ -190,12 +161,7 @@ void write_understood(JsonWriter& json, const evidence::Understood& understood) 
                           ? 1.0
                           : static_cast<double>(understood.bytes_used) /
                                 static_cast<double>(understood.bytes_total));
-  json.field("bytes_total", understood.bytes_total);
-  json.field("bytes_used", understood.bytes_used);
-  json.field("segments_total", understood.segments_total);
-  json.field("segments_damaged", understood.segments_damaged);
-  json.field("segments_dropped", understood.segments_dropped);
-  json.field("events_unmatched", understood.events_unmatched);
+  write_understood_numbers(json, understood);
   write_texts(json, "notes", understood.notes);
   json.end_object();
 }
@@ -232,14 +198,7 @@ void write_finding(JsonWriter& json, const Finding& finding, Frames& frames,
   json.field("where", known ? frames.add(finding.where) : kNone);
   json.field("growth", other ? frames.add(finding.growth) : kNone);
   write_numbers(json, "stack", frames.stack(finding.stack));
-  json.begin_object("cost");
-  json.field("stall_ns", finding.cost.stall_ns);
-  json.field("stall_ns_max", finding.cost.stall_ns_max);
-  json.field("copied_bytes", finding.cost.copied_bytes);
-  json.field("wasted_bytes", finding.cost.wasted_bytes);
-  json.field("events", finding.cost.events);
-  json.field("events_unit", finding.cost.events_unit);
-  json.end_object();
+  write_cost(json, finding.cost);
   write_texts(json, "evidence", finding.evidence);
   json.field("remedy", sentence_text(finding.remedy));
   json.field("check", sentence_text(finding.check));
@@ -261,34 +220,14 @@ void write_site(JsonWriter& json, const GrowthSite& site, Frames& frames) {
   json.field("container", name_text(site.container));
   json.field("kind", name_text(site.container_kind));
   json.field("reserve_hint", name_text(site.reserve_hint));
-  json.field("verdict", evidence::to_string(site.verdict));
   json.field("strong", may_stand(site));
-  json.field("law", evidence::to_string(site.law));
-  json.field("factor", site.factor);
-  json.field("chains", site.chains);
-  json.field("chains_alive", site.chains_alive);
-  json.field("links", site.links);
-  json.field("moved_links", site.moved_links);
-  json.field("in_place_links", site.in_place_links);
-  json.field("content_links", site.content_links);
-  json.field("same_stack_links", site.same_stack_links);
-  json.field("shrinks", site.shrinks);
-  json.field("arithmetic_links", site.arithmetic_links);
-  json.field("arithmetic_step_bytes", site.arithmetic_step_bytes);
-  json.field("copied_bytes", site.copied_bytes);
   json.field("stall_ns", stall_ns_total(site));
   json.field("stall_ns_max", stall_ns_max(site));
-  json.field("overlap_bytes_max", site.overlap_bytes_max);
-  json.field("overlap_bytes_at_peak", site.overlap_bytes_at_peak);
-  write_sizes(json, "first", site.first);
-  write_sizes(json, "final", site.final);
-  json.field("element_bytes", site.element_bytes);
+  write_growth_numbers(json, site);
   json.field("element_type", name_text(site.element_type));
   json.field("element_source", name_text(site.element_source));
   json.field("slack_painted_bytes", site.slack_painted_bytes);
   json.field("slack_bytes", site.slack_unused_bytes);
-  json.field("first_ns", site.first_ns);
-  json.field("last_ns", site.last_ns);
   write_numbers(json, "threads", site.threads);
   json.end_object();
 }

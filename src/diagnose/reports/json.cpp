@@ -6,6 +6,7 @@
 #include "diagnose/fingerprint.h"
 #include "diagnose/growth.h"
 #include "diagnose/reports/common.h"
+#include "diagnose/reports/json_parts.h"
 #include "diagnose/reports/reports.h"
 
 namespace ullage::diagnose {
@@ -50,59 +51,24 @@ void write_list(JsonWriter& json, const char* name, const List& list) {
   json.end_array();
 }
 
-void write_sizes(JsonWriter& json, const char* name, const evidence::SizeSummary& sizes) {
-  json.begin_object(name);
-  json.field("count", sizes.count);
-  json.field("min", sizes.min);
-  json.field("p50", sizes.p50);
-  json.field("p95", sizes.p95);
-  json.field("max", sizes.max);
-  json.end_object();
-}
-
 void write_process(JsonWriter& json, const evidence::ProcessFacts& process) {
   json.begin_object("process");
   json.field("source", process.source);
   json.field("format", process.format);
   json.field("program", process.program);
   write_list(json, "command", process.command);
-  json.field("pid", process.pid);
-  json.field("ppid", process.ppid);
   json.field("build_id", process.build_id);
   json.field("started_realtime_ns", process.started_realtime_ns);
-  json.field("duration_ns", process.duration_ns);
-  json.field("events", process.events);
-  json.field("allocations", process.allocations);
-  json.field("frees", process.frees);
-  json.field("reallocs", process.reallocs);
-  json.field("allocated_bytes", process.allocated_bytes);
-  json.field("live_bytes_max", process.live_bytes_max);
-  json.field("live_bytes_max_at_ns", process.live_bytes_max_at_ns);
-  json.field("live_bytes_end", process.live_bytes_end);
-  json.field("rss_peak_bytes", process.rss_peak_bytes);
-  json.field("memory_limit_bytes", process.memory_limit_bytes);
-  json.field("threads", process.threads);
-  json.field("sample_bytes", process.sample_bytes);
-  json.field("stack_nodes", process.stack_nodes);
-  json.field("cfi_failures", process.cfi_failures);
-  json.field("stacks_truncated", process.stacks_truncated);
-  json.field("verify_checked", process.verify_checked);
-  json.field("verify_differences", process.verify_differences);
+  write_process_numbers(json, process);
   json.field("ended", process.ended);
   json.field("slack_recorded", process.slack_recorded);
-  json.field("symbols_missing", process.symbols_missing);
   write_list(json, "missing_debug", process.missing_debug);
   json.end_object();
 }
 
 void write_understood(JsonWriter& json, const evidence::Understood& understood) {
   json.begin_object("understood");
-  json.field("bytes_total", understood.bytes_total);
-  json.field("bytes_used", understood.bytes_used);
-  json.field("segments_total", understood.segments_total);
-  json.field("segments_damaged", understood.segments_damaged);
-  json.field("segments_dropped", understood.segments_dropped);
-  json.field("events_unmatched", understood.events_unmatched);
+  write_understood_numbers(json, understood);
   write_list(json, "notes", understood.notes);
   json.end_object();
 }
@@ -115,14 +81,7 @@ void write_finding(JsonWriter& json, const Finding& finding) {
   json.field("title", finding.title);
   write_frame(json, "where", finding.where);
   write_frame(json, "growth", finding.growth);
-  json.begin_object("cost");
-  json.field("stall_ns", finding.cost.stall_ns);
-  json.field("stall_ns_max", finding.cost.stall_ns_max);
-  json.field("copied_bytes", finding.cost.copied_bytes);
-  json.field("wasted_bytes", finding.cost.wasted_bytes);
-  json.field("events", finding.cost.events);
-  json.field("events_unit", finding.cost.events_unit);
-  json.end_object();
+  write_cost(json, finding.cost);
   json.field("rank", finding.rank());
   write_list(json, "evidence", finding.evidence);
   json.field("remedy", finding.remedy);
@@ -152,40 +111,20 @@ void write_growth_site(JsonWriter& json, const evidence::GrowthSite& site, std::
   json.field("container", site.container);
   json.field("container_kind", site.container_kind);
   json.field("reserve_hint", site.reserve_hint);
-  json.field("verdict", evidence::to_string(site.verdict));
-  json.field("stands", may_stand(site));
-  json.field("law", evidence::to_string(site.law));
   json.field("named_growth", site.named_growth);
-  json.field("factor", site.factor);
-  json.field("chains", site.chains);
-  json.field("chains_alive", site.chains_alive);
-  json.field("links", site.links);
-  json.field("moved_links", site.moved_links);
-  json.field("in_place_links", site.in_place_links);
-  json.field("content_links", site.content_links);
-  json.field("same_stack_links", site.same_stack_links);
-  json.field("shrinks", site.shrinks);
-  json.field("arithmetic_links", site.arithmetic_links);
-  json.field("arithmetic_step_bytes", site.arithmetic_step_bytes);
-  json.field("copied_bytes", site.copied_bytes);
   json.field("stall_ns_total", site.stall_ns_total);
   json.field("stall_ns_max", site.stall_ns_max);
   json.field("credible_stall_ns_total", site.credible_stall_ns_total);
   json.field("credible_stall_ns_max", site.credible_stall_ns_max);
-  json.field("overlap_bytes_max", site.overlap_bytes_max);
-  json.field("overlap_bytes_at_peak", site.overlap_bytes_at_peak);
-  write_sizes(json, "first", site.first);
-  write_sizes(json, "final", site.final);
+  json.field("stands", may_stand(site));
+  write_growth_numbers(json, site);
   json.field("size_gcd", site.size_gcd);
-  json.field("element_bytes", site.element_bytes);
   json.field("element_type", site.element_type);
   json.field("element_source", site.element_source);
   json.field("presized_chains", site.presized_chains);
   json.field("slack_blocks", site.slack_blocks);
   json.field("slack_painted_bytes", site.slack_painted_bytes);
   json.field("slack_unused_bytes", site.slack_unused_bytes);
-  json.field("first_ns", site.first_ns);
-  json.field("last_ns", site.last_ns);
   write_list(json, "threads", site.threads);
   write_list(json, "copied_series", site.copied_series);
   write_stack(json, site.stack);
