@@ -130,6 +130,21 @@ def test_a_program_that_reserves_everything_has_no_growth_finding(folder):
     assert not growth, [f["title"] for f in growth]
 
 
+def test_inlined_vector_growth_is_named_without_debug_information(folder):
+    """By the text its code refers to; what grows by itself in such a program gets no such name."""
+    binary = build(folder, "g++", "-O2")
+    report = support.diagnose(support.record(folder, [binary]).root)
+
+    def told(case):
+        return {site["growth_in_code"] or site["growth"]["function"]
+                for site in support.sites(report, case) if site["stands"]}
+
+    for case in ("case_vector", "case_vector_of_objects"):
+        assert told(case) and all("std::vector" in name for name in told(case)), told(case)
+    for case in ("case_exact_growth", "case_realloc"):
+        assert not any("std::vector" in name for name in told(case)), told(case)
+
+
 CONTAINERS = """
 #include <unordered_map>
 #include <vector>
@@ -152,14 +167,14 @@ __attribute__((noinline)) static void fill_nested() {
   escaped = v.data();
 }
 __attribute__((noinline)) static void fill_map() {
-  std::unordered_map<long, Order> m;
-  for (long i = 0; i < 9000; ++i) m[i] = {i, i, i};
+  std::unordered_map<int, Order> m;
+  for (int i = 0; i < 9000; ++i) m[i] = {i, i, i};
   escaped = &m;
 }
 #if ULLAGE_ABSL
 __attribute__((noinline)) static void fill_flat() {
-  absl::flat_hash_map<long, Order> m;
-  for (long i = 0; i < 9000; ++i) m[i] = {i, i, i};
+  absl::flat_hash_map<int, Order> m;
+  for (int i = 0; i < 9000; ++i) m[i] = {i, i, i};
   escaped = &m;
 }
 #else
@@ -179,8 +194,8 @@ def test_containers_are_named_as_their_author_wrote_them(folder):
             told[site["user"]["function"]] = (site["container"], site["element_type"], site["element_bytes"])
     assert told["fill_vector"] == ("std::vector<Order>", "Order", 24), told
     assert told["fill_nested"] == ("std::vector<std::vector<Order>>", "std::vector<Order>", 24), told
-    assert told["fill_map"][0] == "std::unordered_map<long, Order>", told
-    assert told["fill_flat"] == ("absl::flat_hash_map<long, Order>", "std::pair<long const, Order>", 32), told
+    assert told["fill_map"][0] == "std::unordered_map<int, Order>", told
+    assert told["fill_flat"] == ("absl::flat_hash_map<int, Order>", "std::pair<int const, Order>", 32), told
 
 
 if __name__ == "__main__":

@@ -154,6 +154,7 @@ std::string subject(const GrowthSite& site) {
   if (!site.container.empty())
     return shorten(clean_utf8(brief(site.container, kColumnsMax)), kColumnsMax);
   const std::string kind = site.container_kind.empty() ? "buffer" : site.container_kind;
+  if (!site.growth_in_code.empty()) return kind + " in " + site.growth_in_code;
   const bool telling = !site.growth.function.empty() && site.growth.function != "realloc";
   return telling ? shorten(clean_utf8(kind + " in " + brief(site.growth.label())), kColumnsMax)
                  : kind;
@@ -209,14 +210,16 @@ Unit unit_of(const GrowthSite& site) {
   unit.guessed = guessed;
   if (site.container_kind == "string") unit.noun = each == 1 ? "byte" : "character";
   if (!is_table(site)) return unit;
+  // Tables double from their first size: all of their sizes are multiples of that.
+  if (guessed) return {};
   const auto mentions = [&](const TableRule& rule) {
     return site.container.find(rule.name) != std::string::npos ||
-           site.growth.function.find(rule.name) != std::string::npos;
+           site.growth.function.find(rule.name) != std::string::npos ||
+           site.growth_in_code.find(rule.name) != std::string::npos;
   };
   const auto rule = std::find_if(kTables.begin(), kTables.end(), mentions);
-  // Beside control bytes a common divisor of the sizes is nobody's element, and a type of one byte
-  // is the control byte.
-  if (rule != kTables.end() && rule->control_byte && (guessed || each == 1)) return {};
+  // A type of one byte is the control byte.
+  if (rule != kTables.end() && rule->control_byte && each == 1) return {};
   if (rule != kTables.end()) {
     unit.bytes_each = (unit.bytes_each + (rule->control_byte ? 1 : 0)) / rule->load;
   }
@@ -330,6 +333,9 @@ std::string how_we_know(const GrowthSite& site) {
       break;
   }
   if (site.named_growth) text += "; " + brief(site.growth.label()) + " is known to grow containers";
+  if (!site.growth_in_code.empty()) {
+    text += "; the machine code there holds or calls " + site.growth_in_code;
+  }
   return "How we know: " + text + ".";
 }
 

@@ -76,6 +76,32 @@ TEST(Unit, CountsElementsOfATableByItsLoadFactorAndControlBytes) {
   EXPECT_FALSE(unit_of(site).elements);
 }
 
+TEST(Subject, NamesTheGrowthThatStrippedCodeTellsOf) {
+  GrowthSite site;
+  site.verdict = Verdict::kStructure;
+  site.links = 3;
+  site.container_kind = "vector";
+  site.growth_in_code = "std::vector::_M_realloc_insert";
+  EXPECT_EQ(subject(site), "vector in std::vector::_M_realloc_insert");
+  EXPECT_NE(how_we_know(site).find("the machine code there holds or calls std::vector::_M_realloc"),
+            std::string::npos);
+  // A name found in code makes no weak evidence stand.
+  site.verdict = Verdict::kMixed;
+  EXPECT_FALSE(may_stand(site));
+}
+
+TEST(Unit, DoesNotGuessTheElementsOfATableFromSizesThatDouble) {
+  GrowthSite site;
+  site.container_kind = "hash table";
+  site.growth_in_code = "llvm::DenseMap::grow";
+  site.element_bytes = 1024;
+  site.element_source = "gcd";
+  EXPECT_FALSE(unit_of(site).elements);
+  site.element_bytes = 16;
+  site.element_source = "dwarf";
+  EXPECT_EQ(unit_of(site).of(16 * 1024), 768u);
+}
+
 TEST(Unit, TakesAStringOfUnknownCharactersForBytes) {
   GrowthSite site;
   site.container_kind = "string";

@@ -72,6 +72,9 @@ struct GrowthSite {
   GrowthLaw law = GrowthLaw::kIrregular;
   // growth (or one of the 2 frames around it) is a known growth function
   bool named_growth = false;
+  // Where it is not: the growth function that its machine code holds or calls. For naming only: no
+  // verdict rests on it.
+  std::string growth_in_code;
   double factor = 0;  // median of new/old over links
 
   std::uint64_t chains = 0;  // containers seen here that grew at least once

@@ -112,6 +112,7 @@ void write_growth_site(JsonWriter& json, const evidence::GrowthSite& site, std::
   json.field("container_kind", site.container_kind);
   json.field("reserve_hint", site.reserve_hint);
   json.field("named_growth", site.named_growth);
+  json.field("growth_in_code", site.growth_in_code);
   json.field("stall_ns_total", site.stall_ns_total);
   json.field("stall_ns_max", site.stall_ns_max);
   json.field("credible_stall_ns_total", site.credible_stall_ns_total);

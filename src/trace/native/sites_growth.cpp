@@ -104,6 +104,14 @@ void describe_elements(const Symbolizer* symbols, const StackTable& stacks, cons
   }
 }
 
+// The growth function that the code at a growth frame without a telling name holds or calls.
+std::string growth_in_code(const Symbolizer& symbols, const StackTable& stacks,
+                           const GrowthPlace& place, std::uint32_t node) {
+  CodeGrowth code = symbols.code_growth(stacks.pc(node));
+  if (!code.callee.empty()) return std::move(code.callee);
+  return place.new_stack.value == node ? std::move(code.text) : std::string();
+}
+
 void show(const Site& site, const StackTable& stacks, const Clock& clock, const Symbolizer* symbols,
           std::uint64_t peak_time, evidence::GrowthSite& out) {
   const GrowthPlace& s = site.sums;
@@ -141,9 +149,11 @@ void show(const Site& site, const StackTable& stacks, const Clock& clock, const 
   out.last_ns = clock.ns(s.last_time);
   out.copied_series = s.copied_series;
   out.threads = s.threads;
-  if (site.name != nullptr) {
-    out.container_kind = site.name->kind;
-    out.reserve_hint = site.name->reserve_hint;
+  const GrowthName* name = site.name;
+  if (name == nullptr && !out.growth_in_code.empty()) name = growth_name(out.growth_in_code);
+  if (name != nullptr) {
+    out.container_kind = name->kind;
+    out.reserve_hint = name->reserve_hint;
   } else {
     out.container_kind = s.reallocs * 2 >= s.links ? "realloc buffer" : "buffer";
   }
@@ -251,6 +261,11 @@ void fill_growth_sites(const Linker& linker, Frames& frames, const Symbolizer* s
       site.shown.growth = *unfolded[growth.index].frame;
       site.shown.user = *unfolded[user].frame;
       site.shown.stack = stack_from(unfolded, growth.index);
+      site.shown.growth_in_code.clear();
+      if (growth.name == nullptr && symbols != nullptr) {
+        site.shown.growth_in_code =
+            growth_in_code(*symbols, linker.stacks(), p, unfolded[growth.index].node);
+      }
     }
     add(site.sums, p);
     if (p.peak_time > site.sums.peak_time) {

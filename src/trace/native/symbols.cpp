@@ -10,6 +10,7 @@
 
 #include "trace/native/names.h"
 #include "trace/native/names_tidy.h"
+#include "trace/native/symbols_code.h"
 #include "trace/native/symbols_debian.h"
 #include "trace/native/symbols_dwarf.h"
 #include "trace/native/symbols_element.h"
@@ -36,6 +37,7 @@ struct Symbolizer::State {
   struct Answer {
     std::vector<evidence::Frame> frames;
     Element element;
+    CodeGrowth code;
   };
   // Addresses wanted of one file: where in the file, and which pcs that answers.
   struct Wanted {
@@ -135,11 +137,13 @@ void Symbolizer::State::resolve_file(const FileKey& file, std::vector<Wanted>& w
                   [&](std::size_t index, DwarfPlace place) { places[index] = std::move(place); });
   }
 
+  CodeReader code(elf.file(), [&](std::uint64_t address) { return elf.symbol(address); });
   std::size_t lineless = 0;
   for (std::size_t i = 0; i < returns.size(); ++i) {
     Answer& answer = *slots[i];
     DwarfPlace& place = places[i];
-    if (place.frames.empty()) place.frames.emplace_back();
+    const bool explained = !place.frames.empty();
+    if (!explained) place.frames.emplace_back();
     for (DwarfFrame& from : place.frames) {
       evidence::Frame& frame = answer.frames.emplace_back();
       frame.function = std::move(from.function);
@@ -165,9 +169,10 @@ void Symbolizer::State::resolve_file(const FileKey& file, std::vector<Wanted>& w
     if (answer.frames.front().file.empty()) ++lineless;
     for (evidence::Frame& frame : answer.frames) frame.library = library_frame(frame);
 
+    const bool grows = outer.exact && growth_name(outer.function) != nullptr;
+    if (!explained && !grows) answer.code = code.growth_at(returns[i]);
     answer.element = std::move(place.element);
-    if (answer.element.bytes == 0 && answer.element.container.empty() && outer.exact &&
-        growth_name(outer.function) != nullptr)
+    if (answer.element.bytes == 0 && answer.element.container.empty() && grows)
       answer.element = element_of_name(outer.function);
   }
   if (lineless > 0) {
@@ -207,6 +212,11 @@ Symbolizer::Element Symbolizer::element(std::uint64_t pc) const {
   return it == state_->by_pc.end() ? Element{} : it->second->element;
 }
 
+CodeGrowth Symbolizer::code_growth(std::uint64_t pc) const {
+  const auto it = state_->by_pc.find(pc);
+  return it == state_->by_pc.end() ? CodeGrowth{} : it->second->code;
+}
+
 std::vector<std::string> Symbolizer::missing_debug() const {
   std::vector<std::pair<std::size_t, std::string>> ranked;
   for (const auto& [path, addresses] : state_->without_lines) ranked.emplace_back(addresses, path);
@@ -215,6 +225,7 @@ std::vector<std::string> Symbolizer::missing_debug() const {
   });
   if (ranked.size() > kMissingDebugMax) ranked.resize(kMissingDebugMax);
   std::vector<std::string> paths;
+  paths.reserve(ranked.size());
   for (const auto& [addresses, path] : ranked) paths.push_back(path);
   const std::vector<std::string> packages = debian_debug_packages(paths);
   std::vector<std::string> modules;

@@ -45,6 +45,14 @@ struct SymbolOptions {
   std::vector<std::string> debug_dirs;  // searched before /usr/lib/debug
 };
 
+// The growth function that machine code tells of where names and debug information do not
+// (symbols_code.h).
+struct CodeGrowth {
+  std::string callee;  // what the call at the address goes to; empty = no growth function
+  std::string text;    // that the function around the address refers to by name; if it allocates
+                       // itself, it allocates for this
+};
+
 class Symbolizer {
  public:
   Symbolizer(std::vector<SymbolModule> modules, SymbolOptions options);
@@ -68,6 +76,8 @@ class Symbolizer {
     std::string source;  // where bytes is from: "dwarf", "name" (a type everybody knows), or empty
   };
   Element element(std::uint64_t pc) const;
+  // For an address in a function that no name and no debug information explains.
+  CodeGrowth code_growth(std::uint64_t pc) const;
 
   // Modules that had no line information, most addresses first, with the Debian package that
   // has it where dpkg knows: "libfoo.so.1 (apt install libfoo1-dbgsym)".

@@ -206,6 +206,11 @@ Dwarf* ElfModule::dwarf(std::uint64_t* bias) {
   return dwarf;
 }
 
+Elf* ElfModule::file() {
+  GElf_Addr bias = 0;
+  return status_ == Status::kOpen ? dwfl_module_getelf(handles_->module, &bias) : nullptr;
+}
+
 void ElfModule::load_symbols() {
   symbols_loaded_ = true;
   Dwfl_Module* module = handles_->module;

@@ -20,6 +20,7 @@
 #include "trace/native/symbols.h"
 
 struct Dwarf;
+struct Elf;
 struct Dwfl_Module;
 
 namespace ullage::trace {
@@ -42,6 +43,9 @@ class ElfModule {
 
   // DWARF of the module, or nullptr. DWARF address + *bias = address here.
   Dwarf* dwarf(std::uint64_t* bias);
+
+  // The file itself, or nullptr.
+  Elf* file();
 
   struct Symbol {
     std::string_view name;  // mangled; empty = none near
