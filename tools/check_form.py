@@ -34,7 +34,8 @@ def files_of(root):
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(f for f in folders if f not in SKIPPED_FOLDERS)
         for name in sorted(names):
-            yield pathlib.Path(folder) / name
+            if name != ".git":  # a file in a linked work tree
+                yield pathlib.Path(folder) / name
 
 
 def check_source(path, lines):

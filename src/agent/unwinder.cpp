@@ -121,24 +121,25 @@ Stepped step(const Rule& rule, const View& view, State& s, StepWords& words, boo
 
 bool Unwinder::init(int max_depth) {
   max_depth_ = max_depth < kFramesMax ? max_depth : kFramesMax;
-  const size_t bytes = sizeof(Memo) * kMemoSets * 2 + sizeof(Word) * kMemoWords +
+  const size_t bytes = (sizeof(Memo) + sizeof(Room)) * kMemoSets * 2 +
                        (sizeof(Frame) * 2 + sizeof(uint16_t)) * kFramesMax +
-                       sizeof(Word) * kWordsMax * 2 + kForeignBytes + 128;
+                       sizeof(Word) * kWordsMax * 2 + kForeignBytes + 64 * 8;
   auto* p = static_cast<char*>(map_private(bytes));
   if (p == nullptr) return false;
   const auto take = [&p](size_t n) {
     char* at = p;
-    p += (n + 15) & ~size_t{15};
+    p += (n + 63) & ~size_t{63};
     return at;
   };
   memo_ = reinterpret_cast<Memo*>(take(sizeof(Memo) * kMemoSets * 2));
+  rooms_ = reinterpret_cast<Room*>(take(sizeof(Room) * kMemoSets * 2));
+  for (uint32_t i = 0; i < kMemoSets * 2; ++i) memo_[i].room = static_cast<uint16_t>(i);
   last_ = reinterpret_cast<Frame*>(take(sizeof(Frame) * kFramesMax));
   fresh_ = reinterpret_cast<Frame*>(take(sizeof(Frame) * kFramesMax));
   last_words_ = reinterpret_cast<Word*>(take(sizeof(Word) * kWordsMax));
   fresh_words_ = reinterpret_cast<Word*>(take(sizeof(Word) * kWordsMax));
   fresh_word_counts_ = reinterpret_cast<uint16_t*>(take(sizeof(uint16_t) * kFramesMax));
   foreign_ = take(kForeignBytes);
-  words_ = reinterpret_cast<Word*>(take(sizeof(Word) * kMemoWords));
   return true;
 }
 
@@ -146,6 +147,8 @@ void Unwinder::set_stack(uintptr_t low, uintptr_t high) {
   // Word addresses in the memo belong to the stack they were read from: on another one they may not
   // even be mapped. Same bounds (the C library hands stacks out again) keep everything.
   loading_below_ = 0;
+  // The memo counts heights in 32 bits: frames of a main thread deeper than that are foreign.
+  if (high - low > UINT32_MAX) low = high - UINT32_MAX;
   if (low == low_ && high == high_) return;
   low_ = low;
   high_ = high;
@@ -164,26 +167,19 @@ uint32_t Unwinder::stack_id(const Registers& at) {
   return walk(at, generation);
 }
 
-namespace {
-inline uint32_t memo_set(uintptr_t pc, uintptr_t sp, uint32_t sets) {
-  const uint64_t h = (pc ^ (sp * 31)) * 0x9E3779B97F4A7C15ull;
-  return static_cast<uint32_t>(h >> 40) & (sets - 1);
-}
-}  // namespace
-
 inline bool Unwinder::memo_find(const Registers& at, uint32_t generation, uint32_t* id) {
-  Memo* set = memo_ + memo_set(at.pc, at.sp, kMemoSets) * 2;
+  Memo* set = memo_set(at);
+  const auto height = static_cast<uint32_t>(high_ - at.sp);
   for (int way = 0; way < 2; ++way) {
-    Memo& m = set[way];
-    if (m.pc != at.pc || m.sp != at.sp || m.generation != generation) continue;
+    const Memo& m = set[way];
+    if (m.pc != at.pc || m.height != height || m.generation != generation) continue;
     if (m.uses_bp != 0 && m.bp != at.bp) continue;
-    if (ring_ - m.first > kMemoWords) continue;  // its words were overwritten
-    const Word* w = words_ + (m.first & (kMemoWords - 1));
+    const uint64_t* value = rooms_[m.room].value;
+    const auto* offset = reinterpret_cast<const uint16_t*>(value + m.count);
+    const auto* stack = reinterpret_cast<const uint64_t*>(at.sp);
     uint64_t differ = 0;
 #pragma GCC unroll 4
-    for (uint32_t i = 0; i < m.count; ++i) {
-      differ |= *reinterpret_cast<const uint64_t*>(w[i].address) ^ w[i].value;
-    }
+    for (uint32_t i = 0; i < m.count; ++i) differ |= stack[offset[i]] ^ value[i];
     if (differ != 0) continue;
     *id = m.id;
     if (way == 1) {  // keep the pair in order of use
@@ -198,21 +194,21 @@ inline bool Unwinder::memo_find(const Registers& at, uint32_t generation, uint32
 
 void Unwinder::memo_store(const Registers& at, uint32_t generation, uint32_t id, const Word* words,
                           uint32_t count, bool uses_bp) {
-  // An entry's words are contiguous: skip the end of the ring when they do not fit there.
-  uint32_t position = ring_ & (kMemoWords - 1);
-  if (position + count > kMemoWords) ring_ += kMemoWords - position;
-  Memo* set = memo_ + memo_set(at.pc, at.sp, kMemoSets) * 2;
+  Memo* set = memo_set(at);
+  const uint16_t room = set[1].room;
+  set[1].pc = 0;  // nobody's, while its words change
+  uint64_t* value = rooms_[room].value;
+  auto* offset = reinterpret_cast<uint16_t*>(value + count);
+  for (uint32_t i = 0; i < count; ++i) {
+    const uintptr_t distance = (words[i].address - at.sp) / 8;
+    if (ULLAGE_UNLIKELY(distance > 0xffff)) return;
+    value[i] = words[i].value;
+    offset[i] = static_cast<uint16_t>(distance);
+  }
   set[1] = set[0];
-  set[0] = Memo{at.pc,
-                at.sp,
-                at.bp,
-                id,
-                generation,
-                ring_,
-                static_cast<uint16_t>(count),
-                static_cast<uint16_t>(uses_bp ? 1 : 0)};
-  memcpy(words_ + (ring_ & (kMemoWords - 1)), words, sizeof(Word) * count);
-  ring_ += count;
+  set[0] = Memo{
+      at.pc, at.bp, static_cast<uint32_t>(high_ - at.sp), generation,
+      id,    room,  static_cast<uint8_t>(count),          static_cast<uint8_t>(uses_bp ? 1 : 0)};
 }
 
 // How many frames of the last stack, from the root, have all their words unchanged.
@@ -421,9 +417,11 @@ uint32_t Unwinder::walk(const Registers& at, uint32_t generation) {
     return cut_stack(at, generation, fresh, words, known, uses_bp);
   }
   name_known(known);
+  // A context never seen before seldom comes again: only from its second time on it is remembered.
+  const uint32_t seen_before = g_stacks.count();
   const uint32_t id = intern(fresh_, fresh, known > 0 ? last_[known - 1] : Frame{});
   const uint32_t at_word = remember(known, fresh, words);
-  if (at_word <= kMemoWordsPerEntry) {
+  if (id < seen_before && at_word <= kMemoWordsPerEntry) {
     memo_store(at, generation, id, last_words_, at_word,
                uses_bp || (last_count_ > 0 && last_[last_count_ - 1].needs_bp));
   }

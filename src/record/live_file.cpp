@@ -19,6 +19,8 @@ void* map_shared(int fd, size_t bytes, uint64_t offset, int flags) {
                                          MAP_SHARED | flags, fd, static_cast<off_t>(offset)));
 }
 
+constexpr int kMadvPopulateWrite = 23;  // MADV_POPULATE_WRITE, Linux 5.14
+
 // Programs that daemonise close every small descriptor; a high one is seldom in the way.
 int move_high(int fd) {
   rlimit limit{};
@@ -97,8 +99,11 @@ SegmentHeader* LiveFile::claim(uint32_t bytes, const SegmentHeader& initial, boo
       const int error = posix_fallocate(fd_.load(), static_cast<off_t>(offset), bytes);
       if (error == ENOSPC || error == EDQUOT) *why = Claim::kDiskFull;
       if (error == 0) {
-        void* map = map_shared(fd_.load(), bytes, offset, populate ? MAP_POPULATE : 0);
+        void* map = map_shared(fd_.load(), bytes, offset, 0);
         if (map != MAP_FAILED) {
+          // MAP_POPULATE would map a shared page to be read only: its first write faults all the
+          // same. Older kernels say EINVAL, and pages are made ready one by one.
+          if (populate) syscall(SYS_madvise, map, bytes, kMadvPopulateWrite);
           segment = static_cast<SegmentHeader*>(map);
           madvise(map, bytes, MADV_DONTFORK);  // a child has its own file
           SegmentHeader head = initial;
