@@ -121,9 +121,8 @@ Stepped step(const Rule& rule, const View& view, State& s, StepWords& words, boo
 
 bool Unwinder::init(int max_depth) {
   max_depth_ = max_depth < kFramesMax ? max_depth : kFramesMax;
-  const size_t bytes = (sizeof(Memo) + sizeof(Room)) * kMemoSets * 2 +
-                       (sizeof(Frame) * 2 + sizeof(uint16_t)) * kFramesMax +
-                       sizeof(Word) * kWordsMax * 2 + kForeignBytes + 64 * 8;
+  const size_t bytes = StackMemo::bytes() + (sizeof(Frame) * 2 + sizeof(uint16_t)) * kFramesMax +
+                       sizeof(StackWord) * kWordsMax * 2 + kForeignBytes + 64 * 8;
   auto* p = static_cast<char*>(map_private(bytes));
   if (p == nullptr) return false;
   const auto take = [&p](size_t n) {
@@ -131,21 +130,19 @@ bool Unwinder::init(int max_depth) {
     p += (n + 63) & ~size_t{63};
     return at;
   };
-  memo_ = reinterpret_cast<Memo*>(take(sizeof(Memo) * kMemoSets * 2));
-  rooms_ = reinterpret_cast<Room*>(take(sizeof(Room) * kMemoSets * 2));
-  for (uint32_t i = 0; i < kMemoSets * 2; ++i) memo_[i].room = static_cast<uint16_t>(i);
+  memo_.init(take(StackMemo::bytes()));
   last_ = reinterpret_cast<Frame*>(take(sizeof(Frame) * kFramesMax));
   fresh_ = reinterpret_cast<Frame*>(take(sizeof(Frame) * kFramesMax));
-  last_words_ = reinterpret_cast<Word*>(take(sizeof(Word) * kWordsMax));
-  fresh_words_ = reinterpret_cast<Word*>(take(sizeof(Word) * kWordsMax));
+  last_words_ = reinterpret_cast<StackWord*>(take(sizeof(StackWord) * kWordsMax));
+  fresh_words_ = reinterpret_cast<StackWord*>(take(sizeof(StackWord) * kWordsMax));
   fresh_word_counts_ = reinterpret_cast<uint16_t*>(take(sizeof(uint16_t) * kFramesMax));
   foreign_ = take(kForeignBytes);
   return true;
 }
 
 void Unwinder::set_stack(uintptr_t low, uintptr_t high) {
-  // Word addresses in the memo belong to the stack they were read from: on another one they may not
-  // even be mapped. Same bounds (the C library hands stacks out again) keep everything.
+  // Addresses in the memo belong to the stack they were read from: on another one they
+  // may not even be mapped. Same bounds (the C library hands stacks out again) keep everything.
   loading_below_ = 0;
   // The memo counts heights in 32 bits: frames of a main thread deeper than that are foreign.
   if (high - low > UINT32_MAX) low = high - UINT32_MAX;
@@ -160,55 +157,11 @@ uint32_t Unwinder::stack_id(const Registers& at) {
   const uint32_t generation = g_modules.generation() + (local_generation_ << 16);
   if (ULLAGE_UNLIKELY(at.sp < low_ || at.sp >= high_)) return walk_foreign(at, generation);
   uint32_t id = 0;
-  if (ULLAGE_LIKELY(memo_find(at, generation, &id))) {
+  if (ULLAGE_LIKELY(memo_.find(at, high_, generation, &id))) {
     ++counts.memo_hits;
     return id;
   }
   return walk(at, generation);
-}
-
-inline bool Unwinder::memo_find(const Registers& at, uint32_t generation, uint32_t* id) {
-  Memo* set = memo_set(at);
-  const auto height = static_cast<uint32_t>(high_ - at.sp);
-  for (int way = 0; way < 2; ++way) {
-    const Memo& m = set[way];
-    if (m.pc != at.pc || m.height != height || m.generation != generation) continue;
-    if (m.uses_bp != 0 && m.bp != at.bp) continue;
-    const uint64_t* value = rooms_[m.room].value;
-    const auto* offset = reinterpret_cast<const uint16_t*>(value + m.count);
-    const auto* stack = reinterpret_cast<const uint64_t*>(at.sp);
-    uint64_t differ = 0;
-#pragma GCC unroll 4
-    for (uint32_t i = 0; i < m.count; ++i) differ |= stack[offset[i]] ^ value[i];
-    if (differ != 0) continue;
-    *id = m.id;
-    if (way == 1) {  // keep the pair in order of use
-      const Memo first = set[0];
-      set[0] = m;
-      set[1] = first;
-    }
-    return true;
-  }
-  return false;
-}
-
-void Unwinder::memo_store(const Registers& at, uint32_t generation, uint32_t id, const Word* words,
-                          uint32_t count, bool uses_bp) {
-  Memo* set = memo_set(at);
-  const uint16_t room = set[1].room;
-  set[1].pc = 0;  // nobody's, while its words change
-  uint64_t* value = rooms_[room].value;
-  auto* offset = reinterpret_cast<uint16_t*>(value + count);
-  for (uint32_t i = 0; i < count; ++i) {
-    const uintptr_t distance = (words[i].address - at.sp) / 8;
-    if (ULLAGE_UNLIKELY(distance > 0xffff)) return;
-    value[i] = words[i].value;
-    offset[i] = static_cast<uint16_t>(distance);
-  }
-  set[1] = set[0];
-  set[0] = Memo{
-      at.pc, at.bp, static_cast<uint32_t>(high_ - at.sp), generation,
-      id,    room,  static_cast<uint8_t>(count),          static_cast<uint8_t>(uses_bp ? 1 : 0)};
 }
 
 // How many frames of the last stack, from the root, have all their words unchanged.
@@ -226,18 +179,23 @@ int Unwinder::unchanged_frames() const {
   return last_count_;
 }
 
-// Interns frames[count-1] .. frames[0] (outermost first) below `outer`.
-uint32_t Unwinder::intern(Frame* frames, int count, const Frame& outer) {
+// Sets the paths of frames[count-1] .. frames[0] (outermost first) below `outer`, and starts
+// fetching where they will be looked for.
+void Unwinder::set_paths(Frame* frames, int count, const Frame& outer) {
   uint64_t path = outer.path;
   for (int i = count - 1; i >= 0; --i) {
     path = StackTable::path_of(path, frames[i].tagged_pc);
     frames[i].path = path;
     g_stacks.prefetch(path);
   }
+}
+
+// Interns those frames. Their paths are set.
+uint32_t Unwinder::intern(Frame* frames, int count, const Frame& outer) {
   uint32_t id = outer.id;
   int depth = outer.depth;
   bool skipped = false;
-  path = outer.path;
+  uint64_t path = outer.path;
   for (int i = count - 1; i >= 0; --i) {
     Frame& f = frames[i];
     if (ULLAGE_UNLIKELY(skipped)) f.path = StackTable::path_of(path, f.tagged_pc);
@@ -275,10 +233,12 @@ ULLAGE_COLD uint32_t Unwinder::cut_stack(const Registers& at, uint32_t generatio
   const int kept = frames < leaf_frames ? frames : leaf_frames;
   Frame mark{};
   mark.tagged_pc = mark.function = record::kPcTruncated;
+  set_paths(&mark, 1, Frame{});
   intern(&mark, 1, Frame{});
+  set_paths(fresh_, kept, mark);
   const uint32_t id = intern(fresh_, kept, mark);
-  if (all_words > kMemoWordsPerEntry) all_words = kMemoWordsPerEntry;
-  memo_store(at, generation, id, fresh_words_, all_words, uses_bp);
+  if (all_words > StackMemo::kWordsMax) all_words = StackMemo::kWordsMax;
+  memo_.store(at, high_, generation, id, fresh_words_, all_words, uses_bp);
   // Their ids lead to the mark: none to the root is known yet.
   for (int i = 0; i < fresh; ++i) fresh_[i].id = 0;
   make_room(&known, fresh);
@@ -298,7 +258,8 @@ void Unwinder::make_room(int* known, int fresh) {
     last_[i] = last_[i + drop];
     last_[i].words_end -= words;
   }
-  if (left > 0) memmove(last_words_, last_words_ + words, sizeof(Word) * last_[left - 1].words_end);
+  if (left > 0)
+    memmove(last_words_, last_words_ + words, sizeof(StackWord) * last_[left - 1].words_end);
   last_rooted_ = false;
   *known = left;
 }
@@ -322,7 +283,7 @@ uint32_t Unwinder::remember(int known, int fresh, uint32_t words) {
     if (outer_needs && outer_bp == f.bp) f.needs_bp = true;
     outer_needs = f.needs_bp;
     if (!room) continue;
-    memcpy(last_words_ + at_word, fresh_words_ + from, sizeof(Word) * count);
+    memcpy(last_words_ + at_word, fresh_words_ + from, sizeof(StackWord) * count);
     at_word += count;
     f.words_end = at_word;
     last_[last_count_++] = f;
@@ -336,7 +297,11 @@ uint32_t Unwinder::remember(int known, int fresh, uint32_t words) {
 void Unwinder::name_known(int known) {
   int from = known;
   while (from > 0 && last_[from - 1].id == 0) --from;
-  for (; from < known; ++from) intern(&last_[from], 1, from > 0 ? last_[from - 1] : Frame{});
+  for (; from < known; ++from) {
+    const Frame outer = from > 0 ? last_[from - 1] : Frame{};
+    set_paths(&last_[from], 1, outer);
+    intern(&last_[from], 1, outer);
+  }
 }
 
 uint32_t Unwinder::walk(const Registers& at, uint32_t generation) {
@@ -417,13 +382,20 @@ uint32_t Unwinder::walk(const Registers& at, uint32_t generation) {
     return cut_stack(at, generation, fresh, words, known, uses_bp);
   }
   name_known(known);
+  const Frame outer = known > 0 ? last_[known - 1] : Frame{};
+  set_paths(fresh_, fresh, outer);
+  const uint32_t at_word = remember(known, fresh, words);  // while they are fetched
   // A context never seen before seldom comes again: only from its second time on it is remembered.
   const uint32_t seen_before = g_stacks.count();
-  const uint32_t id = intern(fresh_, fresh, known > 0 ? last_[known - 1] : Frame{});
-  const uint32_t at_word = remember(known, fresh, words);
-  if (id < seen_before && at_word <= kMemoWordsPerEntry) {
-    memo_store(at, generation, id, last_words_, at_word,
-               uses_bp || (last_count_ > 0 && last_[last_count_ - 1].needs_bp));
+  const uint32_t id = intern(fresh_, fresh, outer);
+  for (int i = fresh - 1, k = known; k < last_count_; --i, ++k) {
+    last_[k].path = fresh_[i].path;
+    last_[k].id = fresh_[i].id;
+    last_[k].depth = fresh_[i].depth;
+  }
+  if (id < seen_before && at_word <= StackMemo::kWordsMax) {
+    memo_.store(at, high_, generation, id, last_words_, at_word,
+                uses_bp || (last_count_ > 0 && last_[last_count_ - 1].needs_bp));
   }
   return id;
 }
@@ -467,7 +439,9 @@ ULLAGE_COLD uint32_t Unwinder::walk_foreign(const Registers& at, uint32_t) {
   }
   counts.frames += static_cast<uint64_t>(fresh);
   last_count_ = 0;
-  return intern(fresh_, fresh < kLeafFrames * 2 ? fresh : kLeafFrames * 2, Frame{});
+  if (fresh > kLeafFrames * 2) fresh = kLeafFrames * 2;
+  set_paths(fresh_, fresh, Frame{});
+  return intern(fresh_, fresh, Frame{});
 }
 
 }  // namespace ullage::agent

@@ -5,16 +5,11 @@
 //
 // Three ways, cheapest first; all give the id that a full walk would give.
 //
-//  1. Memo. Key (pc, sp). An entry lists every stack word that the walk once read, with its value.
-//  If all
-//     are unchanged the walk would go the same way: pc and sp fix the first rule, the rule fixes
-//     which word is read next, its value is as before, and so on to the root. A hit is therefore
-//     never wrong. rbp is compared only when a rule consumed the *incoming* rbp; in code without
-//     frame pointers rbp is an ordinary register and comparing it always would never hit.
+//  1. Memo (stack_memo.h), exact: it compares every stack word that the walk once read. In code
+//     without frame pointers rbp is an ordinary register and comparing it always would never hit.
 //  2. Suffix resume. The last walked stack is kept root first. Words are re-checked from the root
-//  until
-//     one differs; a new walk stops at the first frame whose (pc, sp, consumed rbp) is found in the
-//     unchanged part, and only the frames inside it are interned. Deep recursion costs what
+//     until one differs; a new walk stops at the first frame whose (pc, sp, consumed rbp) is found
+//     in the unchanged part, and only the frames inside it are interned. Deep recursion costs what
 //     changed.
 //  3. Walk, by rules compiled from .eh_frame.
 //
@@ -29,6 +24,7 @@
 
 #include "agent/platform.h"
 #include "agent/rule_cache.h"
+#include "agent/stack_memo.h"
 #include "agent/stack_table.h"
 
 namespace ullage::agent {
@@ -65,40 +61,15 @@ class Unwinder {
   uint32_t stack_id(const Registers& at);
 
   // Starts fetching what stack_id(at) reads first.
-  void prefetch(const Registers& at) const { __builtin_prefetch(memo_set(at)); }
+  void prefetch(const Registers& at) const { memo_.prefetch(at); }
 
   UnwindCounts counts;
   uintptr_t stack_low() const { return low_; }
   uintptr_t stack_high() const { return high_; }
 
  private:
-  // 4096 entries in pairs, a pair to a cache line, each with room for its words: 5.3 MiB a thread
-  // if all were full; pages are touched as they are needed.
-  static constexpr uint32_t kMemoSets = 2048;
-  // Longest word list kept in the memo; deeper stacks go through suffix resume, which is as cheap
-  // then. So do stacks whose words lie further than 512 KiB apart.
-  static constexpr uint32_t kMemoWordsPerEntry = 128;
   static constexpr uint32_t kWordsMax = 4 * kFramesMax;
 
-  struct Word {
-    uintptr_t address;
-    uint64_t value;
-  };
-  struct Memo {
-    uintptr_t pc, bp;
-    uint32_t height;  // of sp below the top of the stack
-    uint32_t generation;
-    uint32_t id;
-    uint16_t room;  // which of the rooms has its words; never changes hands
-    uint8_t count;  // words
-    uint8_t uses_bp;
-  };
-  static_assert(sizeof(Memo) == 32 && kMemoWordsPerEntry < 256 && kMemoSets * 2 <= 65536);
-  // The first `count` values, then right behind them `count` offsets from sp, in words.
-  struct alignas(64) Room {
-    uint64_t value[kMemoWordsPerEntry];
-    uint16_t spare[kMemoWordsPerEntry];
-  };
   struct Frame {  // state on entry to a step outwards
     uintptr_t pc, sp, bp;
     uint64_t tagged_pc;
@@ -111,13 +82,6 @@ class Unwinder {
     bool end;       // the walk ended here
   };
 
-  bool memo_find(const Registers& at, uint32_t generation, uint32_t* id);
-  Memo* memo_set(const Registers& at) const {
-    const uint64_t h = (at.pc ^ (at.sp * 31)) * 0x9E3779B97F4A7C15ull;
-    return memo_ + (static_cast<uint32_t>(h >> 40) & (kMemoSets - 1)) * 2;
-  }
-  void memo_store(const Registers& at, uint32_t generation, uint32_t id, const Word* words,
-                  uint32_t count, bool uses_bp);
   uint32_t walk(const Registers& at, uint32_t generation);
   uint32_t cut_stack(const Registers& at, uint32_t generation, int fresh, uint32_t words, int known,
                      bool uses_bp);
@@ -128,23 +92,23 @@ class Unwinder {
   // So many frames, none of them the root, mean that the stack is too deep.
   int enough() const { return max_depth_ < kFramesMax - 1 ? max_depth_ : kFramesMax - 1; }
   int unchanged_frames() const;
-  uint32_t intern(Frame* frames, int count, const Frame& below);
+  static void set_paths(Frame* frames, int count, const Frame& outer);
+  uint32_t intern(Frame* frames, int count, const Frame& outer);
 
   uintptr_t low_ = 0, high_ = 0;
   int max_depth_ = 512;
   uint32_t local_generation_ = 0;  // bumped when the stack moves
   uintptr_t loading_below_ = 0;    // the stack below it may be in dlopen; 0 = it is not
-  Memo* memo_ = nullptr;
-  Room* rooms_ = nullptr;
+  StackMemo memo_;
   // The last walked stack, root first.
   Frame* last_ = nullptr;
-  Word* last_words_ = nullptr;
+  StackWord* last_words_ = nullptr;
   int last_count_ = 0;
   bool last_rooted_ = true;  // it begins at the root; if not, it is too deep
   uint32_t last_generation_ = 0;
   // Scratch of the walk in progress, innermost first.
   Frame* fresh_ = nullptr;
-  Word* fresh_words_ = nullptr;
+  StackWord* fresh_words_ = nullptr;
   uint16_t* fresh_word_counts_ = nullptr;
   // A copy of the innermost part of a foreign stack.
   static constexpr size_t kForeignBytes = 16384;
