@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Reads the fingerprints out of a report of ours. The report may come from anywhere, so it is only
-// scanned: strings are recognised, escapes skipped, nothing is built. It is linear in its size and
-// allocates the fingerprints it finds.
+// scanned: strings are recognised, escapes skipped, brackets counted, nothing is built. It is
+// linear in its size and allocates the fingerprints it finds.
 #include <algorithm>
 
 #include "diagnose/fail_on.h"
@@ -37,6 +37,7 @@ Result<Baseline> parse_baseline(std::string_view report) {
   }
   Baseline baseline;
   bool ours = false;
+  std::size_t open = 0;  // brackets, of either kind
   std::string_view key;
   bool value_next = false;
   for (std::size_t at = first; at < report.size();) {
@@ -61,10 +62,19 @@ Result<Baseline> parse_baseline(std::string_view report) {
       }
       continue;
     }
+    if (c == '{' || c == '[') ++open;
+    if ((c == '}' || c == ']') && open > 0) --open;
     if (c == ':') value_next = true;
     if (c == ',' || c == '{' || c == '[' || c == '}' || c == ']') value_next = false;
     // An empty SARIF of ours has no fingerprint; its driver's name says whose it is.
     ++at;
+  }
+  // Findings that were cut off would be taken for new ones.
+  if (open > 0) {
+    return Error{Code::kInvalid, "the baseline ends after " + std::to_string(report.size()) +
+                                     " bytes with " + std::to_string(open) +
+                                     (open == 1 ? " bracket" : " brackets") +
+                                     " still open. It looks cut short; write it again."};
   }
   if (!ours && report.find("\"ullage\"") == std::string_view::npos) {
     return Error{Code::kInvalid,

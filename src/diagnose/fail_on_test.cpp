@@ -111,5 +111,17 @@ TEST(Baseline, RefusesWhatIsNotOurs) {
               HasSubstr("ends inside a string that starts at byte 11"));
 }
 
+TEST(Baseline, RefusesEveryReportThatIsCutShort) {
+  const auto findings = diagnose(sample_evidence(), {});
+  std::string whole = json_report(sample_evidence(), findings, {});
+  whole.erase(whole.find_last_not_of('\n') + 1);
+  ASSERT_TRUE(parse_baseline(whole).ok());
+  for (std::size_t size = 1; size < whole.size(); ++size) {
+    const auto cut = parse_baseline(std::string_view(whole).substr(0, size));
+    ASSERT_FALSE(cut.ok()) << size << " of " << whole.size() << " bytes";
+    EXPECT_THAT(cut.error().message, HasSubstr("cut short"));
+  }
+}
+
 }  // namespace
 }  // namespace ullage::diagnose
