@@ -11,6 +11,7 @@
 #include "diagnose/fingerprint.h"
 #include "diagnose/growth.h"
 #include "diagnose/reports/common.h"
+#include "diagnose/reports/json_parts.h"
 
 namespace ullage::diagnose {
 namespace {
@@ -155,7 +156,7 @@ void write_run(JsonWriter& json, const char* name, const RunCost& run) {
   json.field("duration_ns", run.duration_ns);
   json.field("events", run.events);
   json.field("live_bytes_max", run.live_bytes_max);
-  json.field("rss_peak_bytes", run.rss_peak_bytes);
+  write_known(json, "rss_peak_bytes", run.rss_peak_bytes);
   write_cost(json, "growth", run.growth);
   json.end_object();
 }

@@ -170,7 +170,7 @@ struct ProcessFacts {
   std::uint64_t events = 0, allocations = 0, frees = 0, reallocs = 0;
   std::uint64_t allocated_bytes = 0;
   std::uint64_t live_bytes_max = 0, live_bytes_max_at_ns = 0, live_bytes_end = 0;
-  std::uint64_t rss_peak_bytes = 0, memory_limit_bytes = 0;
+  std::uint64_t rss_peak_bytes = 0, memory_limit_bytes = 0;  // 0: unknown; none known
   std::uint64_t threads = 0;
   std::uint64_t sample_bytes = 0;
   std::uint64_t stack_nodes = 0, cfi_failures = 0, stacks_truncated = 0;

@@ -13,6 +13,15 @@ void write_sizes(JsonWriter& json, std::string_view name, const evidence::SizeSu
   json.end_object();
 }
 
+void write_known(JsonWriter& json, std::string_view name, std::uint64_t number) {
+  json.key(name);
+  if (number == 0) {
+    json.null();
+  } else {
+    json.value(number);
+  }
+}
+
 void write_cost(JsonWriter& json, const Cost& cost) {
   json.begin_object("cost");
   json.field("stall_ns", cost.stall_ns);
@@ -36,7 +45,7 @@ void write_process_numbers(JsonWriter& json, const evidence::ProcessFacts& proce
   json.field("live_bytes_max", process.live_bytes_max);
   json.field("live_bytes_max_at_ns", process.live_bytes_max_at_ns);
   json.field("live_bytes_end", process.live_bytes_end);
-  json.field("rss_peak_bytes", process.rss_peak_bytes);
+  write_known(json, "rss_peak_bytes", process.rss_peak_bytes);
   json.field("memory_limit_bytes", process.memory_limit_bytes);
   json.field("threads", process.threads);
   json.field("sample_bytes", process.sample_bytes);

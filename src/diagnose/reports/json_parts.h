@@ -4,6 +4,7 @@
 // Parts of evidence and findings that several JSON documents hold: the JSON report, the data of the
 // HTML page, and the diff. One name for one thing in all of them; each writes into an open object.
 
+#include <cstdint>
 #include <string_view>
 
 #include "base/json.h"
@@ -14,6 +15,8 @@ namespace ullage::diagnose {
 
 // "name": {"count", "min", "p50", "p95", "max"}
 void write_sizes(JsonWriter& json, std::string_view name, const evidence::SizeSummary& sizes);
+// A number that is never 0 where it is known: else null.
+void write_known(JsonWriter& json, std::string_view name, std::uint64_t number);
 // "cost": {...}
 void write_cost(JsonWriter& json, const Cost& cost);
 // The numbers of a process and of how much of it was understood; texts are the reports' own.

@@ -48,6 +48,16 @@ TEST(JsonReport, KeepsEverySiteUnderASiteFilterButOnlyItsFindings) {
   EXPECT_THAT(json, HasSubstr("\"index\": 1"));
 }
 
+TEST(JsonReport, TellsAnUnknownPeakFromNone) {
+  evidence::Evidence evidence = sample_evidence();
+  evidence.process.rss_peak_bytes = 4096;
+  EXPECT_THAT(report(evidence), HasSubstr("\"rss_peak_bytes\": 4096,"));
+  EXPECT_THAT(diff_json(diff(evidence, evidence)), HasSubstr("\"rss_peak_bytes\": 4096,"));
+  evidence.process.rss_peak_bytes = 0;  // it ended before anyone looked
+  EXPECT_THAT(report(evidence), HasSubstr("\"rss_peak_bytes\": null,"));
+  EXPECT_THAT(diff_json(diff(evidence, evidence)), HasSubstr("\"rss_peak_bytes\": null,"));
+}
+
 TEST(JsonReport, MarksTheLifetimeClassesThatHaveNoUpperEdge) {
   const std::string json = report(sample_evidence());
   EXPECT_THAT(json,
