@@ -80,7 +80,7 @@ class Diagnose : public Verb {
        true,
        {}},
       {"--perfetto",
-       "A trace for ui.perfetto.dev: one slice per growth.",
+       "A trace for ui.perfetto.dev: a slice for each of the 512 longest growths.",
        diagnose::perfetto_report,
        false,
        false,

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/format.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "diagnose/growth.h"
@@ -101,6 +102,14 @@ class Trace {
     json_.field("command", command);
     json_.field("recording", evidence_.process.source);
     json_.field("understood", understood_text(evidence_.understood));
+    if (evidence_.worst_links.size() >= evidence::kWorstLinks) {
+      std::uint64_t growths = 0;
+      for (const evidence::GrowthSite& site : evidence_.growth_sites) {
+        growths += may_stand(site) ? site.links : 0;
+      }
+      json_.field("slices", "the " + format_count(evidence_.worst_links.size()) + " longest of " +
+                                format_counted(growths, "growth"));
+    }
     json_.end_object();
     json_.end_object();
     return json_.text();

@@ -80,6 +80,17 @@ TEST(PerfettoReport, ALinkOfASiteThatIsNotThereIsStillASlice) {
   EXPECT_THAT(trace, HasSubstr("\"stall_us\":0}"));
 }
 
+TEST(PerfettoReport, SaysWhenGrowthsWereLeftOut) {
+  evidence::Evidence evidence;
+  evidence.growth_sites = {sample::orders_site()};
+  evidence.growth_sites[0].links = 12'345;
+  evidence.worst_links.assign(evidence::kWorstLinks, {0, 1, 10, 20, 1, 2, 1});
+  const std::string trace = perfetto_report(evidence, {}, {});
+  EXPECT_THAT(trace, HasSubstr("\"slices\":\"the 512 longest of 12 345 growths\""));
+  evidence.worst_links.pop_back();
+  EXPECT_THAT(perfetto_report(evidence, {}, {}), Not(HasSubstr("\"slices\"")));
+}
+
 TEST(PerfettoReport, WritesARunWithNothingInIt) {
   EXPECT_THAT(perfetto_report({}, {}, {}), StartsWith("{\"traceEvents\":["));
 }

@@ -42,7 +42,8 @@ std::string html_report(const evidence::Evidence& evidence, const Findings& find
 // profile.proto, gzipped: copied, stall, slack, alloc_space, inuse_space.
 std::string pprof_report(const evidence::Evidence& evidence, const Findings& findings,
                          const ReportOptions& options);
-// Chrome trace events: one slice per growth, counters for live bytes.
+// Chrome trace events: one slice per growth that was kept (evidence::kWorstLinks), counters for
+// live bytes.
 std::string perfetto_report(const evidence::Evidence& evidence, const Findings& findings,
                             const ReportOptions& options);
 // Folded stacks of copied bytes, for flamegraph.pl and speedscope.
