@@ -66,6 +66,17 @@ std::string replaced(std::string text, std::string_view what, const std::string&
   return text;
 }
 
+// N elements in the object itself take their room wherever it lives: on the stack, mostly.
+constexpr double kInlineBytesMax = 1024;
+
+// A hint without the alternatives that would hold `bytes` inside the container's own object.
+std::string fitting_hint(const std::string& hint, double bytes) {
+  constexpr std::string_view kInline = "Small", kOr = ", or ";
+  if (bytes <= kInlineBytesMax || !hint.starts_with(kInline)) return hint;
+  const std::size_t other = hint.find(kOr);
+  return other == std::string::npos ? std::string() : hint.substr(other + kOr.size());
+}
+
 // "X, Y and Z"
 std::string listed(const std::vector<std::string>& parts) {
   std::string text;
@@ -130,8 +141,15 @@ bool is_cpp(const GrowthSite& site) {
          std::any_of(site.stack.begin(), site.stack.end(), scoped);
 }
 
+bool is_rust(const GrowthSite& site) {
+  // Not its callers': Rust programs call C++.
+  return site.reserve_hint.find("::with_capacity(") != std::string::npos ||
+         site.growth.file.ends_with(".rs") || site.growth.function.starts_with("alloc::raw_vec::");
+}
+
 std::string chunked_instead(const GrowthSite& site) {
   if (is_table(site)) return "a table in shards";
+  if (site.container_kind == "vector" && is_rust(site)) return "a Vec of chunks";
   return site.container_kind == "vector" && is_cpp(site) ? "std::deque" : "a list of chunks";
 }
 
@@ -268,11 +286,14 @@ Advice advise_size(const GrowthSite& site, std::uint64_t bytes, double headroom,
       round_up(headroom > 0 ? whole(static_cast<double>(exact) * (1 + headroom) + 0.5) : exact);
   advice.basis = what + " " + advice.unit.count(exact);
   if (headroom > 0) advice.basis += " + " + format_percent(headroom);
-  const std::string n =
-      is_cpp(site) ? format_literal(advice.number) : std::to_string(advice.number);
+  const std::string n = is_rust(site)  ? replaced(format_literal(advice.number), "'", "_")
+                        : is_cpp(site) ? format_literal(advice.number)
+                                       : std::to_string(advice.number);
   const std::string& kind = site.container_kind;
-  if (!site.reserve_hint.empty() && advice.unit.elements) {
-    advice.call = replaced(site.reserve_hint, "{N}", n);
+  const std::string hint =
+      fitting_hint(site.reserve_hint, static_cast<double>(advice.number) * advice.unit.bytes_each);
+  if (!hint.empty() && advice.unit.elements) {
+    advice.call = replaced(hint, "{N}", n);
   } else if (kind == "realloc buffer") {
     advice.call = advice.unit.elements ? "malloc(" + n + " * sizeof *p) once, before it is filled"
                                        : "malloc(" + n + ") once, before it is filled";

@@ -33,7 +33,10 @@ bool missed_its_size(const evidence::GrowthSite& site);
 bool grows_index_only(const evidence::GrowthSite& site);
 // Written in C++, as far as names tell; C has no reserve to call.
 bool is_cpp(const evidence::GrowthSite& site);
-// What grows in small steps instead: "std::deque" for a sequence, shards for a table.
+// Written in Rust, as far as names tell.
+bool is_rust(const evidence::GrowthSite& site);
+// What grows in small steps instead: "std::deque" for a sequence, shards for a table. Rust's
+// VecDeque is one block that is copied whole, so there it is a Vec of chunks.
 std::string chunked_instead(const evidence::GrowthSite& site);
 // Share of the painted capacity that was never written; 0 when it was not recorded.
 double slack_share(const evidence::GrowthSite& site);

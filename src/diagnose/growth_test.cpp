@@ -110,6 +110,40 @@ TEST(Unit, TakesAStringOfUnknownCharactersForBytes) {
   EXPECT_EQ(unit_of(site).text(4096), "4 096 bytes");
 }
 
+TEST(AdviseSize, OffersElementsInTheObjectOnlyWhereTheyAreFew) {
+  GrowthSite site;
+  site.container = "llvm::SmallVector<Token>";
+  site.container_kind = "vector";
+  site.reserve_hint = "SmallVector<T, {N}>, or v.reserve({N})";
+  site.element_bytes = 16;
+  site.element_source = "dwarf";
+  EXPECT_EQ(advise_size(site, 1024, 0, "").call, "SmallVector<T, 64>, or v.reserve(64)");
+  EXPECT_EQ(advise_size(site, 1040, 0, "").call, "v.reserve(65)");
+  site.container_kind = "hash table";
+  site.reserve_hint = "SmallPtrSet<T, {N}>";
+  EXPECT_EQ(advise_size(site, 1024, 0, "").call, "SmallPtrSet<T, 64>");
+  EXPECT_EQ(advise_size(site, 1040, 0, "").call, "reserve(65)");
+}
+
+TEST(AdviseSize, SpeaksRustToRust) {
+  GrowthSite site;
+  site.container = "Vec<u64>";
+  site.container_kind = "vector";
+  site.growth.function = "alloc::raw_vec::RawVecInner<A>::finish_grow";
+  site.reserve_hint = "Vec::with_capacity({N})";
+  site.element_bytes = 8;
+  site.element_source = "dwarf";
+  EXPECT_EQ(advise_size(site, 8 * 132'000, 0, "").call, "Vec::with_capacity(132_000)");
+  EXPECT_EQ(chunked_instead(site), "a Vec of chunks");
+  // A C++ vector is one, whoever called it.
+  site.container = "std::vector<long>";
+  site.growth.function = "std::vector<long>::_M_realloc_insert<long>";
+  site.user.file = "main.rs";
+  site.reserve_hint = "v.reserve({N})";
+  EXPECT_EQ(advise_size(site, 8 * 132'000, 0, "").call, "v.reserve(132'000)");
+  EXPECT_EQ(chunked_instead(site), "std::deque");
+}
+
 TEST(Brief, DropsTheTemplateArgumentsOfLongNamesOnly) {
   EXPECT_EQ(brief("std::vector<int>::push_back"), "std::vector<int>::push_back");
   const std::string args = "<" + std::string(60, 'x') + "<y>, z>";
