@@ -149,7 +149,7 @@ bool is_rust(const GrowthSite& site) {
 
 std::string chunked_instead(const GrowthSite& site) {
   if (is_table(site)) return "a table in shards";
-  if (site.container_kind == "vector" && is_rust(site)) return "a Vec of chunks";
+  if (site.container_kind == "vector" && is_rust(site)) return "a Vec of fixed-size blocks";
   return site.container_kind == "vector" && is_cpp(site) ? "std::deque" : "a list of chunks";
 }
 

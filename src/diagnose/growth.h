@@ -36,7 +36,7 @@ bool is_cpp(const evidence::GrowthSite& site);
 // Written in Rust, as far as names tell.
 bool is_rust(const evidence::GrowthSite& site);
 // What grows in small steps instead: "std::deque" for a sequence, shards for a table. Rust's
-// VecDeque is one block that is copied whole, so there it is a Vec of chunks.
+// VecDeque is one block that is copied whole, so there it is a Vec of blocks.
 std::string chunked_instead(const evidence::GrowthSite& site);
 // Share of the painted capacity that was never written; 0 when it was not recorded.
 double slack_share(const evidence::GrowthSite& site);

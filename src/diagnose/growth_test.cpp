@@ -134,7 +134,7 @@ TEST(AdviseSize, SpeaksRustToRust) {
   site.element_bytes = 8;
   site.element_source = "dwarf";
   EXPECT_EQ(advise_size(site, 8 * 132'000, 0, "").call, "Vec::with_capacity(132_000)");
-  EXPECT_EQ(chunked_instead(site), "a Vec of chunks");
+  EXPECT_EQ(chunked_instead(site), "a Vec of fixed-size blocks");
   // A C++ vector is one, whoever called it.
   site.container = "std::vector<long>";
   site.growth.function = "std::vector<long>::_M_realloc_insert<long>";
