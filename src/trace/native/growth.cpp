@@ -163,6 +163,7 @@ void Growth::end(std::uint32_t id, std::uint64_t final_size, bool alive) {
   p.stall_credible_max = std::max(p.stall_credible_max, c.stall_credible_max);
   p.spread_max = std::max(p.spread_max, c.spread_max);
   p.gcd = std::gcd(p.gcd, c.gcd);
+  p.divisors.add(c.gcd, c.links);
   p.first_time = std::min(p.first_time, c.first_time);
   p.last_time = std::max(p.last_time, c.last_time);
   p.first.add(c.first_size);

@@ -17,6 +17,7 @@
 
 #include "evidence/evidence.h"
 #include "trace/native/clock.h"
+#include "trace/native/growth_element.h"
 #include "trace/native/histogram.h"
 #include "trace/native/live_table.h"
 #include "trace/native/stacks.h"
@@ -86,11 +87,12 @@ struct GrowthPlace {
   std::uint64_t copied = 0, stall = 0, stall_max = 0, spread_max = 0;
   std::uint64_t stall_credible = 0, stall_credible_max = 0;
   std::uint64_t overlap_max = 0, overlap_at_peak = 0, peak_time = 0;
-  std::uint64_t gcd = 0;
+  std::uint64_t gcd = 0;  // of all sizes; `divisors` knows what most agree on
   std::uint64_t first_time = UINT64_MAX, last_time = 0;
   std::uint64_t slack_blocks = 0, slack_painted = 0, slack_unused = 0;
   Histogram first{kFinalSizesExact}, final{kFinalSizesExact};
-  Histogram factor{256};  // new/old in thousandths
+  Histogram factor{256};               // new/old in thousandths
+  Histogram divisors{kDivisorsExact};  // Chain::gcd, once per link
   evidence::Series copied_series{};
   std::vector<std::uint32_t> threads;
 };

@@ -77,6 +77,22 @@ TEST(Growth, BoundsEachStallByWhatCopyingItsOwnBlockCanTake) {
   EXPECT_EQ(s.place().stall_credible_max, 5'000'000u);
 }
 
+TEST(Growth, TheElementSizeSurvivesOneForeignBlockAmongManyChains) {
+  Buffer s;
+  for (int chain = 0; chain < 531; ++chain) {
+    if (chain == 7) s.grow(1024);
+    s.grow(33 * 168);
+    s.grow(67 * 168);
+    s.grow(135 * 168);
+    s.free(s.old);
+    s.old = 0;
+  }
+  s.run();
+  ASSERT_EQ(s.place().chains, 531u);
+  EXPECT_EQ(s.place().gcd, 8u);
+  EXPECT_EQ(common_element(s.place().divisors), 168u);
+}
+
 TEST(Growth, APreemptedSmallGrowthIsNotTheWorst) {
   Buffer s;
   s.grow(1 << 20);

@@ -60,6 +60,7 @@ void add(GrowthPlace& to, const GrowthPlace& p) {
   to.first.merge(p.first);
   to.final.merge(p.final);
   to.factor.merge(p.factor);
+  to.divisors.merge(p.divisors);
   for (std::size_t i = 0; i < evidence::kSlices; ++i) to.copied_series[i] += p.copied_series[i];
   for (std::uint32_t tid : p.threads) {
     if (to.threads.size() < kSiteThreads &&
@@ -98,9 +99,9 @@ void describe_elements(const Symbolizer* symbols, const StackTable& stacks, cons
     out.element_bytes = sizeof(std::uint64_t);
     out.element_source = "buckets";
   }
-  if (out.element_bytes == 0 && site.sums.gcd != 0) {
-    out.element_bytes = site.sums.gcd;
-    out.element_source = "gcd";
+  if (out.element_bytes == 0) {
+    out.element_bytes = common_element(site.sums.divisors);
+    if (out.element_bytes != 0) out.element_source = "gcd";
   }
 }
 
