@@ -27,6 +27,9 @@ using launch::RecordedProcess;
 constexpr std::size_t kProcessesShown = 6;
 // Deepest stack that can be asked for; the recording's format has room for more, nobody reads it.
 constexpr std::uint64_t kDepthMax = 1024;
+// The least that tells a function from its caller.
+constexpr std::uint64_t kDepthMin = 2;
+constexpr std::uint64_t kDepthDefault = 512;
 
 class Record : public Verb {
  public:
@@ -41,7 +44,7 @@ class Record : public Verb {
   std::vector<std::string> command_;
   launch::LaunchOptions options_;
   std::string finish_path_;
-  std::uint64_t depth_ = 0, verify_ = 0;
+  std::uint64_t depth_ = kDepthDefault, verify_ = 0;
   bool no_follow_ = false, quiet_ = false;
 };
 
@@ -78,7 +81,7 @@ void Record::describe(Command& command) {
                       "everything.",
                       options_.max_bytes);
   command.count_option("--depth",
-                       "Frames kept per stack, up to 1024; deeper ones keep their 64 innermost. "
+                       "Frames kept per stack, 2 to 1024; deeper ones keep their 64 innermost. "
                        "Default: 512.",
                        depth_);
   command.count_option("--verify-unwind",
@@ -116,9 +119,12 @@ Result<void> Record::check() {
         "ullage record: --finish completes what is there and runs nothing.\n  Leave out '" +
             command_.front() + "', or leave out --finish."};
   }
-  if (depth_ > kDepthMax) {
-    return Error{Code::kInvalid, "ullage record: --depth is at most " + format_count(kDepthMax) +
-                                     " frames.\n  Most findings need 48 (the default) or fewer."};
+  if (depth_ < kDepthMin || depth_ > kDepthMax) {
+    const bool few = depth_ < kDepthMin;
+    return Error{Code::kInvalid,
+                 std::string("ullage record: --depth is at ") + (few ? "least " : "most ") +
+                     format_count(few ? kDepthMin : kDepthMax) + " frames.\n  The default, " +
+                     format_count(kDepthDefault) + ", is enough for all but deep recursion."};
   }
   if (verify_ > UINT32_MAX) {
     return Error{Code::kInvalid, "ullage record: --verify-unwind is at most 4 294 967 295."};
