@@ -79,6 +79,23 @@ def test_a_recording_that_ends_by_exec_says_so(folder):
     assert report["process"]["ended"] == "became another program", report["process"]
 
 
+def test_a_process_that_becomes_another_program_again_and_again_keeps_each_recording(folder):
+    for times in (2, 4):
+        out = folder / str(times)
+        out.mkdir()
+        recorded = cases(out, "exec_chain", str(times), "250")  # ms: some looks of the recorder
+        assert len(recorded.paths) == times + 1, recorded.paths
+        expect_links(recorded, grow_parent=times + 1, grow_child=1)
+        last = diagnose(recorded.root)
+        assert links(last, "grow_parent") == links(last, "grow_child") == LINKS, "out.ulg is the last program"
+        assert last["process"]["ended"] == "normally", last["process"]
+        assert "replaced itself" not in recorded.done.stderr, shown(recorded.done)
+        assert f"ullage diagnose {recorded.root}" in recorded.done.stderr, shown(recorded.done)
+        images = [os.path.basename(path) for path in recorded.paths if path != recorded.root]
+        pid = min(images, key=len).split(".")[1]
+        assert sorted(images) == sorted(f"out.{pid}{f'-{i}' if i else ''}.ulg" for i in range(times)), images
+
+
 def test_an_exec_that_fails_is_not_an_end(folder):
     report, = expect_links(one(cases(folder, "exec_fails", expect=137)), grow_parent=1)
     assert report["process"]["ended"] == "killed or still running", report["process"]
