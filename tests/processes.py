@@ -83,7 +83,7 @@ def test_a_process_that_becomes_another_program_again_and_again_keeps_each_recor
     for times in (2, 4):
         out = folder / str(times)
         out.mkdir()
-        recorded = cases(out, "exec_chain", str(times), "250")  # ms: some looks of the recorder
+        recorded = record(out, [support.program("exec_chain"), str(times), "250"])  # ms: some looks of the recorder
         assert len(recorded.paths) == times + 1, recorded.paths
         expect_links(recorded, grow_parent=times + 1, grow_child=1)
         last = diagnose(recorded.root)

@@ -22,7 +22,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -143,23 +142,6 @@ int case_spawn() {
 int case_exec() {
   grow_parent();
   execv("/proc/self/exe", child_arguments());
-  return 127;
-}
-
-// Becomes itself again as often as argument 2 says, and stays argument 3 ms in between: for as long
-// as the recorder needs to look several times. The last one is the child.
-int case_exec_chain() {
-  grow_parent();
-  const int more = std::atoi(arguments[2]);
-  usleep(static_cast<useconds_t>(std::atoi(arguments[3])) * 1000);
-  if (more == 0) {
-    grow_child();
-    return 0;
-  }
-  const std::string next = std::to_string(more - 1);
-  char* words[] = {arguments[0], arguments[1], const_cast<char*>(next.c_str()), arguments[3],
-                   nullptr};
-  execv("/proc/self/exe", words);
   return 127;
 }
 
@@ -485,7 +467,6 @@ constexpr Case kCases[] = {
     {"spawn", case_spawn},
     {"exec", case_exec},
     {"exec_by", case_exec_by},
-    {"exec_chain", case_exec_chain},
     {"exec_fails", case_exec_fails},
     {"phases", case_phases},
     {"threads", case_threads},
