@@ -109,6 +109,20 @@ def test_a_wrapper_script_does_not_hide_the_program(folder):
     assert f"ullage diagnose {recorded.root}" in recorded.done.stderr, shown(recorded.done)
 
 
+def test_children_that_cannot_be_recorded_are_counted(folder):
+    recorded = one(record(folder, [support.program("fork_unable")]))
+    assert "3 child processes could not be recorded" in recorded.done.stderr, shown(recorded.done)
+    recorded = cases(folder, "fork")
+    assert "could not be recorded" not in recorded.done.stderr, shown(recorded.done)
+
+
+def test_a_program_is_named_as_it_was_called(folder):
+    link = folder / "nickname"
+    link.symlink_to(support.program("process_cases"))
+    recorded = one(record(folder, [link, "grow"]))
+    assert "nickname, process" in recorded.done.stderr, shown(recorded.done)
+
+
 def test_no_follow_records_the_first_program_only(folder):
     for case in ("fork", "vfork", "spawn"):
         recorded = one(record(folder, [support.program("process_cases"), case], "--no-follow"))
@@ -289,6 +303,22 @@ def test_an_output_folder_that_cannot_be_written_is_named(folder):
     for out in (folder / "missing/out.ulg", folder / "file/out.ulg", "/proc/out.ulg"):
         done = ullage("record", "-o", out, "--", "true", expect=3)
         assert str(pathlib.Path(out).parent) in done.stderr, shown(done)
+
+
+def test_an_output_whose_name_is_too_long_is_told_so(folder):
+    for length in (240, 300):
+        done = ullage("record", "-o", folder / ("x" * length), "--", "true", expect=3)
+        assert "too long" in done.stderr and "-o" in done.stderr, shown(done)
+        assert "folder" not in done.stderr.split("too long")[1], shown(done)
+    ullage("record", "-o", folder / ("x" * 200 + ".ulg"), "--", "true")
+
+
+def test_a_program_that_stays_asleep_in_standby_keeps_its_exit_code(folder):
+    out = folder / "asleep.ulg"
+    done = ullage("record", "--standby", "-o", out, "--", support.program("process_cases"), "exits_42",
+                  expect=42)
+    assert "start()" in done.stderr and "not loaded" not in done.stderr, shown(done)
+    assert not out.exists()
 
 
 # Full disks.

@@ -92,7 +92,8 @@ struct Counters {
   uint64_t forks;
   uint64_t free_candidates;  // frees that carried a stack
   uint64_t unsampled;        // allocations that sampling passed over
-  uint64_t spare[7];
+  uint64_t children_lost;    // forked, and could not make a recording of their own
+  uint64_t spare[6];
 };
 
 struct FileHeader {
