@@ -293,6 +293,26 @@ def test_an_address_sanitizer_program_is_refused(folder):
     impossible(folder, [program], "sanitizer")
 
 
+def test_a_child_built_with_a_sanitizer_runs_as_it_would_alone_and_is_named(folder):
+    source = """
+#include <cstdio>
+#include <vector>
+int main(int count, char**) {
+  std::vector<int> v(100);
+  for (int i = 0; i < 1000; ++i) v.push_back(i);
+  std::puts("it ran");
+  return count > 1 ? v.data()[5000] : v[3];
+}
+"""
+    program = support.compile_text(source, folder / "asan", "-fsanitize=address")
+    for script, code in (("{}; exit $?", 0), ("exec {}", 0), ("{} wrong 2>/dev/null; exit $?", 1)):
+        recorded = record(folder, ["sh", "-c", script.format(program)], expect=code,
+                          env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
+        assert ("it ran" in recorded.done.stdout) == (code == 0), shown(recorded.done)
+        assert "sanitizer" in recorded.done.stderr, shown(recorded.done)
+        assert "replaced itself" not in recorded.done.stderr, shown(recorded.done)
+
+
 def test_a_program_that_does_not_exist_is_named(folder):
     impossible(folder, ["./no-such-program"], "no-such-program")
     impossible(folder, [str(folder)], str(folder))

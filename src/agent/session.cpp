@@ -331,6 +331,7 @@ static void load() {
   const SignalsHeld held;
   g_loaded = true;
   resolve_real();
+  if (has_sanitizer()) return;  // may be inside its start, where the C library's calls are its own
   read_config();
   if (!g_config.present) return;
   void* page = map_private(4096);
@@ -346,10 +347,20 @@ static void load() {
   if (!g_config.standby) start_recording();
 }
 
+// Its recording says no more than why it is empty.
+static void name_sanitized() {
+  read_config();
+  if (g_config.present && !g_config.standby && make_tables() && start_output()) {
+    end_output(record::State::kSanitized);
+  }
+  g_config.present = false;
+}
+
 __attribute__((constructor)) static void construct() {
   load();                                                 // programs that never allocate
   if (prepare_operators != nullptr) prepare_operators();  // asks the loader: not in a fork's child
   const Inside inside;
+  if (has_sanitizer()) name_sanitized();  // its runtime has started before us
   if (g_config.verify_every != 0) prepare_verify();
 }
 

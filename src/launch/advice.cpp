@@ -96,6 +96,11 @@ void advise(const Program& program, const LaunchOptions& options, uint64_t anony
         note(name + ": recording stopped when its file could no longer be reached (the program " +
              "changed its root or its user). What precedes is in " + p.path + ".");
         break;
+      case State::kSanitized:
+        note(name +
+             " is built with a sanitizer, which replaces the allocator itself: it ran, but " +
+             "was not recorded. Build it without -fsanitize and record that.");
+        break;
       default:
         break;
     }

@@ -59,7 +59,8 @@ enum class State : uint32_t {
   kStoppedByProgram = 4,  // ullage_agent_stop()
   // the file can't be reached any more (chroot, other user) or not be mapped
   kStoppedNoFile = 6,
-  kExecuted = 5,  // the process replaced itself by another program
+  kExecuted = 5,   // the process replaced itself by another program
+  kSanitized = 7,  // nothing was recorded: the program brings a sanitizer's runtime
 };
 
 enum Features : uint32_t {
