@@ -79,6 +79,23 @@ def test_a_recording_that_ends_by_exec_says_so(folder):
     assert report["process"]["ended"] == "became another program", report["process"]
 
 
+def test_a_process_that_becomes_another_program_again_and_again_keeps_each_recording(folder):
+    for times in (2, 4):
+        out = folder / str(times)
+        out.mkdir()
+        recorded = record(out, [support.program("exec_chain"), str(times), "250"])  # ms: some looks of the recorder
+        assert len(recorded.paths) == times + 1, recorded.paths
+        expect_links(recorded, grow_parent=times + 1, grow_child=1)
+        last = diagnose(recorded.root)
+        assert links(last, "grow_parent") == links(last, "grow_child") == LINKS, "out.ulg is the last program"
+        assert last["process"]["ended"] == "normally", last["process"]
+        assert "replaced itself" not in recorded.done.stderr, shown(recorded.done)
+        assert f"ullage diagnose {recorded.root}" in recorded.done.stderr, shown(recorded.done)
+        images = [os.path.basename(path) for path in recorded.paths if path != recorded.root]
+        pid = min(images, key=len).split(".")[1]
+        assert sorted(images) == sorted(f"out.{pid}{f'-{i}' if i else ''}.ulg" for i in range(times)), images
+
+
 def test_an_exec_that_fails_is_not_an_end(folder):
     report, = expect_links(one(cases(folder, "exec_fails", expect=137)), grow_parent=1)
     assert report["process"]["ended"] == "killed or still running", report["process"]
@@ -90,6 +107,20 @@ def test_a_wrapper_script_does_not_hide_the_program(folder):
     expect_links(recorded, grow_parent=1)
     assert links(diagnose(recorded.root), "grow_parent") == LINKS
     assert f"ullage diagnose {recorded.root}" in recorded.done.stderr, shown(recorded.done)
+
+
+def test_children_that_cannot_be_recorded_are_counted(folder):
+    recorded = one(record(folder, [support.program("fork_unable")]))
+    assert "3 child processes could not be recorded" in recorded.done.stderr, shown(recorded.done)
+    recorded = cases(folder, "fork")
+    assert "could not be recorded" not in recorded.done.stderr, shown(recorded.done)
+
+
+def test_a_program_is_named_as_it_was_called(folder):
+    link = folder / "nickname"
+    link.symlink_to(support.program("process_cases"))
+    recorded = one(record(folder, [link, "grow"]))
+    assert "nickname, process" in recorded.done.stderr, shown(recorded.done)
 
 
 def test_no_follow_records_the_first_program_only(folder):
@@ -262,6 +293,26 @@ def test_an_address_sanitizer_program_is_refused(folder):
     impossible(folder, [program], "sanitizer")
 
 
+def test_a_child_built_with_a_sanitizer_runs_as_it_would_alone_and_is_named(folder):
+    source = """
+#include <cstdio>
+#include <vector>
+int main(int count, char**) {
+  std::vector<int> v(100);
+  for (int i = 0; i < 1000; ++i) v.push_back(i);
+  std::puts("it ran");
+  return count > 1 ? v.data()[5000] : v[3];
+}
+"""
+    program = support.compile_text(source, folder / "asan", "-fsanitize=address")
+    for script, code in (("{}; exit $?", 0), ("exec {}", 0), ("{} wrong 2>/dev/null; exit $?", 1)):
+        recorded = record(folder, ["sh", "-c", script.format(program)], expect=code,
+                          env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
+        assert ("it ran" in recorded.done.stdout) == (code == 0), shown(recorded.done)
+        assert "sanitizer" in recorded.done.stderr, shown(recorded.done)
+        assert "replaced itself" not in recorded.done.stderr, shown(recorded.done)
+
+
 def test_a_program_that_does_not_exist_is_named(folder):
     impossible(folder, ["./no-such-program"], "no-such-program")
     impossible(folder, [str(folder)], str(folder))
@@ -272,6 +323,22 @@ def test_an_output_folder_that_cannot_be_written_is_named(folder):
     for out in (folder / "missing/out.ulg", folder / "file/out.ulg", "/proc/out.ulg"):
         done = ullage("record", "-o", out, "--", "true", expect=3)
         assert str(pathlib.Path(out).parent) in done.stderr, shown(done)
+
+
+def test_an_output_whose_name_is_too_long_is_told_so(folder):
+    for length in (240, 300):
+        done = ullage("record", "-o", folder / ("x" * length), "--", "true", expect=3)
+        assert "too long" in done.stderr and "-o" in done.stderr, shown(done)
+        assert "folder" not in done.stderr.split("too long")[1], shown(done)
+    ullage("record", "-o", folder / ("x" * 200 + ".ulg"), "--", "true")
+
+
+def test_a_program_that_stays_asleep_in_standby_keeps_its_exit_code(folder):
+    out = folder / "asleep.ulg"
+    done = ullage("record", "--standby", "-o", out, "--", support.program("process_cases"), "exits_42",
+                  expect=42)
+    assert "start()" in done.stderr and "not loaded" not in done.stderr, shown(done)
+    assert not out.exists()
 
 
 # Full disks.

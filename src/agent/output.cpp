@@ -25,7 +25,8 @@ struct ModuleLog {
 } g_module_log;
 
 // Images of one pid (exec) that may have a file each. More: the last name is refused and nothing
-// recorded.
+// recorded. The first free name is the next number: the parent leaves a live file in its place
+// until its process has ended, whatever that executes meanwhile.
 constexpr int kImagesMax = 1000;
 
 uint64_t realtime_ns() {

@@ -7,6 +7,15 @@
 
 #include "agent/platform.h"
 
+// Bound by the loader, to null where there is no such runtime: nothing needs to be looked up.
+#define ULLAGE_RUNTIME(init) \
+  extern "C" __attribute__((weak, visibility("default"))) void init(void)  // NOLINT: its own name
+ULLAGE_RUNTIME(__asan_init);
+ULLAGE_RUNTIME(__hwasan_init);
+ULLAGE_RUNTIME(__lsan_init);
+ULLAGE_RUNTIME(__msan_init);
+ULLAGE_RUNTIME(__tsan_init);
+
 namespace ullage::agent {
 
 Real g_real{};
@@ -45,6 +54,11 @@ int find_owner(dl_phdr_info* info, size_t, void* data) {
 
 }  // namespace
 
+bool has_sanitizer() {
+  return __asan_init != nullptr || __hwasan_init != nullptr || __lsan_init != nullptr ||
+         __msan_init != nullptr || __tsan_init != nullptr;
+}
+
 bool in_library(const void* code, const char* prefix) {
   Owner owner{reinterpret_cast<uintptr_t>(code), {}};
   dl_iterate_phdr(&find_owner, &owner);
@@ -78,7 +92,7 @@ ULLAGE_COLD void resolve_real() {
   void* (*found)(size_t) = nullptr;
   next(found, "malloc");
   // usable_size must be the same allocator's: another one's would misread the header.
-  g_real.glibc = in_library(reinterpret_cast<const void*>(found), "libc.so");
+  g_real.glibc = !has_sanitizer() && in_library(reinterpret_cast<const void*>(found), "libc.so");
   __atomic_store_n(&g_real.malloc, found, __ATOMIC_RELEASE);
   resolving = false;
 }

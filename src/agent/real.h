@@ -45,6 +45,9 @@ void* find_real(const char* name);
 // Is this code in a library whose file name begins with `prefix`?
 bool in_library(const void* code, const char* prefix);
 
+// Does the program bring a sanitizer, which replaces the allocator itself?
+bool has_sanitizer();
+
 // Memory handed out while dlsym runs, before the real functions are known.
 void* early_alloc(size_t bytes);
 bool is_early(const void* block);

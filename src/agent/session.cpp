@@ -152,9 +152,21 @@ bool attach(ThreadState& t) {
   return true;
 }
 
-// First allocation in the child of a fork: nothing of the parent's recording may be touched.
+// Header of the nearest ancestor with a recording, in a fork's child without one of its own: what
+// can't be recorded is counted there.
+record::FileHeader* g_ancestor = nullptr;
+
+void set_ancestor(record::FileHeader* header) {
+  if (g_ancestor != nullptr) syscall(SYS_munmap, g_ancestor, record::kFileHeaderBytes);
+  g_ancestor = header;
+}
+
+// First allocation in the child of a fork: of the parent's recording only one counter may be
+// touched.
 void start_in_child() {
   ThreadState& t = t_state;
+  record::FileHeader* parents = g_output.file.take_header();
+  if (parents != nullptr) set_ancestor(parents);
   drop_output();
   g_modules.reset_locks();
   const bool threads_before = g_many_threads;
@@ -167,7 +179,12 @@ void start_in_child() {
   if (!g_config.present || !g_config.follow || g_config.standby) return;
   g_stacks.reset();
   if (threads_before) g_modules.freeze();
-  if (start_output()) g_shared->mode = kOn;
+  if (start_output()) {
+    g_shared->mode = kOn;
+    set_ancestor(nullptr);
+  } else if (g_ancestor != nullptr) {
+    __atomic_fetch_add(&g_ancestor->counters.children_lost, 1, __ATOMIC_RELAXED);
+  }
 }
 
 void before_fork() {
@@ -314,6 +331,7 @@ static void load() {
   const SignalsHeld held;
   g_loaded = true;
   resolve_real();
+  if (has_sanitizer()) return;  // may be inside its start, where the C library's calls are its own
   read_config();
   if (!g_config.present) return;
   void* page = map_private(4096);
@@ -329,10 +347,20 @@ static void load() {
   if (!g_config.standby) start_recording();
 }
 
+// Its recording says no more than why it is empty.
+static void name_sanitized() {
+  read_config();
+  if (g_config.present && !g_config.standby && make_tables() && start_output()) {
+    end_output(record::State::kSanitized);
+  }
+  g_config.present = false;
+}
+
 __attribute__((constructor)) static void construct() {
   load();                                                 // programs that never allocate
   if (prepare_operators != nullptr) prepare_operators();  // asks the loader: not in a fork's child
   const Inside inside;
+  if (has_sanitizer()) name_sanitized();  // its runtime has started before us
   if (g_config.verify_every != 0) prepare_verify();
 }
 

@@ -60,12 +60,26 @@ void advise(const Program& program, const LaunchOptions& options, uint64_t anony
   const auto note = [&](std::string s) { report.notes.push_back(std::move(s)); };
   const auto root = std::find_if(report.processes.begin(), report.processes.end(),
                                  [](const RecordedProcess& p) { return p.root; });
+  if (report.processes.empty() && options.standby && report.signal == 0) {
+    note(base_name(program.path) +
+         ": nothing was recorded: with --standby the agent sleeps until the program calls "
+         "ullage::agent::start() (<ullage/agent.h>), and it did not. Without --standby everything "
+         "is recorded.");
+    return;
+  }
   if (report.processes.empty()) {
     note(nothing_recorded(program, report));
     return;
   }
   if (root == report.processes.end()) {
     note(base_name(program.path) + " itself was not recorded, only what it started.");
+  }
+  uint64_t lost = 0;
+  for (const RecordedProcess& p : report.processes) lost += p.children_lost;
+  if (lost != 0) {
+    note(std::to_string(lost) + (lost == 1 ? " child process" : " child processes") +
+         " could not be recorded: no file could be made beside the recording (no descriptor left, "
+         "another root folder, another user, or a full disk).");
   }
   for (const RecordedProcess& p : report.processes) {
     const std::string name = base_name(p.program) + " (pid " + std::to_string(p.pid) + ")";
@@ -81,6 +95,11 @@ void advise(const Program& program, const LaunchOptions& options, uint64_t anony
       case State::kStoppedNoFile:
         note(name + ": recording stopped when its file could no longer be reached (the program " +
              "changed its root or its user). What precedes is in " + p.path + ".");
+        break;
+      case State::kSanitized:
+        note(name +
+             " is built with a sanitizer, which replaces the allocator itself: it ran, but " +
+             "was not recorded. Build it without -fsanitize and record that.");
         break;
       default:
         break;

@@ -97,8 +97,10 @@ bool Collector::superseded(const LiveArchiver& file) const {
   return newest != newest_image_.end() && newest->second > file.image();
 }
 
+// A program that its process replaced waits for the process to end: while its live file is there,
+// its number is taken, and the agent gives the next program the next one. Names would be handed out
+// again otherwise, and the newest could not be told from the first.
 bool Collector::ended(const Follow& follow) const {
-  if (superseded(*follow.file)) return true;
   switch (follow.watch.look()) {
     case ProcessWatch::Now::kRunning:
       return false;
@@ -179,7 +181,9 @@ void Collector::finish() {
     std::sort(follows_.begin(), follows_.end(),
               [](const Follow& a, const Follow& b) { return a.file->image() < b.file->image(); });
     for (Follow& f : follows_) {
-      if (f.watch.look() == ProcessWatch::Now::kRunning && f.file->pid() != root_pid_) {
+      const bool goes_on =
+          f.watch.look() == ProcessWatch::Now::kRunning && f.file->pid() != root_pid_;
+      if (goes_on && !superseded(*f.file)) {
         done_.push_back(f.file->leave());
       } else {
         complete(*f.file);

@@ -38,9 +38,9 @@ class Collector {
   void set_root(uint32_t pid) { root_pid_ = pid; }
   void set_output(const std::string& output, const std::string& stem);
 
-  // Finds new files, archives full segments, takes marks. Completes processes that have ended,
-  // except the root's: its last image gets the name of the output, and which one is last is known
-  // at its end.
+  // Finds new files, archives full segments, takes marks. Completes processes that have ended, all
+  // images of one (exec) together, except the root's last: it gets the name of the output, and
+  // which one is last is known at its end.
   void poll(bool take_marks);
   bool any_running();
   // The root has ended: completes it and all others that have. The rest is left to itself.

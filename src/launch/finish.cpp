@@ -54,6 +54,8 @@ Result<RecordedProcess> finish_one(const std::string& live) {
   p.pid = h.pid;
   p.image = h.image;
   p.program = h.exe;
+  p.called.assign(h.cmdline, strnlen(h.cmdline, sizeof h.cmdline));
+  p.children_lost = h.counters.children_lost;
   p.state = h.state;
   p.events = h.counters.events;
   p.path = live;

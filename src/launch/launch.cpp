@@ -32,6 +32,9 @@ using Clock = std::chrono::steady_clock;
 // time between polls doubles up to kPollMs.
 constexpr int kFirstPollMs = 10;
 
+// Ends a name as long as the longest that a run will make: highest pid of Linux, highest image.
+constexpr const char* kLongestSuffix = ".4194304.999.ulg.part";
+
 std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 std::string absolute(const std::string& path) {
@@ -70,7 +73,7 @@ Result<Naming> name_files(const LaunchOptions& options, uint64_t run_id) {
                                 "another with -o FILE."};
   }
   // Tried rather than asked: access() promises root what /proc or a strict file system refuses.
-  const std::string probe = n.prefix + ".probe";
+  const std::string probe = n.prefix + kLongestSuffix;
   const int fd = ::open(probe.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   const int refused = errno;
   if (fd >= 0) {
@@ -81,6 +84,10 @@ Result<Naming> name_files(const LaunchOptions& options, uint64_t run_id) {
       return Error{Code::kIo, n.folder + ": the disk is full, nothing can be recorded there.\n  " +
                                   "Make room, or choose another folder with -o FILE."};
     }
+  } else if (refused == ENAMETOOLONG) {
+    return Error{Code::kIo, base_name(n.output) +
+                                ": this name is too long to record to: about 30 characters are "
+                                "added to it meanwhile.\n  Choose a shorter one with -o FILE."};
   } else {
     return Error{Code::kIo, n.folder + ": can't record into this folder: " + strerror(refused) +
                                 ".\n  Choose another with -o FILE."};

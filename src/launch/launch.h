@@ -78,6 +78,7 @@ struct RecordedProcess {
   uint32_t pid = 0;
   uint32_t image = 0;   // 0, then 1 after its first exec, ...
   std::string program;  // path of the executable, as the agent saw it
+  std::string called;   // how it was called: its first word, which may name a link to `program`
   bool root = false;    // of the process that launch() started
   Outcome outcome = Outcome::kComplete;
   uint32_t state = 0;  // record::State at its end
@@ -86,6 +87,7 @@ struct RecordedProcess {
   uint64_t archive_bytes = 0;  // size of the finished file
   uint64_t rss_peak_bytes = 0;
   uint64_t segments_dropped = 0;  // by ring mode
+  uint64_t children_lost = 0;     // forked by it, and not recorded: they could not make a file
 };
 
 struct LaunchReport {

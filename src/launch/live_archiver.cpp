@@ -170,6 +170,8 @@ RecordedProcess LiveArchiver::describe(const FileHeader& header) const {
   p.pid = pid_;
   p.image = image_;
   p.program = header.exe;
+  p.called.assign(header.cmdline, strnlen(header.cmdline, sizeof header.cmdline));
+  p.children_lost = header.counters.children_lost;
   p.state = header.state;
   p.events = header.counters.events;
   p.rss_peak_bytes = rss_peak_bytes_;

@@ -59,7 +59,8 @@ enum class State : uint32_t {
   kStoppedByProgram = 4,  // ullage_agent_stop()
   // the file can't be reached any more (chroot, other user) or not be mapped
   kStoppedNoFile = 6,
-  kExecuted = 5,  // the process replaced itself by another program
+  kExecuted = 5,   // the process replaced itself by another program
+  kSanitized = 7,  // nothing was recorded: the program brings a sanitizer's runtime
 };
 
 enum Features : uint32_t {
@@ -92,7 +93,8 @@ struct Counters {
   uint64_t forks;
   uint64_t free_candidates;  // frees that carried a stack
   uint64_t unsampled;        // allocations that sampling passed over
-  uint64_t spare[7];
+  uint64_t children_lost;    // forked, and could not make a recording of their own
+  uint64_t spare[6];
 };
 
 struct FileHeader {

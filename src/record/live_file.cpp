@@ -139,6 +139,12 @@ void LiveFile::finish(SegmentHeader* segment) {
   errno = saved;
 }
 
+FileHeader* LiveFile::take_header() {
+  FileHeader* header = header_;
+  header_ = nullptr;
+  return header;
+}
+
 void LiveFile::forget() {
   const int fd = fd_.exchange(-1);
   struct stat st {};

@@ -33,6 +33,9 @@ class LiveFile {
   // The writer has moved on: the recording parent may take the segment. Unmaps it.
   static void finish(SegmentHeader* segment);
 
+  // After fork, in the child: the parent's header, which is the caller's to unmap.
+  FileHeader* take_header();
+
   // After fork, in the child: forgets the parent's file without touching it.
   void forget();
 

@@ -182,12 +182,18 @@ const RecordedProcess* busiest(const LaunchReport& report) {
   return most;
 }
 
+// As it was called: /proc/self/exe has followed links (Debian's redis-server is a link).
+std::string name_of(const RecordedProcess& process) {
+  return base_name(process.called.empty() ? process.program : process.called);
+}
+
 void list_processes(const LaunchReport& report) {
   for (std::size_t i = 0; i < std::min(report.processes.size(), kProcessesShown); ++i) {
     const RecordedProcess& process = report.processes[i];
-    std::cerr << "  " << short_path(process.path) << "  " << base_name(process.program)
-              << ", process " << process.pid << ", " << format_counted(process.events, "event")
-              << ", " << format_bytes(process.archive_bytes) << remark(process) << '\n';
+    std::cerr << "  " << short_path(process.path) << "  " << name_of(process) << ", process "
+              << process.pid << ", " << format_counted(process.events, "event");
+    if (process.archive_bytes > 0) std::cerr << ", " << format_bytes(process.archive_bytes);
+    std::cerr << remark(process) << '\n';
   }
   if (report.processes.size() > kProcessesShown) {
     std::cerr << "  and " << report.processes.size() - kProcessesShown << " more\n";
@@ -202,13 +208,17 @@ bool saw_nothing(const LaunchReport& report, std::uint64_t events) {
          total(report, &RecordedProcess::rss_peak_bytes) >= launch::kHiddenGrowthBytes;
 }
 
+// Empty when nothing has been compressed yet; per event when everything has.
 std::string size_per_event(const LaunchReport& report, std::uint64_t events) {
   const std::uint64_t bytes = total(report, &RecordedProcess::archive_bytes);
-  if (events == 0) return format_bytes(bytes);
+  if (bytes == 0) return {};
+  const bool whole = std::all_of(report.processes.begin(), report.processes.end(),
+                                 [](const auto& p) { return p.outcome == Outcome::kComplete; });
+  if (events == 0 || !whole) return ", " + format_bytes(bytes);
   char text[64];
   std::snprintf(text, sizeof text, " (%.1f B per event)",
                 static_cast<double>(bytes) / static_cast<double>(events));
-  return format_bytes(bytes) + text;
+  return ", " + format_bytes(bytes) + text;
 }
 
 int Record::sum_up(const LaunchReport& report) {
@@ -223,7 +233,9 @@ int Record::sum_up(const LaunchReport& report) {
                 << ": not one allocation was seen.\n  It may be statically linked or bring its own "
                    "allocator: link it dynamically, or preload nothing else.\n";
     }
-    return kExitCannot;
+    // A program that was asked to call start() may have had its reasons not to.
+    const bool slept = options_.standby && report.processes.empty();
+    return slept ? report.exit_code : kExitCannot;
   }
   if (quiet_) return report.exit_code;
   std::cerr << "ullage: " << format_counted(report.processes.size(), "process", "processes") << ", "
@@ -231,7 +243,7 @@ int Record::sum_up(const LaunchReport& report) {
   if (report.seconds > 0) {
     std::cerr << " in " << format_ns(static_cast<std::uint64_t>(report.seconds * 1e9));
   }
-  std::cerr << ", " << size_per_event(report, events) << '\n';
+  std::cerr << size_per_event(report, events) << '\n';
   list_processes(report);
   if (report.signal) {
     std::cerr << "  " << base_name(command_.empty() ? finish_path_ : command_.front())

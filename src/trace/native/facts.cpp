@@ -26,6 +26,8 @@ const char* how_it_ended(std::uint32_t state) {
       return "its file was out of reach";
     case State::kExecuted:
       return "became another program";
+    case State::kSanitized:
+      return "not recorded: built with a sanitizer";
   }
   return "unknown";
 }
