@@ -112,6 +112,20 @@ Same same_bytes_shared(Writer* w, const void* old_block, const Windows& windows,
   return Same::kYes;
 }
 
+// Has a block that is no longer recent, of a frame that may still run, taken this one's place?
+Tag elder_tag(Writer* w, size_t usable, uint32_t age, uintptr_t sp, uint64_t* context,
+              uint32_t* successor) {
+  const int i = w->recent.elder_larger_than(usable, age, sp);
+  if (ULLAGE_LIKELY(i < 0)) return Tag::kFree;
+  if (ULLAGE_UNLIKELY(w->recent_stale)) {
+    forget_recent(w);
+    return Tag::kFree;
+  }
+  *context = w->recent.elder_context[i];
+  *successor = w->recent.elder_stack[i];
+  return Tag::kFreeUnchecked;
+}
+
 // The tag of a free: has a recent block taken this one's place?
 Tag free_tag(Writer* w, const void* block, size_t usable, uintptr_t pc, uint64_t* context,
              uint32_t* successor) {
@@ -161,7 +175,7 @@ ULLAGE_COLD void alloc_special(Writer* w, Tag tag, void* block, size_t bytes, co
   if (g_sampling) {
     if (!sampled(w, bytes, context, &tag) || !g_sampled.insert(address)) {
       ++w->unsampled;
-      if (bytes >= kRecentBytesMin) w->recent.push(address, bytes, 0, context);
+      if (bytes >= kRecentBytesMin) w->recent.push(address, bytes, 0, context, at.sp);
       return;
     }
   }
@@ -173,7 +187,7 @@ ULLAGE_COLD void alloc_special(Writer* w, Tag tag, void* block, size_t bytes, co
   }
   w->events.alloc(tag, g_output.now(), address, bytes, id);
   ++w->event_count;
-  if (bytes >= kRecentBytesMin) w->recent.push(address, bytes, id, context);
+  if (bytes >= kRecentBytesMin) w->recent.push(address, bytes, id, context, at.sp);
 }
 
 ULLAGE_COLD void free_special(Writer* w, void* block, const Registers& at) {
@@ -184,11 +198,14 @@ ULLAGE_COLD void free_special(Writer* w, void* block, const Registers& at) {
   uint32_t successor = 0;
   Tag tag = Tag::kFree;
   if (usable >= kGrowthBytesMin) tag = free_tag(w, block, usable, at.pc, &context, &successor);
+  const uint32_t age = w->recent.remove(address, usable);
+  if (tag == Tag::kFree && usable >= Recent::kElderBytesMin && age != Recent::kYoung) {
+    tag = elder_tag(w, usable, age, at.sp, &context, &successor);
+  }
   if (tag != Tag::kFree) {
     if (g_sampling) g_growing.add(context);
     if (g_slack && successor != 0) g_growing.add(successor);
   }
-  w->recent.remove(address);
   if (g_sampling && !g_sampled.erase(address)) return;
   if (g_slack && usable >= kPaintBytesMin) {
     const size_t unused =
@@ -222,7 +239,7 @@ void on_alloc(Writer* w, Tag tag, void* block, size_t bytes, const Registers& at
   if (ULLAGE_UNLIKELY(w->recent_stale)) forget_recent(w);
   w->events.alloc(tag, g_output.now(), address, bytes, id);
   ++w->event_count;
-  if (bytes >= kRecentBytesMin) w->recent.push(address, bytes, id, 0);
+  if (bytes >= kRecentBytesMin) w->recent.push(address, bytes, id, 0, at.sp);
 }
 
 void on_free(Writer* w, void* block, const Registers& at) {
@@ -234,7 +251,10 @@ void on_free(Writer* w, void* block, const Registers& at) {
   uint32_t successor = 0;
   Tag tag = Tag::kFree;
   if (usable >= kGrowthBytesMin) tag = free_tag(w, block, usable, at.pc, &context, &successor);
-  w->recent.remove(address);
+  const uint32_t age = w->recent.remove(address, usable);
+  if (tag == Tag::kFree && usable >= Recent::kElderBytesMin && age != Recent::kYoung) {
+    tag = elder_tag(w, usable, age, at.sp, &context, &successor);
+  }
   if (ULLAGE_LIKELY(tag == Tag::kFree)) {
     w->events.free(now, address);
   } else {
@@ -247,7 +267,7 @@ void on_free(Writer* w, void* block, const Registers& at) {
 
 ReallocStart before_realloc(Writer* w, void* old_block) {
   const size_t usable = old_block != nullptr ? usable_size(old_block) : 0;
-  if (old_block != nullptr) w->recent.remove(reinterpret_cast<uintptr_t>(old_block));
+  if (old_block != nullptr) w->recent.remove(reinterpret_cast<uintptr_t>(old_block), usable);
   return {g_output.now(), usable};
 }
 

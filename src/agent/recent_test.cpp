@@ -23,7 +23,7 @@ TEST(Recent, VectorComparesAgreeWithTheRuleForRandomSizes) {
   for (int round = 0; round < 20'000; ++round) {
     const size_t size = size_t{1} << random() % 30 | random() % 100;
     const unsigned slot = recent.next & (Recent::kCount - 1);
-    recent.push(0x1000 + 16 * static_cast<uintptr_t>(round), size, 1, 0);
+    recent.push(0x1000 + 16 * static_cast<uintptr_t>(round), size, 1, 0, 0);
     sizes[slot] = size;
     const size_t old_usable = size_t{24} << random() % 22;
     unsigned expected = 0;
@@ -40,17 +40,83 @@ TEST(Recent, AFreedBlockIsForgottenAndOneWithTheSameKeyIsNot) {
   Recent recent;
   const uintptr_t block = 0x7f0000001000;
   const uintptr_t alias = block + (uintptr_t{1} << 36);  // the same 32-bit key
-  recent.push(block, 100, 1, 0);
-  recent.remove(alias);
+  recent.push(block, 100, 1, 0, 0);
+  recent.remove(alias, 104);
   EXPECT_EQ(recent.larger_than(50), 1u);
-  recent.remove(block);
+  recent.remove(block, 104);
   EXPECT_EQ(recent.larger_than(50), 0u);
 }
 
 TEST(Recent, BlocksAboveTheVectorRangeAreStillCompared) {
   Recent recent;
-  recent.push(0x1000, size_t{3} << 30, 1, 0);
+  recent.push(0x1000, size_t{3} << 30, 1, 0, 0);
   EXPECT_EQ(recent.larger_than(size_t{1} << 30), 1u);
+}
+
+struct Elders {
+  Recent recent;
+  uintptr_t next = 0x100000;
+  uintptr_t push(size_t bytes, uintptr_t sp = 0x7ffe1000) {
+    recent.push(next += 0x10000, bytes, 1, 0, sp);
+    return next;
+  }
+  void elements(int count, size_t bytes = 48) {
+    for (int i = 0; i < count; ++i) push(bytes, 0x7ffe0f00);
+  }
+  bool fits(uintptr_t old, size_t usable, uintptr_t sp = 0x7ffe1000) {
+    const uint32_t age = recent.remove(old, usable);
+    return age != Recent::kYoung && recent.elder_larger_than(usable, age, sp) >= 0;
+  }
+};
+
+TEST(Recent, ABlockThatLeftTheEightAliveIsFoundByTheOneItReplaces) {
+  Elders e;
+  const uintptr_t old = e.push(320);
+  e.elements(20);
+  e.push(640);
+  e.elements(1000);
+  EXPECT_TRUE(e.fits(old, 328));
+}
+
+TEST(Recent, AnElderIsNotFoundOnceItsFrameReturnedOrByAnotherFrameOrByAYoungerBlock) {
+  {
+    Elders e;
+    const uintptr_t old = e.push(320);
+    e.push(640);
+    e.elements(20);
+    EXPECT_FALSE(e.fits(old, 328, 0x7ffe1000 - 4096)) << "a callee's";
+  }
+  {
+    Elders e;
+    const uintptr_t old = e.push(320);
+    e.push(640);
+    e.elements(20);
+    e.push(48, 0x7ffe1000 + 4096);  // its caller's caller
+    EXPECT_FALSE(e.fits(old, 328));
+  }
+  {
+    Elders e;
+    e.push(640);
+    e.elements(20);
+    EXPECT_FALSE(e.fits(e.push(320), 328)) << "one of the eight";
+    const uintptr_t young = e.push(320);
+    e.elements(20);
+    EXPECT_FALSE(e.fits(young, 328)) << "a younger elder";
+  }
+}
+
+TEST(Recent, AFreedElderIsForgottenAndALiveOneAskedForTwiceAtMost) {
+  Elders e;
+  const uintptr_t block = e.push(640);
+  e.elements(20);
+  EXPECT_TRUE(e.fits(0x10, 328));
+  EXPECT_TRUE(e.fits(0x10, 328));
+  EXPECT_FALSE(e.fits(0x10, 328));
+  const uintptr_t other = e.push(640);
+  e.elements(20);
+  e.recent.remove(other, 648);
+  EXPECT_FALSE(e.fits(0x10, 328));
+  (void)block;
 }
 
 TEST(Sampling, TheMeanDistanceBetweenSamplesIsThePeriod) {

@@ -49,7 +49,7 @@ Writer* acquire_writer() {
 
 void release_writer(Writer* writer) {
   flush_counters(writer);
-  for (int i = 0; i < Recent::kCount; ++i) writer->recent.remove(writer->recent.address[i]);
+  writer->recent = Recent{};
   Guard guard(lock);
   writer->in_use = false;
   writer->next_free = free_writers;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // build: -labsl_raw_hash_set -labsl_hash -labsl_city -labsl_low_level_hash
 //
-// growth_cases: sixteen containers that grow, or must not seem to, each in a function of its own.
+// growth_cases: seventeen containers that grow, or must not seem to, each in a function of its own.
 //
 //   growth_cases [CASE...]     prints "CASE links copied_bytes" for each: what must be recorded
 //
@@ -85,6 +85,31 @@ CASE case_vector_of_strings(Truth& truth) {
 CASE case_vector_of_objects(Truth& truth) {
   std::vector<Object> v;
   fill(truth, v, [&](int) { v.emplace_back(); });
+}
+
+// Written before there were moves: a vector of these copies every name when it grows, so that
+// thousands of allocations lie between its new block and the end of its old one.
+class Copied {
+ public:
+  explicit Copied(int number) : name_(new char[kBytes]) {
+    std::snprintf(name_, kBytes, "a name of its own, number %d", number);
+  }
+  Copied(const Copied& other) : name_(new char[kBytes]) { std::memcpy(name_, other.name_, kBytes); }
+  Copied& operator=(const Copied& other) {
+    std::memcpy(name_, other.name_, kBytes);
+    return *this;
+  }
+  ~Copied() { delete[] name_; }
+
+ private:
+  static constexpr std::size_t kBytes = 40;
+  char* name_;
+  long unused_[4] = {};
+};
+
+CASE case_vector_of_copied(Truth& truth) {
+  std::vector<Copied> v;
+  fill(truth, v, [&](int i) { v.push_back(Copied(i)); });
 }
 
 CASE case_string(Truth& truth) {
@@ -276,6 +301,7 @@ constexpr Case kCases[] = {
     {"case_vector", case_vector},
     {"case_vector_of_strings", case_vector_of_strings},
     {"case_vector_of_objects", case_vector_of_objects},
+    {"case_vector_of_copied", case_vector_of_copied},
     {"case_string", case_string},
     {"case_unordered_map", case_unordered_map},
 #if ULLAGE_ABSL

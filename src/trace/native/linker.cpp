@@ -2,6 +2,7 @@
 #include "trace/native/linker.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 namespace ullage::trace {
@@ -19,6 +20,10 @@ constexpr std::uint64_t kChunkHeaderBytes = 0x10;
 // Other allocators round less; of theirs, only steps between the smallest blocks go unseen.
 constexpr std::uint64_t usable_bytes(std::uint64_t size) {
   return std::max<std::uint64_t>((size + 8 + 15) / 16 * 16 - 8, 24);
+}
+
+constexpr std::size_t elder_of(std::uint64_t size) {
+  return std::min<std::size_t>(std::bit_width(size) - 1 - kElderPowerMin, kElders - 1);
 }
 
 bool pages_moved(std::uint64_t from, std::uint64_t to, std::uint64_t old_size) {
@@ -122,7 +127,9 @@ void Linker::allocate(const Event& e, Block block) {
   allocations_.allocated(block.stack, block.size, weight(block.size, block.full));
   if (block.size >= kRingBytesMin) {
     Ring& r = ring(e.tid);
-    r.blocks[r.next++ % kRingBlocks] = {block.address, block.size, block.time, block.stack, false};
+    RingBlock& oldest = r.blocks[r.next++ % kRingBlocks];
+    if (oldest.size >= kElderBytesMin) grow_old(r, oldest);
+    oldest = {block.address, block.size, block.time, block.stack, false};
   }
 }
 
@@ -186,43 +193,79 @@ void Linker::free(const Event& e) {
   gone(old);
 }
 
+void Linker::grow_old(Ring& r, const RingBlock& b) {
+  const LiveTable::Slot* slot = live_.find(b.address);
+  if (slot != nullptr && slot->time() == b.time) r.elders[elder_of(b.size)] = b;
+}
+
+// A container that grows frees what its elements own before its own old block. That block is from
+// the same stack as the new one, and older than anything its elements own.
+bool Linker::owed_to_another(const Ring& r, const RingBlock& b, const Block& old) {
+  const auto precedes = [&](const RingBlock& a) {
+    if (a.stack != b.stack || a.address == 0 || a.time > old.time) return false;
+    if (b.size <= a.size || b.size > 4 * usable_bytes(a.size) + 64) return false;
+    const LiveTable::Slot* slot = live_.find(a.address);
+    return slot != nullptr && slot->time() == a.time;
+  };
+  return std::any_of(r.blocks.begin(), r.blocks.end(), precedes) ||
+         std::any_of(r.elders.begin(), r.elders.end(), precedes);
+}
+
 std::uint32_t Linker::link_by_ring(const Event& e, const Block& old) {
-  Ring& r = ring(e.tid);
-  const std::uint32_t free_stack = stacks_.checked(e.stack);
-  const bool content = e.tag == Tag::kFreeContent;
-  for (std::uint32_t k = 1; k <= kRingBlocks && k <= r.next; ++k) {
-    const RingBlock& b = r.blocks[(r.next - k) % kRingBlocks];
-    if (b.address == 0 || b.time < old.time) continue;
-    // As the agent asks before it marks a free; what it marked may be owed to another block.
-    const std::uint64_t room = usable_bytes(old.size);
-    if (b.size <= room || b.size > 8 * room + 64) continue;
-    if (!content && 5 * b.size < 6 * room) continue;
-    LiveTable::Slot* slot = live_.find(b.address);
-    if (slot == nullptr || slot->time() != b.time || slot->chain() != kNoChain) continue;
-    const Meeting meeting = stacks_.meet(b.stack, free_stack);
-    if (meeting.node == 0) continue;
-    Link link;
-    link.checked = e.tag != Tag::kFreeUnchecked;
-    link.content = content;
-    link.tid = e.tid;
-    link.node = meeting.node;
-    link.function = meeting.function;
-    link.old_stack = old.stack;
-    link.new_stack = b.stack;
-    link.old_size = old.size;
-    link.new_size = b.size;
-    link.start = b.time;
-    link.end = now_;
-    const std::uint32_t chain =
-        growth_.link(link, old.chain, allocations_.slice(), allocations_.peak_time());
-    slot->set_chain(chain);
-    ++counts_.ring_links;
-    counts_.tail_call_links += meeting.tail_call;
-    if (old.in_series) series_.claimed(old);
-    if (slot->in_series()) series_.claimed(slot->block());
-    return chain;
+  const Ring& r = ring(e.tid);
+  // What the same stack allocated goes first, unless contents decide: an element's block may be
+  // newer than its container's, and larger than the old one.
+  for (const bool any : {e.tag == Tag::kFreeContent, true}) {
+    for (std::uint32_t k = 1; k <= kRingBlocks && k <= r.next; ++k) {
+      const RingBlock& b = r.blocks[(r.next - k) % kRingBlocks];
+      if (!any && b.stack != old.stack) continue;
+      const std::uint32_t chain = link_to(b, false, e, old);
+      if (chain != kNoChain) return chain;
+    }
+    if (any) break;
+  }
+  if (old.size < kElderBytesMin) return kNoChain;
+  for (std::size_t i = elder_of(old.size); i < kElders; ++i) {
+    const std::uint32_t chain = link_to(r.elders[i], true, e, old);
+    if (chain != kNoChain) return chain;
   }
   return kNoChain;
+}
+
+std::uint32_t Linker::link_to(const RingBlock& b, bool elder, const Event& e, const Block& old) {
+  if (b.address == 0 || b.time < old.time) return kNoChain;
+  const bool content = e.tag == Tag::kFreeContent && !elder;
+  // As the agent asks before it marks a free; what it marked may be owed to another block.
+  const std::uint64_t room = usable_bytes(old.size);
+  if (b.size <= room || b.size > (elder ? 4 : 8) * room + 64) return kNoChain;
+  if (!content && 5 * b.size < 6 * room) return kNoChain;
+  LiveTable::Slot* slot = live_.find(b.address);
+  if (slot == nullptr || slot->time() != b.time || slot->chain() != kNoChain) return kNoChain;
+  // Between the two an element's own block may have gone, too: it was not made where this one was.
+  if (elder && stacks_.function(b.stack) != stacks_.function(old.stack)) return kNoChain;
+  const Meeting meeting = stacks_.meet(b.stack, stacks_.checked(e.stack));
+  if (meeting.node == 0) return kNoChain;
+  if (!content && b.stack != old.stack && owed_to_another(ring(e.tid), b, old)) return kNoChain;
+  Link link;
+  link.checked = e.tag != Tag::kFreeUnchecked && !elder;
+  link.content = content;
+  link.tid = e.tid;
+  link.node = meeting.node;
+  link.function = meeting.function;
+  link.old_stack = old.stack;
+  link.new_stack = b.stack;
+  link.old_size = old.size;
+  link.new_size = b.size;
+  link.start = b.time;
+  link.end = now_;
+  const std::uint32_t chain =
+      growth_.link(link, old.chain, allocations_.slice(), allocations_.peak_time());
+  slot->set_chain(chain);
+  ++counts_.ring_links;
+  counts_.tail_call_links += meeting.tail_call;
+  if (old.in_series) series_.claimed(old);
+  if (slot->in_series()) series_.claimed(slot->block());
+  return chain;
 }
 
 // A newer block from the same stack that is not larger: this place replaces rather than grows. A
@@ -294,7 +337,9 @@ void Linker::reallocate(const Event& e) {
     live_.find(block.address)->set_chain(chain);
   } else if (!known && block.size >= kRingBytesMin) {
     Ring& r = ring(e.tid);
-    r.blocks[r.next++ % kRingBlocks] = {block.address, block.size, block.time, block.stack, false};
+    RingBlock& oldest = r.blocks[r.next++ % kRingBlocks];
+    if (oldest.size >= kElderBytesMin) grow_old(r, oldest);
+    oldest = {block.address, block.size, block.time, block.stack, false};
   }
 }
 

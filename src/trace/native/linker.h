@@ -12,6 +12,8 @@
 //   ring     a freed block, of which the agent saw that a recent larger block might replace it, is
 //            linked to the newest of its thread's last 8 allocations that fits by size and whose
 //            context parts from that of the free in one and the same function.
+//   elders   what left those eight alive stays as the newest of its power of two: elements that
+//            allocate when they are copied are more than eight, and push the container's block out.
 //   realloc  links by itself; in place, and by moved pages, copies nothing.
 //   series   incremental rehash: series.h.
 //
@@ -39,6 +41,10 @@ namespace ullage::trace {
 
 // Allocations of a thread that a free may be linked to: as many as the agent looks at.
 inline constexpr std::size_t kRingBlocks = 8;
+// Those that leave them alive are kept as elders: of each power of two from 2^7 on, the newest.
+inline constexpr std::size_t kElders = 16;
+inline constexpr std::uint32_t kElderPowerMin = 7;
+inline constexpr std::uint64_t kElderBytesMin = std::uint64_t{1} << kElderPowerMin;
 // Smaller allocations do not enter the ring: below it nothing grows that is worth a word.
 inline constexpr std::uint64_t kRingBytesMin = 16;
 // Threads remembered at a time; at the limit all rings are forgotten, and the links that were just
@@ -96,6 +102,7 @@ class Linker {
   };
   struct Ring {
     std::array<RingBlock, kRingBlocks> blocks;
+    std::array<RingBlock, kElders> elders;
     std::uint32_t next = 0;
   };
   struct Limbo {
@@ -113,6 +120,9 @@ class Linker {
   bool take_old(std::uint64_t address, std::uint64_t start, Block& old);
   void displace(std::uint64_t address);
   std::uint32_t link_by_ring(const record::Event& e, const Block& old);
+  void grow_old(Ring& r, const RingBlock& b);
+  bool owed_to_another(const Ring& r, const RingBlock& b, const Block& old);
+  std::uint32_t link_to(const RingBlock& b, bool elder, const record::Event& e, const Block& old);
   void note_down(const record::Event& e, const Block& old);
   void gone(const Block& old);
 

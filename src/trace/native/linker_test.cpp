@@ -165,6 +165,34 @@ TEST(Linker, LooksAtTheLastEightAllocationsOfTheThread) {
   }
 }
 
+TEST(Linker, AContainersBlockIsKeptWhileItsElementsAllocate) {
+  for (const std::uint64_t element : {48u, 300u}) {
+    Vector s;
+    const auto copy = s.stack({{kMain, 1}, {kGrow, 3}, {kOther, 1}});
+    s.alloc(0x1000, 300, s.push);
+    s.alloc(0x2000, 600, s.push);
+    for (std::uint64_t i = 0; i < 1000; ++i) s.alloc(0x10000 + 0x1000 * i, element, copy);
+    s.free(Tag::kFreeUnchecked, 0x1000, s.drop);
+    s.run();
+    EXPECT_EQ(s.links(), 1u) << element;
+  }
+}
+
+TEST(Linker, WhatElementsFreeIsNotTakenForTheContainersOldBlock) {
+  Vector s;
+  const auto copy = s.stack({{kMain, 1}, {kGrow, 3}, {kOther, 1}});
+  const auto destroy = s.stack({{kMain, 1}, {kGrow, 4}, {kOther, 2}});
+  s.alloc(0x1000, 40, s.push);
+  s.alloc(0x10000, 48, copy);
+  s.alloc(0x2000, 80, s.push);
+  s.alloc(0x11000, 48, copy);
+  s.free(Tag::kFreeSize, 0x10000, destroy);
+  s.free(Tag::kFreeSize, 0x1000, s.drop);
+  s.run();
+  EXPECT_EQ(s.links(), 1u);
+  EXPECT_EQ(s.sum(&GrowthPlace::copied), 40u);
+}
+
 TEST(Linker, AllocationsBelowSixteenBytesDoNotPushOthersOutOfTheRing) {
   Vector s;
   s.alloc(0x1000, 64, s.push);

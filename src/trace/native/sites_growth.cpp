@@ -118,6 +118,11 @@ void show(const Site& site, const StackTable& stacks, const Clock& clock, const 
   const GrowthPlace& s = site.sums;
   out.named_growth = site.name != nullptr;
   out.verdict = verdict_of(s, site.name != nullptr);
+  // A vector or a string moves in one call: what looks like a rehash in steps there is two of them.
+  if (out.verdict == evidence::Verdict::kSeries && site.name != nullptr && !site.name->generic &&
+      site.name->kind != "hash table") {
+    out.verdict = evidence::Verdict::kMixed;
+  }
   out.law = law_of(s);
   out.factor = static_cast<double>(s.factor.quantile(0.5)) / 1000.0;
   out.chains = s.chains;
