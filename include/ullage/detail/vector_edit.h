@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The bodies of vector's members that change what is in it.
+//
+// Every insertion follows one scheme: make room, construct the new elements in it, and only then let
+// the old ones follow. A constructor that throws finds everything else as it was.
+#pragma once
+
+#include <ullage/vector.h>
+
+namespace ullage {
+
+namespace detail {
+
+// One element built before there is a place for it. Ends it unless its bytes have moved on.
+template <class T, class Allocator>
+class element_aside {
+ public:
+  template <class... Args>
+  constexpr explicit element_aside(Allocator& allocator, Args&&... args) : allocator_(allocator) {
+    std::allocator_traits<Allocator>::construct(allocator_, std::addressof(value),
+                                                std::forward<Args>(args)...);
+  }
+  element_aside(const element_aside&) = delete;
+  element_aside& operator=(const element_aside&) = delete;
+  constexpr ~element_aside() {
+    if (here_) std::allocator_traits<Allocator>::destroy(allocator_, std::addressof(value));
+  }
+  void move_bytes_to(T* place) noexcept {
+    copy_bytes(place, std::addressof(value), 1);
+    here_ = false;
+  }
+  union {
+    T value;
+  };
+
+ private:
+  Allocator& allocator_;
+  bool here_ = true;
+};
+
+// Opens a gap of `n` at `at` by moving the bytes up to `end`, and has it filled; closes it again when
+// that throws.
+template <class T, class Fill>
+void fill_gap_of_bytes(T* at, T* end, std::size_t n, Fill& fill) {
+  struct gap {
+    T* at;
+    std::size_t n;
+    std::size_t tail;
+    bool filled = false;
+    ~gap() {
+      if (!filled) copy_bytes(at, at + n, tail);
+    }
+  } open{at, n, static_cast<std::size_t>(end - at)};
+  copy_bytes(at + n, at, open.tail);
+  fill(at);
+  open.filled = true;
+}
+
+}  // namespace detail
+
+// Ends the elements and gives the memory back, wherever it is from.
+template <class T, growth_policy Policy, class Allocator>
+constexpr void vector<T, Policy, Allocator>::drop() noexcept {
+  detail::destroy_range(allocator_, begin_, end_);
+  this->adjust(this->bytes_held(), 0);
+  this->free_memory();
+}
+
+template <class T, growth_policy Policy, class Allocator>
+constexpr void vector<T, Policy, Allocator>::start_with_experience(size_type n) {
+  const std::uint64_t expected = site_->expected();
+  if (expected <= n) return;
+  // Experience is advice: without it, the vector starts empty and grows.
+  try {
+    make_room(static_cast<size_type>(std::min<std::uint64_t>(expected, max_size())),
+              growth_cause::construct, false);
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+template <class T, growth_policy Policy, class Allocator>
+template <class... Value>
+constexpr void vector<T, Policy, Allocator>::start_with(size_type n, const Value&... value) {
+  append_with(n, growth_cause::construct, [&](T* at) {
+    detail::under_construction<T, Allocator> made(allocator_, at);
+    for (size_type i = 0; i < n; ++i) made.add(value...);
+    return made.keep();
+  });
+}
+
+// Room for `n` elements in all. False: denied, if that does not throw.
+template <class T, growth_policy Policy, class Allocator>
+constexpr bool vector<T, Policy, Allocator>::make_room(size_type n, growth_cause cause,
+                                                       bool throws) {
+  if (n > max_size()) throw std::length_error("ullage::vector: more elements than max_size()");
+  if (n <= capacity()) return true;
+  attempt grown(*this, n, cause, throws);
+  if (grown.denied()) return false;
+  if (grown.in_place()) return true;
+  T* end = detail::transfer(allocator_, begin_, end_, grown.begin());
+  grown.adopt(end, size());
+  return true;
+}
+
+template <class T, growth_policy Policy, class Allocator>
+template <class... Args>
+constexpr bool vector<T, Policy, Allocator>::emplace_slow(bool throws, Args&&... args) {
+  const size_type needed = checked_size(1);
+  if constexpr (storage::may_map() && storage::by_bytes()) {
+    if (this->pages_would_move(needed)) {  // what args refer to may be in one of these pages
+      detail::element_aside<T, Allocator> built(allocator_, std::forward<Args>(args)...);
+      attempt grown(*this, needed, growth_cause::append, throws);
+      if (grown.denied()) return false;
+      T* at = end_;
+      if (!grown.in_place()) at = detail::transfer(allocator_, begin_, end_, grown.begin());
+      built.move_bytes_to(at);
+      if (grown.in_place()) {
+        ++end_;
+      } else {
+        grown.adopt(at + 1, size());
+      }
+      return true;
+    }
+  }
+  attempt grown(*this, needed, growth_cause::append, throws);
+  if (grown.denied()) return false;
+  if (grown.in_place()) {
+    traits::construct(allocator_, end_, std::forward<Args>(args)...);
+    ++end_;
+    return true;
+  }
+  detail::under_construction<T, Allocator> made(allocator_, grown.begin() + size());
+  made.add(std::forward<Args>(args)...);
+  detail::transfer(allocator_, begin_, end_, grown.begin());
+  grown.adopt(made.keep(), size());
+  return true;
+}
+
+// `fill(at)` constructs n elements from `at` on, or none, and returns their end.
+template <class T, growth_policy Policy, class Allocator>
+template <class Fill>
+constexpr void vector<T, Policy, Allocator>::append_with(size_type n, growth_cause cause,
+                                                         Fill fill) {
+  if (n == 0) return;
+  if (n <= this->spare_ready()) {
+    end_ = fill(end_);
+    return;
+  }
+  attempt grown(*this, checked_size(n), cause, true);
+  if (grown.in_place()) {
+    end_ = fill(end_);
+    return;
+  }
+  T* const first = grown.begin() + size();
+  detail::under_construction<T, Allocator> made(allocator_, first);
+  made.built(static_cast<size_type>(fill(first) - first));
+  detail::transfer(allocator_, begin_, end_, grown.begin());
+  grown.adopt(made.keep(), size());
+}
+
+template <class T, growth_policy Policy, class Allocator>
+template <class It>
+constexpr void vector<T, Policy, Allocator>::append_range_as(It first, It last,
+                                                             growth_cause cause) {
+  if constexpr (detail::reads_again<It>) {
+    append_with(distance_if_known(first, last), cause, [&](T* at) {
+      detail::under_construction<T, Allocator> made(allocator_, at);
+      for (It it = first; it != last; ++it) made.add(*it);
+      return made.keep();
+    });
+  } else {
+    for (; first != last; ++first) emplace_back(*first);
+  }
+}
+
+template <class T, growth_policy Policy, class Allocator>
+template <class... Value>
+constexpr void vector<T, Policy, Allocator>::resize_as(size_type n, const Value&... value) {
+  if (n <= size()) {
+    erase(begin_ + n, end_);
+    return;
+  }
+  if (sizeof...(Value) != 0 && this->pages_would_move(n)) {
+    if constexpr (sizeof...(Value) == 1 && storage::may_map()) {
+      const vector copy(1, value...);  // `value` may be in one of these pages
+      make_room(n, growth_cause::resize, true);
+      return resize_as(n, copy.front());
+    }
+  }
+  const size_type more = n - size();
+  append_with(more, growth_cause::resize, [&](T* at) {
+    detail::under_construction<T, Allocator> made(allocator_, at);
+    for (size_type i = 0; i < more; ++i) made.add(value...);
+    return made.keep();
+  });
+}
+
+// Opens a gap of `n` at `at`, in room that is there, and has it filled.
+template <class T, growth_policy Policy, class Allocator>
+template <class Fill>
+constexpr void vector<T, Policy, Allocator>::fill_gap(T* at, size_type n, Fill fill) {
+  if (detail::by_bytes_now<T, Allocator>()) {
+    detail::fill_gap_of_bytes(at, end_, n, fill);
+    end_ += n;
+    return;
+  }
+  // One by one from the end, each into room that is empty: behind the end, or where the one before
+  // has just left. While this goes on, [begin, end) and [upper, upper_end) are elements.
+  struct tail_moved {
+    vector& v;
+    T* upper;
+    T* upper_end;
+    constexpr ~tail_moved() { detail::destroy_range(v.allocator_, upper, upper_end); }
+  } tail{*this, end_ + n, end_ + n};
+  while (end_ != at) {
+    traits::construct(allocator_, tail.upper - 1, std::move(end_[-1]));
+    --tail.upper;
+    --end_;
+    traits::destroy(allocator_, end_);
+  }
+  T* const all = tail.upper_end;
+  if constexpr (std::is_nothrow_move_constructible_v<T>) {
+    struct back {  // puts the tail back where it was
+      tail_moved& tail;
+      bool filled = false;
+      constexpr ~back() {
+        if (filled) return;
+        vector& v = tail.v;
+        while (tail.upper != tail.upper_end) {
+          traits::construct(v.allocator_, v.end_, std::move(*tail.upper));
+          traits::destroy(v.allocator_, tail.upper);
+          ++v.end_;
+          ++tail.upper;
+        }
+      }
+    } undo{tail};
+    fill(at);
+    undo.filled = true;
+  } else {
+    fill(at);
+  }
+  tail.upper = tail.upper_end;
+  end_ = all;
+}
+
+template <class T, growth_policy Policy, class Allocator>
+template <class Fill>
+constexpr T* vector<T, Policy, Allocator>::insert_with(const_iterator position, size_type n,
+                                                       Fill fill) {
+  const auto index = static_cast<size_type>(position - begin_);
+  if (n == 0) return begin_ + index;
+  if (index == size()) {
+    append_with(n, growth_cause::insert, fill);
+    return begin_ + index;
+  }
+  if (n <= this->spare_ready()) {
+    fill_gap(begin_ + index, n, fill);
+    return begin_ + index;
+  }
+  attempt grown(*this, checked_size(n), growth_cause::insert, true);
+  if (grown.in_place()) {
+    fill_gap(begin_ + index, n, fill);
+    return begin_ + index;
+  }
+  T* const at = grown.begin() + index;
+  detail::under_construction<T, Allocator> made(allocator_, at);
+  made.built(static_cast<size_type>(fill(at) - at));
+  detail::under_construction<T, Allocator> before(allocator_, grown.begin());
+  const auto head = detail::transfer(allocator_, begin_, begin_ + index, grown.begin());
+  if (!detail::by_bytes_now<T, Allocator>())
+    before.built(static_cast<size_type>(head - grown.begin()));
+  T* const end = detail::transfer(allocator_, begin_ + index, end_, at + n);
+  before.keep();
+  made.keep();
+  grown.adopt(end, size());
+  return begin_ + index;
+}
+
+template <class T, growth_policy Policy, class Allocator>
+template <class... Args>
+constexpr T* vector<T, Policy, Allocator>::emplace(const_iterator position, Args&&... args) {
+  const auto index = static_cast<size_type>(position - begin_);
+  if (index == size()) {
+    emplace_back(std::forward<Args>(args)...);
+    return begin_ + index;
+  }
+  // Built aside first: args may refer to elements that are about to move.
+  detail::element_aside<T, Allocator> built(allocator_, std::forward<Args>(args)...);
+  return insert_with(position, 1, [&](T* at) {
+    traits::construct(allocator_, at, std::move(built.value));
+    return at + 1;
+  });
+}
+
+template <class T, growth_policy Policy, class Allocator>
+constexpr T* vector<T, Policy, Allocator>::insert(const_iterator position, size_type n,
+                                                  const T& value) {
+  const auto index = static_cast<size_type>(position - begin_);
+  if (n == 0) return begin_ + index;
+  const vector copy(1, value, allocator_);  // `value` may be one of the elements that move
+  return insert_with(position, n, [&](T* at) {
+    detail::under_construction<T, Allocator> made(allocator_, at);
+    for (size_type i = 0; i < n; ++i) made.add(copy.front());
+    return made.keep();
+  });
+}
+
+template <class T, growth_policy Policy, class Allocator>
+template <std::input_iterator It>
+constexpr T* vector<T, Policy, Allocator>::insert(const_iterator position, It first, It last) {
+  if constexpr (detail::reads_again<It>) {
+    return insert_with(position, distance_if_known(first, last), [&](T* at) {
+      detail::under_construction<T, Allocator> made(allocator_, at);
+      for (It it = first; it != last; ++it) made.add(*it);
+      return made.keep();
+    });
+  } else {
+    const auto index = static_cast<size_type>(position - begin_);
+    vector all(no_room{}, site_, allocator_);
+    all.append_range_as(first, last, growth_cause::insert);
+    insert(begin_ + index, std::make_move_iterator(all.begin_), std::make_move_iterator(all.end_));
+    return begin_ + index;
+  }
+}
+
+template <class T, growth_policy Policy, class Allocator>
+constexpr T* vector<T, Policy, Allocator>::erase(const_iterator first, const_iterator last) {
+  T* const from = begin_ + (first - begin_);
+  if (first == last) return from;
+  T* const behind = begin_ + (last - begin_);
+  this->note_peak();
+  if (detail::by_bytes_now<T, Allocator>()) {
+    detail::destroy_range(allocator_, from, behind);
+    detail::copy_bytes(from, behind, static_cast<size_type>(end_ - behind));
+    end_ -= behind - from;
+  } else {
+    T* const end = std::move(behind, end_, from);
+    detail::destroy_range(allocator_, end, end_);
+    end_ = end;
+  }
+  return from;
+}
+
+template <class T, growth_policy Policy, class Allocator>
+constexpr void vector<T, Policy, Allocator>::assign(size_type n, const T& value) {
+  if (n <= this->ready_count()) {
+    const size_type kept = std::min(n, size());
+    std::fill(begin_, begin_ + kept, value);
+    resize_as(n, value);
+    return;
+  }
+  if (n > max_size()) throw std::length_error("ullage::vector: more elements than max_size()");
+  attempt grown(*this, n, growth_cause::assign, true);
+  if (grown.in_place()) return assign(n, value);
+  detail::under_construction<T, Allocator> made(allocator_, grown.begin());
+  for (size_type i = 0; i < n; ++i) made.add(value);
+  detail::destroy_range(allocator_, begin_, end_);
+  grown.replace(made.keep(), 0);
+}
+
+template <class T, growth_policy Policy, class Allocator>
+template <std::input_iterator It>
+constexpr void vector<T, Policy, Allocator>::assign(It first, It last) {
+  if constexpr (detail::reads_again<It>) {
+    const size_type n = distance_if_known(first, last);
+    if (n > this->ready_count()) {
+      if (n > max_size()) throw std::length_error("ullage::vector: more elements than max_size()");
+      attempt grown(*this, n, growth_cause::assign, true);
+      if (!grown.in_place()) {
+        detail::under_construction<T, Allocator> made(allocator_, grown.begin());
+        for (; first != last; ++first) made.add(*first);
+        detail::destroy_range(allocator_, begin_, end_);
+        grown.replace(made.keep(), 0);
+        return;
+      }
+    }
+  }
+  T* at = begin_;
+  for (; first != last && at != end_; ++first, ++at) *at = *first;
+  if (at != end_) {
+    erase(at, end_);
+  } else {
+    append_range_as(first, last, growth_cause::assign);
+  }
+}
+
+template <class T, growth_policy Policy, class Allocator>
+constexpr vector<T, Policy, Allocator>& vector<T, Policy, Allocator>::operator=(
+    const vector& other) {
+  if (this == &other) return *this;
+  if constexpr (traits::propagate_on_container_copy_assignment::value) {
+    if (!traits::is_always_equal::value && allocator_ != other.allocator_) {
+      this->note_peak();
+      drop();
+    }
+    allocator_ = other.allocator_;
+  }
+  assign(other.begin_, other.end_);
+  return *this;
+}
+
+template <class T, growth_policy Policy, class Allocator>
+constexpr vector<T, Policy, Allocator>& vector<T, Policy, Allocator>::operator=(
+    vector&& other) noexcept(traits::propagate_on_container_move_assignment::value ||
+                             traits::is_always_equal::value) {
+  if (this == &other) return *this;
+  if constexpr (!traits::propagate_on_container_move_assignment::value &&
+                !traits::is_always_equal::value) {
+    if (allocator_ != other.allocator_) {
+      assign(std::make_move_iterator(other.begin_), std::make_move_iterator(other.end_));
+      other.clear();
+      return *this;
+    }
+  }
+  this->note_peak();
+  drop();
+  if constexpr (traits::propagate_on_container_move_assignment::value) {
+    allocator_ = std::move(other.allocator_);
+  }
+  this->take_memory(other);
+  return *this;
+}
+
+template <class T, growth_policy Policy, class Allocator>
+constexpr void vector<T, Policy, Allocator>::clear() noexcept {
+  this->remember();
+  detail::destroy_range(allocator_, begin_, end_);
+  end_ = begin_;
+  if constexpr (storage::may_map()) {
+    if (this->mapped_) {
+      constexpr std::size_t kept = Policy::options.kept_on_clear_bytes;
+      if (this->region()->usable_bytes() > kept) {
+        this->region()->give_back(kept);
+        this->set_limit();
+      }
+    }
+  }
+}
+
+template <class T, growth_policy Policy, class Allocator>
+constexpr void vector<T, Policy, Allocator>::shrink_to_fit() {
+  if (size() == capacity()) return;
+  const size_type bytes_before = this->bytes_held();
+  const size_type capacity_before = capacity();
+  if constexpr (storage::may_map()) {
+    if (this->mapped_ && !empty()) {
+      const std::uint64_t started = growth_start_ns(site_);
+      this->region()->shrink(this->mapped_bytes(size()));
+      this->set_limit();
+      this->adjust(bytes_before, this->bytes_held());
+      this->report(growth_kind::shrunk, growth_cause::shrink, bytes_before, capacity_before, 0,
+                   started);
+      return;
+    }
+  }
+  if (empty()) {
+    this->adjust(bytes_before, 0);
+    this->free_memory();
+    if (!std::is_constant_evaluated()) {
+      this->report(growth_kind::shrunk, growth_cause::shrink, bytes_before, capacity_before, 0, 0);
+    }
+    return;
+  }
+  try {  // a request, not a promise: without memory for the smaller array, the larger one stays
+    attempt grown(*this, size(), growth_cause::shrink, true);
+    T* end = detail::transfer(allocator_, begin_, end_, grown.begin());
+    grown.adopt(end, size());
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+}  // namespace ullage
