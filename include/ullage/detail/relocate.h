@@ -56,6 +56,8 @@ inline constexpr bool relocates_by_bytes =
     is_trivially_relocatable_v<T> && !wants_to_construct<Allocator, T> &&
     !wants_to_destroy<Allocator, T>;
 
+// To be asked in an if: the initializer of a constant would be evaluated at compile time, where the
+// answer is always no.
 template <class T, class Allocator>
 constexpr bool by_bytes_now() noexcept {
   if constexpr (relocates_by_bytes<T, Allocator>) {

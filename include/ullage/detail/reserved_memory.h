@@ -147,7 +147,10 @@ inline reserved_memory* reserved_memory::move(reserved_memory* memory, std::size
     target->huge_ = huge;
   }
   const reserved_memory fresh = *target;
-  if (::mremap(old_base, old_usable, old_usable, MREMAP_MAYMOVE | MREMAP_FIXED, target->base()) ==
+  // All that is usable, so that it is one mapping again: pages that have moved don't merge with others.
+  // (A reservation that was moved and then extended is two; moving that once more is refused, and
+  // its owner copies.)
+  if (::mremap(old_base, old_usable, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, target->base()) ==
       MAP_FAILED) {
     if (fresh.stays_) space_taken_.fetch_sub(fresh.reserved_, std::memory_order_relaxed);
     ::munmap(target, fresh.reserved_);
