@@ -10,7 +10,7 @@
 //   policy           next capacity                                       moved per element, at most
 //   doubling         twice                                               2
 //   half_more        one and a half times                                3
-//   go_growth        Go since 1.18: twice below 256, then + (c + 768)/4,  5
+//   go_growth        Go since 1.18: twice below 256, then + (c + 768)/4, 5
 //                    rounded up to Go's size classes
 //   go_growth_old    Go before: twice below 1024, then + c/4, likewise    5
 //   exact            what is needed                                      not bounded

@@ -4,18 +4,19 @@
 // nothing; memory is taken from its beginning, step by step, and given back from its end. What
 // in_place arrays stand on.
 //
-//   | header: 64 B | data ... ready | usable, untouched | reserved: no memory, no access |
-//   base           data()           ready_bytes()       usable_bytes()                   reserved_bytes()
+//   | header: 64 B | data, ready | usable, untouched | reserved: no memory, no access |
+//   base           data()        ready_bytes()       usable_bytes()     reserved_bytes() ^
 //
-// Promise   While usable_bytes() grows within reserved_bytes(), data() stays where it is and nothing
-//           is copied. Beyond, and where address space can't be reserved, grow() moves pages, not
-//           bytes (mremap), so data() changes.
-// Cost      One or two system calls per growth. make_ready() has the kernel put zeroed memory behind
-//           the addresses (MADV_POPULATE_WRITE, Linux 5.14): about 30 us per 256 KiB of 4 KiB pages.
-// Limits    Address space is shared: all of it together stays within limit_address_space() bytes, by
-//           default 32 TiB of the 128 that a process has, and no reservation takes more than 1/64 of
-//           what is left. Under RLIMIT_AS nothing is reserved. Core dumps leave out what is not
-//           usable (MADV_DONTDUMP).
+// Promise   While usable_bytes() grows within reserved_bytes(), data() stays where it is and
+//           nothing is copied. Beyond, and where address space can't be reserved, grow() moves
+//           pages, not bytes (mremap), so data() changes.
+// Cost      One or two system calls per growth. make_ready() has the kernel put zeroed memory
+//           behind the addresses (MADV_POPULATE_WRITE, Linux 5.14): about 30 us per 256 KiB of 4
+//           KiB pages.
+// Limits    Address space is shared: all of it together stays within limit_address_space() bytes,
+//           by default 32 TiB of the 128 that a process has, and no reservation takes more than
+//           1/64 of what is left. Under RLIMIT_AS nothing is reserved. Core dumps leave out what is
+//           not usable (MADV_DONTDUMP).
 // Threads   An object belongs to one thread at a time; different objects are independent.
 // Where     64-bit Linux; elsewhere obtain() says no and containers stay on the heap.
 #pragma once
@@ -53,8 +54,8 @@ class reserved_memory {
   /// Data begins behind this, or at its own alignment if that is larger (up to 4096).
   static constexpr std::size_t header_bytes = 64;
   static constexpr std::size_t alignment_max = 4096;
-  /// Memory is given back in steps of this, so that no other thread waits long for the kernel's lock
-  /// on the address space.
+  /// Memory is given back in steps of this, so that no other thread waits long for the kernel's
+  /// lock on the address space.
   static constexpr std::size_t give_back_bytes_step = std::size_t{2} << 20;
   /// A reservation is worth it if there is room for this many times what is needed at once.
   static constexpr std::size_t room_min = 16;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // slice: a view of a shared array, (pointer, length, capacity), as in Go; with the surprises taken
-// out. Slices of slices share one array; an append writes into it only where nobody else is, and says
-// what it did; what a slice keeps alive can be asked, and is reported when it is out of proportion.
+// out. Slices of slices share one array; an append writes into it only where nobody else is, and
+// says what it did; what a slice keeps alive can be asked, and is reported when it is out of
+// proportion.
 //
 //   ullage::slice<int> a{1, 2, 3, 4};
 //   auto b = a.sub(1, 3);              // {2, 3}: the same elements, b[0] = 9 shows in a
@@ -20,12 +21,12 @@
 // Validity     A reference is valid as long as some slice shows the element, and, for elements of
 //              which this is the only slice, until its append says otherwise than in_place.
 // Threads      Different slices of one array may be copied, cut, appended to and destroyed by
-//              different threads at once; one slice by one thread at a time. Elements are shared and
-//              unguarded: reading and writing the same one is the callers' business.
-// Differences  from Go: a slice can't be extended over its length by slicing, as what is there may be
-//              somebody else's. Elements between length and capacity do not exist.
-// Reports      first, moved, detached, shrunk, denied; retained, when the slices left of an array of
-//              at least 64 KiB show less than an eighth of it (once, until they show more).
+//              different threads at once; one slice by one thread at a time. Elements are shared
+//              and unguarded: reading and writing the same one is the callers' business.
+// Differences  from Go: a slice can't be extended over its length by slicing, as what is there may
+//              be somebody else's. Elements between length and capacity do not exist.
+// Reports      first, moved, detached, shrunk, denied; retained, when the slices left of an array
+//              of at least 64 KiB show less than an eighth of it (once, until they show more).
 // Limit        A budget that says no: append throws growth_denied, try_append returns denied.
 #pragma once
 
@@ -180,7 +181,8 @@ class slice {
 
   /// The same elements in an array of their own, without room to spare.
   slice clone() const { return copy_as(growth_cause::construct); }
-  /// Leaves the array for one that holds just this slice's elements. False: there is nothing to gain.
+  /// Leaves the array for one that holds just this slice's elements. False: there is nothing to
+  /// gain.
   bool compact();
 
   void swap(slice& other) noexcept {

@@ -15,17 +15,17 @@
 //              or 64 GiB ("exhausted"). Where no address space can be had, trivially relocatable
 //              elements change addresses, by moving pages; others are moved as in std::vector.
 // Cost         push_back O(1). in_place: no push_back moves more than max_moves_per_push_back()
-//              elements, nor waits for more than 256 KiB of fresh memory. Other policies: amortised,
-//              see growth_policy.h.
+//              elements, nor waits for more than 256 KiB of fresh memory. Other policies:
+//              amortised, see growth_policy.h.
 // Memory       40 bytes, and the elements; what growth costs on top: docs/containers/vector.md.
-// Exceptions   As std::vector: push_back, emplace_back, reserve, try_* and insertions at the end are
-//              all or nothing. So are other insertions of types that move without throwing.
+// Exceptions   As std::vector: push_back, emplace_back, reserve, try_* and insertions at the end
+//              are all or nothing. So are other insertions of types that move without throwing.
 // Validity     of references, pointers and iterators: as in std::vector; in_place keeps its promise
 //              above. They are plain pointers.
 // Threads      As std::vector: one writer or many readers.
-// Differences  vector<bool> is an ordinary vector of bool. The allocator's pointers may be fancy, but
-//              are kept as plain ones. In memory of its own, in_place does not use the allocator
-//              (only std::allocator is replaced so).
+// Differences  vector<bool> is an ordinary vector of bool. The allocator's pointers may be fancy,
+//              but are kept as plain ones. In memory of its own, in_place does not use the
+//              allocator (only std::allocator is replaced so).
 #pragma once
 
 #include <ullage/detail/vector_storage.h>
@@ -91,7 +91,8 @@ class vector : private detail::vector_storage<T, Policy, Allocator> {
   static constexpr bool grows_in_place() noexcept { return storage::may_map(); }
 
   // Construction. With a site, the vector grows in its name, starts with room for site.expected()
-  // elements (or without, when that is denied), and adds its largest size to site.sizes() in the end.
+  // elements (or without, when that is denied), and adds its largest size to site.sizes() in the
+  // end.
   constexpr vector() noexcept(noexcept(Allocator())) : storage(Allocator(), nullptr) {}
   explicit constexpr vector(const Allocator& allocator) noexcept : storage(allocator, nullptr) {}
   explicit constexpr vector(size_type n, const Allocator& allocator = Allocator())
@@ -267,8 +268,8 @@ class vector : private detail::vector_storage<T, Policy, Allocator> {
   }
   constexpr iterator erase(const_iterator at) { return erase(at, at + 1); }
   constexpr iterator erase(const_iterator first, const_iterator last);
-  /// The capacity stays. In place, pages beyond in_place_options::kept_on_clear_bytes go back to the
-  /// system. With a site, this ends one life of the vector: its largest size is remembered.
+  /// The capacity stays. In place, pages beyond in_place_options::kept_on_clear_bytes go back to
+  /// the system. With a site, this ends one life of the vector: its largest size is remembered.
   constexpr void clear() noexcept;
   constexpr void swap(vector& other) noexcept(traits::propagate_on_container_swap::value ||
                                               traits::is_always_equal::value) {
@@ -326,7 +327,7 @@ class vector : private detail::vector_storage<T, Policy, Allocator> {
     return size() + more;
   }
 
-  // The bodies are in detail/vector_edit.h.
+  // The bodies are in detail/vector_edit.h and detail/vector_insert.h.
   constexpr void drop() noexcept;
   constexpr void start_with_experience(size_type n);
   template <class... Value>
@@ -385,3 +386,4 @@ using vector = ullage::vector<T, Policy, std::pmr::polymorphic_allocator<T>>;
 }  // namespace ullage
 
 #include <ullage/detail/vector_edit.h>
+#include <ullage/detail/vector_insert.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // vector_fuzz: the input is a sequence of operations on three vectors of different elements, each
-// beside a std::vector, and on slices beside copies of what they should show. An input that makes one
-// differ from its model aborts.
+// beside a std::vector, and on slices beside copies of what they should show. An input that makes
+// one differ from its model aborts.
 #include <ullage/slice.h>
 #include <ullage/vector.h>
 

@@ -2,7 +2,8 @@
 //
 // go_growth: what Go's append makes of a capacity. The rule and the size classes are those of
 // golang/go: src/runtime/slice.go (nextslicecap), src/runtime/msize.go (roundupsize, for memory
-// without pointers) and src/internal/runtime/gc/sizeclasses.go (68 classes, the same since Go 1.16).
+// without pointers) and src/internal/runtime/gc/sizeclasses.go (68 classes, the same since Go
+// 1.16).
 #pragma once
 
 #include <algorithm>
@@ -25,7 +26,8 @@ static_assert(sizeof(kGoSizeClasses) / sizeof(kGoSizeClasses[0]) == 68);
 inline constexpr std::size_t kGoSmallBytesMax = 32768;
 inline constexpr std::size_t kGoPageBytes = 8192;
 
-// The bytes that Go's allocator hands out for `bytes`; `bytes` itself where rounding would overflow.
+// The bytes that Go's allocator hands out for `bytes`; `bytes` itself where rounding would
+// overflow.
 constexpr std::size_t go_round_up(std::size_t bytes) noexcept {
   if (bytes <= kGoSmallBytesMax) {
     return *std::lower_bound(std::begin(kGoSizeClasses), std::end(kGoSizeClasses), bytes);

@@ -59,8 +59,8 @@ class growth_attempt {
   constexpr bool in_place() const noexcept { return begin_ == nullptr; }
   constexpr T* begin() const noexcept { return begin_; }
 
-  // All elements are in the new memory, [begin(), end); `moved` of them come from the old one, whose
-  // elements are forgotten.
+  // All elements are in the new memory, [begin(), end); `moved` of them come from the old one,
+  // whose elements are forgotten.
   constexpr void adopt(T* end, std::size_t moved) noexcept {
     storage& v = vector_;
     forget_range(v.allocator_, v.begin_, v.end_);

@@ -15,8 +15,8 @@
 namespace ullage {
 
 /// True for types whose objects may be moved by copying their bytes and forgetting the source.
-/// Trivially copyable types are; specialise it for your own (a type that holds a pointer into itself
-/// is not; GNU's std::string is one of those).
+/// Trivially copyable types are; specialise it for your own (a type that holds a pointer into
+/// itself is not; GNU's std::string is one of those).
 template <class T>
 struct is_trivially_relocatable : std::is_trivially_copyable<T> {};
 template <class T>

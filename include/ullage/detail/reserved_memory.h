@@ -132,7 +132,8 @@ inline reserved_memory* reserved_memory::move(reserved_memory* memory, std::size
     moved->usable_ = moved->reserved_ = bytes;
     return moved;
   }
-  // A new place, in which the usable part replaces the beginning; then the rest of the old one goes.
+  // A new place, in which the usable part replaces the beginning; then the rest of the old one
+  // goes.
   const std::size_t old_reserved = memory->reserved_;
   const std::size_t ready = memory->ready_;
   const std::uint32_t offset = memory->data_offset_;
@@ -147,9 +148,9 @@ inline reserved_memory* reserved_memory::move(reserved_memory* memory, std::size
     target->huge_ = huge;
   }
   const reserved_memory fresh = *target;
-  // All that is usable, so that it is one mapping again: pages that have moved don't merge with others.
-  // (A reservation that was moved and then extended is two; moving that once more is refused, and
-  // its owner copies.)
+  // All that is usable, so that it is one mapping again: pages that have moved don't merge with
+  // others. (A reservation that was moved and then extended is two; moving that once more is
+  // refused, and its owner copies.)
   if (::mremap(old_base, old_usable, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, target->base()) ==
       MAP_FAILED) {
     if (fresh.stays_) space_taken_.fetch_sub(fresh.reserved_, std::memory_order_relaxed);

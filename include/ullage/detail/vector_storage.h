@@ -27,7 +27,8 @@ namespace ullage::detail {
 // little that a budget has to count and nobody has touched.
 inline constexpr std::size_t kUsableBytesStepMin = std::size_t{64} << 10;
 inline constexpr std::size_t kUsableBytesStepMax = std::size_t{64} << 20;
-// Memory becomes ready in steps of a quarter, too, from this up to in_place_options::ready_bytes_step.
+// Memory becomes ready in steps of a quarter, too, from this up to
+// in_place_options::ready_bytes_step.
 inline constexpr std::size_t kReadyBytesStepMin = std::size_t{32} << 10;
 
 constexpr std::size_t quarter_within(std::size_t bytes, std::size_t least,
@@ -123,7 +124,8 @@ class vector_storage {
     return false;
   }
 
-  // Has the kernel put memory behind room for `needed` elements and a step more, and moves the limit.
+  // Has the kernel put memory behind room for `needed` elements and a step more, and moves the
+  // limit.
   void make_ready(std::size_t needed) noexcept {
     reserved_memory* memory = region();
     const std::size_t bytes = mapped_bytes(needed);
@@ -200,8 +202,8 @@ class vector_storage {
     peak_ = 0;
   }
 
-  // Takes the memory and the elements of `other`, which has none afterwards. What both sites' budgets
-  // know follows; the allocators are the caller's business.
+  // Takes the memory and the elements of `other`, which has none afterwards. What both sites'
+  // budgets know follows; the allocators are the caller's business.
   constexpr void take_memory(vector_storage& other) noexcept {
     const std::size_t bytes = other.bytes_held();
     other.note_peak();
