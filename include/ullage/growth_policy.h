@@ -7,16 +7,16 @@
 //   static_assert(ullage::growths_to<ullage::doubling>(1'000'000, 8) == 21);
 //   static_assert(ullage::moves_to<ullage::go_growth>(1'000'000, 8) < 5 * 1'000'000);
 //
-//   policy           next capacity                                       moved per element, at most
-//   doubling         twice                                               2
-//   half_more        one and a half times                                3
+//   policy           next capacity                                      moved per element, at most
+//   doubling         twice                                              2
+//   half_more        one and a half times                               3
 //   go_growth        Go since 1.18: twice below 256, then + (c + 768)/4, 5
 //                    rounded up to Go's size classes
-//   go_growth_old    Go before: twice below 1024, then + c/4, likewise    5
-//   exact            what is needed                                      not bounded
-//   chunked<Bytes>   what is needed, rounded up to whole chunks          not bounded
-//   in_place<>       doubles on the heap up to 64 KiB, then reserves     2, and none beyond the heap:
-//                    address space and never moves again                 at most 64 KiB of elements
+//   go_growth_old    Go before: twice below 1024, then + c/4, likewise   5
+//   exact            what is needed                                     not bounded
+//   chunked<Bytes>   what is needed, rounded up to whole chunks         not bounded
+//   in_place<>       doubles on the heap up to 64 KiB, then reserves    2, and in all no more than
+//                    address space and never moves again                128 KiB of elements
 //
 // Write your own: a struct with a static constexpr next_capacity() and moves_per_element_max.
 #pragma once

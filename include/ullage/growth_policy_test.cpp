@@ -128,7 +128,16 @@ TYPED_TEST(EveryGrowthPolicy, MovesNoMorePerElementThanItSays) {
 
 static_assert(growths_to<doubling>(1'000'000, 8) == 21);
 static_assert(moves_to<doubling>(1'000'000, 8) == (1 << 20) - 1);
-static_assert(growths_to<chunked<4096>>(1'000'000, 8) == 1954);
+
+// The table of docs/containers/vector.md.
+template <class Policy>
+constexpr bool costs(std::size_t growths, std::size_t moves) {
+  return growths_to<Policy>(1'000'000, 8) == growths && moves_to<Policy>(1'000'000, 8) == moves;
+}
+static_assert(costs<half_more>(34, 2'099'719));
+static_assert(costs<go_growth>(38, 4'154'015));
+static_assert(costs<go_growth_old>(40, 4'511'903));
+static_assert(costs<chunked<65536>>(123, 61'464'576));
 
 }  // namespace
 }  // namespace ullage

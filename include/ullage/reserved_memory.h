@@ -8,7 +8,7 @@
 //   base           data()        ready_bytes()       usable_bytes()     reserved_bytes() ^
 //
 // Promise   While usable_bytes() grows within reserved_bytes(), data() stays where it is and
-//           nothing is copied. Beyond, and where address space can't be reserved, grow() moves
+//           nothing is copied. Beyond, and where address space can't be reserved, move() moves
 //           pages, not bytes (mremap), so data() changes.
 // Cost      One or two system calls per growth. make_ready() has the kernel put zeroed memory
 //           behind the addresses (MADV_POPULATE_WRITE, Linux 5.14): about 30 us per 256 KiB of 4

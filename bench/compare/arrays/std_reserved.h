@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// std_reserved: std::vector that knows how many there will be. What nobody can know is its advantage.
+// std_reserved: std::vector that was told how many there will be, which nobody can know.
 #pragma once
 
 #include <vector>

@@ -144,8 +144,8 @@ void push_timed(Array& array, std::size_t count, bench::Report& report) {
     array.push_back(i);
     std::uint64_t took = cycles() - from;
     if (took >= slow) {
-      // CPU time since the last look, less what passed before this push began: all of that was fast,
-      // so the thread was running.
+      // CPU time since the last look, less what passed before this push began: all of that was
+      // fast, so the thread was running.
       const double cpu_now = seconds_of(CLOCK_THREAD_CPUTIME_ID);
       const double own = cpu_now - cpu_then - static_cast<double>(from - cycles_then) * tick;
       if (own < static_cast<double>(took) * tick) {
