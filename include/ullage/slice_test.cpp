@@ -123,6 +123,7 @@ TEST(SliceRetention, IsReportedOnceWhenTheLastLargeSliceGoes) {
   file = slice<char>();
   ASSERT_EQ(sink.count(growth_kind::retained), 1U);
   EXPECT_GE(sink.events.back().bytes_after, std::uint64_t{1} << 20);
+  EXPECT_EQ(sink.events.back().elements, 116U);  // what is still shown
   trailer = slice<char>();
   EXPECT_EQ(sink.count(growth_kind::retained), 1U);
 }

@@ -86,6 +86,7 @@ class slice_array {
     const std::size_t shown = shown_.fetch_sub(less, std::memory_order_relaxed) - less;
     return is_retention(shown) && !reported_.exchange(true, std::memory_order_relaxed);
   }
+  std::size_t shown() const noexcept { return shown_.load(std::memory_order_relaxed); }
   // True for the last owner, who has to end what is left.
   bool leave() noexcept { return owners_.fetch_sub(1, std::memory_order_acq_rel) == 1; }
 

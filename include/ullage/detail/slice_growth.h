@@ -131,7 +131,9 @@ void slice<T, Policy, Allocator>::cut(size_type low, size_type high, size_type l
   size_ = high - low;
   capacity_ = limit - low;
   if (array_ != nullptr && array_->hide(hidden)) {
-    report_growth(array_->site(), event_of(growth_kind::retained, growth_cause::slice), 0);
+    growth_event event = event_of(growth_kind::retained, growth_cause::slice);
+    event.elements = array_->shown();
+    report_growth(array_->site(), event, 0);
   }
 }
 
@@ -142,7 +144,10 @@ void slice<T, Policy, Allocator>::leave() noexcept {
   growth_site* const site = array_->site();
   growth_event event;
   const bool retained = array_->hide(size_);
-  if (retained) event = event_of(growth_kind::retained, growth_cause::slice);
+  if (retained) {
+    event = event_of(growth_kind::retained, growth_cause::slice);
+    event.elements = array_->shown();
+  }
   array* const old = std::exchange(array_, nullptr);
   if (!old->leave()) {
     if (retained) report_growth(site, event, 0);
