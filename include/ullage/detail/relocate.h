@@ -112,6 +112,33 @@ class under_construction {
   T* next_;
 };
 
+// One element built before there is a place for it. Ends it unless its bytes have moved on.
+template <class T, class Allocator>
+class element_aside {
+ public:
+  template <class... Args>
+  constexpr explicit element_aside(Allocator& allocator, Args&&... args) : allocator_(allocator) {
+    std::allocator_traits<Allocator>::construct(allocator_, std::addressof(value),
+                                                std::forward<Args>(args)...);
+  }
+  element_aside(const element_aside&) = delete;
+  element_aside& operator=(const element_aside&) = delete;
+  constexpr ~element_aside() {
+    if (here_) std::allocator_traits<Allocator>::destroy(allocator_, std::addressof(value));
+  }
+  void move_bytes_to(T* place) noexcept {
+    copy_bytes(place, std::addressof(value), 1);
+    here_ = false;
+  }
+  union {
+    T value;
+  };
+
+ private:
+  Allocator& allocator_;
+  bool here_ = true;
+};
+
 // The new elements at `to` after [first, last) was transferred there. The old ones are still to be
 // forgotten: forget_range(). When a constructor throws, nothing is left at `to`.
 template <class T, class Allocator>

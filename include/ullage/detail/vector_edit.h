@@ -10,37 +10,6 @@
 
 namespace ullage {
 
-namespace detail {
-
-// One element built before there is a place for it. Ends it unless its bytes have moved on.
-template <class T, class Allocator>
-class element_aside {
- public:
-  template <class... Args>
-  constexpr explicit element_aside(Allocator& allocator, Args&&... args) : allocator_(allocator) {
-    std::allocator_traits<Allocator>::construct(allocator_, std::addressof(value),
-                                                std::forward<Args>(args)...);
-  }
-  element_aside(const element_aside&) = delete;
-  element_aside& operator=(const element_aside&) = delete;
-  constexpr ~element_aside() {
-    if (here_) std::allocator_traits<Allocator>::destroy(allocator_, std::addressof(value));
-  }
-  void move_bytes_to(T* place) noexcept {
-    copy_bytes(place, std::addressof(value), 1);
-    here_ = false;
-  }
-  union {
-    T value;
-  };
-
- private:
-  Allocator& allocator_;
-  bool here_ = true;
-};
-
-}  // namespace detail
-
 // Ends the elements and gives the memory back, wherever it is from.
 template <class T, growth_policy Policy, class Allocator>
 constexpr void vector<T, Policy, Allocator>::drop() noexcept {
