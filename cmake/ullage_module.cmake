@@ -91,6 +91,7 @@ endfunction()
 # ullage_library(NAME): include/NAME, header-only; its tests stand beside the headers.
 function(ullage_library name)
   file(GLOB_RECURSE headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/${name}/*.h")
+  list(FILTER headers EXCLUDE REGEX "_(contract|testing)\\.h$")  # for tests; not installed
   add_library(${name}_headers INTERFACE)
   add_library(${name}::${name} ALIAS ${name}_headers)
   set_target_properties(${name}_headers PROPERTIES EXPORT_NAME ${name}
@@ -99,7 +100,14 @@ function(ullage_library name)
                  BASE_DIRS "${PROJECT_SOURCE_DIR}/include" FILES ${headers})
   target_compile_features(${name}_headers INTERFACE cxx_std_20)
   ullage_sort(include/${name})
-  ullage_join_tests(library ${name}::${name})
+  # The rivals in the map contract are headers, where they are installed; one of them needs linking.
+  find_library(ULLAGE_ABSL absl_raw_hash_set)
+  mark_as_advanced(ULLAGE_ABSL)
+  set(peers)
+  if(ULLAGE_ABSL)
+    set(peers "${ULLAGE_ABSL}" absl_hash absl_city absl_low_level_hash absl_throw_delegate)
+  endif()
+  ullage_join_tests(library ${name}::${name} ${peers})
 endfunction()
 
 # ullage_module(NAME [USES module...] [LINK_PACKAGES package...])

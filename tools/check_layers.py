@@ -25,6 +25,9 @@ HOMES = {
 TEST_ONLY = r"(gtest|gmock)/"
 TEST_FILES = r"(_test\.cpp|_contract\.h|_testing\.h)$"
 BENCH_ONLY = r"benchmark/"
+# Rivals of the library's containers: in headers that only tests include, to prove the contracts.
+RIVALS = r"(absl|boost|tsl)/"
+RIVAL_FILES = r"_testing\.h$"
 
 # C, POSIX, Linux and the compiler. A header that is in no list here has no home yet.
 SYSTEM = re.compile(
@@ -107,6 +110,8 @@ def check_foreign(header, module, is_header, shown):
         return f"the public library needs the standard library only, not <{header}>"
     if re.match(TEST_ONLY, header):
         return None if re.search(TEST_FILES, shown) else f"<{header}> belongs in *_test.cpp"
+    if re.match(RIVALS, header):
+        return None if re.search(RIVAL_FILES, shown) else f"<{header}> belongs in *_testing.h"
     if re.match(BENCH_ONLY, header):
         return None if shown.endswith("_bench.cpp") else f"<{header}> belongs in *_bench.cpp"
     for package, (pattern, homes) in HOMES.items():

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// maps: the list of maps that keep the map contract. A new map joins by adding a family here, and
+// its name to map_families. Tests only; not installed.
+//
+// Our rivals are on the list to prove the suite: what all of them fail is a fault of the suite. What
+// one of them does not promise is said in its family, with the source of that knowledge.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+
+#if __has_include(<absl/container/flat_hash_map.h>) && !defined(ULLAGE_NO_ABSL)
+#define ULLAGE_TEST_ABSL 1
+#include <absl/container/flat_hash_map.h>
+#endif
+#if __has_include(<boost/unordered/unordered_flat_map.hpp>)
+#define ULLAGE_TEST_BOOST 1
+#include <boost/unordered/unordered_flat_map.hpp>
+#endif
+#if __has_include(<tsl/robin_map.h>)
+#define ULLAGE_TEST_TSL 1
+#include <tsl/robin_map.h>
+#endif
+#if __has_include(<ullage/hash_map.h>)
+#define ULLAGE_TEST_OURS 1
+#include <ullage/hash_map.h>
+#endif
+
+namespace ullage::testing {
+
+/// What a family may say no to. The contract's tests skip what is false here.
+struct promises {
+  // Keys that move and don't copy, also in a pair that is not of standard layout.
+  static constexpr bool has_move_only_keys = true;
+  // extract() and insert(node)
+  static constexpr bool has_nodes = true;
+  static constexpr bool has_merge = true;
+  // count, contains and erase by another type than Key (find has it everywhere)
+  static constexpr bool has_transparent_erase = true;
+  // try_emplace and insert_or_assign by another type than Key
+  static constexpr bool has_transparent_insert = true;
+  static constexpr bool has_erase_if = true;
+  // m.try_emplace(k, m.at(other)): the argument is read before, or lives through, a growth
+  static constexpr bool arguments_may_be_own_elements = true;
+  // A throwing hash, equality or copy leaves a map that works: the container requirements' basic
+  // guarantee. And one insertion that throws leaves what was there, if moves don't throw.
+  static constexpr bool survives_exceptions = true;
+  static constexpr bool inserts_all_or_nothing = true;
+  // The same when moving elements can throw.
+  static constexpr bool survives_throwing_moves = true;
+  // Allocators that stay or travel do so as std::allocator_traits says.
+  static constexpr bool propagates_allocators = true;
+  // Thousands of keys of one hash are slow, not wrong.
+  static constexpr bool bears_equal_hashes = true;
+};
+
+struct std_unordered_map : promises {
+  static constexpr const char* name = "std_unordered_map";
+  template <class K, class V, class H, class E, template <class> class A = std::allocator>
+  using map = std::unordered_map<K, V, H, E, A<std::pair<const K, V>>>;
+  // Both came with C++23.
+  static constexpr bool has_transparent_erase = false;
+  static constexpr bool has_transparent_insert = false;
+};
+
+#ifdef ULLAGE_TEST_ABSL
+struct absl_flat_hash_map : promises {
+  static constexpr const char* name = "absl_flat_hash_map";
+  template <class K, class V, class H, class E, template <class> class A = std::allocator>
+  using map = absl::flat_hash_map<K, V, H, E, A<std::pair<const K, V>>>;
+  // raw_hash_set.h marks the slot full before it constructs the element, and moves the arguments'
+  // home away before it reads them. Abseil is built without exceptions at home.
+  static constexpr bool has_move_only_keys = false;  // container_memory.h, kMutableKeys
+  static constexpr bool arguments_may_be_own_elements = false;
+  static constexpr bool survives_exceptions = false;
+  static constexpr bool inserts_all_or_nothing = false;
+  static constexpr bool survives_throwing_moves = false;
+};
+#endif
+
+#ifdef ULLAGE_TEST_BOOST
+struct boost_unordered_flat_map : promises {
+  static constexpr const char* name = "boost_unordered_flat_map";
+  template <class K, class V, class H, class E, template <class> class A = std::allocator>
+  using map = boost::unordered_flat_map<K, V, H, E, A<std::pair<const K, V>>>;
+  static constexpr bool has_nodes = false;
+  static constexpr bool has_transparent_insert = false;  // came with 1.82
+};
+#endif
+
+#ifdef ULLAGE_TEST_TSL
+struct tsl_robin_map : promises {
+  static constexpr const char* name = "tsl_robin_map";
+  template <class K, class V, class H, class E, template <class> class A = std::allocator>
+  using map = tsl::robin_map<K, V, H, E, A<std::pair<K, V>>>;
+  static constexpr bool has_nodes = false;
+  static constexpr bool has_merge = false;
+  static constexpr bool has_transparent_insert = false;
+  static constexpr bool has_erase_if = false;
+  static constexpr bool arguments_may_be_own_elements = false;  // it grows before it reads them
+  // Beyond a probe distance of 8192 it doubles, whatever the load.
+  static constexpr bool bears_equal_hashes = false;
+};
+#endif
+
+#ifdef ULLAGE_TEST_OURS
+struct ullage_hash_map : promises {
+  static constexpr const char* name = "ullage_hash_map";
+  template <class K, class V, class H, class E, template <class> class A = std::allocator>
+  using map = ullage::hash_map<K, V, H, E, A<std::pair<const K, V>>>;
+};
+#endif
+
+using map_families = ::testing::Types<std_unordered_map
+#ifdef ULLAGE_TEST_ABSL
+                                      ,
+                                      absl_flat_hash_map
+#endif
+#ifdef ULLAGE_TEST_BOOST
+                                      ,
+                                      boost_unordered_flat_map
+#endif
+#ifdef ULLAGE_TEST_TSL
+                                      ,
+                                      tsl_robin_map
+#endif
+#ifdef ULLAGE_TEST_OURS
+                                      ,
+                                      ullage_hash_map
+#endif
+                                      >;
+
+struct family_names {
+  template <class Family>
+  static std::string GetName(int) {
+    return Family::name;
+  }
+};
+
+/// The mapped value of what an iterator points to, to be written to.
+template <class Iterator>
+auto& value_at(Iterator it) {
+  if constexpr (requires { it.value(); }) {
+    return it.value();  // tsl's pairs are const both ways
+  } else {
+    return it->second;
+  }
+}
+
+/// Erases at `it` and returns what follows, also where erase(iterator) returns nothing.
+template <class Map>
+typename Map::iterator erase_at(Map& map, typename Map::iterator it) {
+  if constexpr (std::is_void_v<decltype(map.erase(it))>) {
+    map.erase(it++);
+    return it;
+  } else {
+    return map.erase(it);
+  }
+}
+
+}  // namespace ullage::testing
