@@ -8,6 +8,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <ullage/testing/faults_testing.h>
 
 #include <memory>
 #include <string>
@@ -52,8 +53,16 @@ struct promises {
   // guarantee. And one insertion that throws leaves what was there, if moves don't throw.
   static constexpr bool survives_exceptions = true;
   static constexpr bool inserts_all_or_nothing = true;
-  // The same when moving elements can throw.
+  // The basic guarantee for copy assignment, range insertion, reserve and their like.
+  static constexpr bool survives_exceptions_in_bulk = true;
+  // The kinds of throws for which one insertion is all or nothing.
+  static constexpr unsigned all_or_nothing_for = kEverything;
+  // A merge that throws has lost no element.
+  static constexpr bool merge_loses_nothing = true;
+  // The basic guarantee, when moving elements can throw.
   static constexpr bool survives_throwing_moves = true;
+  // Copies and moves into another allocator.
+  static constexpr bool has_extended_constructors = true;
   // Allocators that stay or travel do so as std::allocator_traits says.
   static constexpr bool propagates_allocators = true;
   // Thousands of keys of one hash are slow, not wrong.
@@ -64,6 +73,8 @@ struct std_unordered_map : promises {
   static constexpr const char* name = "std_unordered_map";
   template <class K, class V, class H, class E, template <class> class A = std::allocator>
   using map = std::unordered_map<K, V, H, E, A<std::pair<const K, V>>>;
+  // libstdc++ takes the node out of the source before the bucket array grows, which may fail.
+  static constexpr bool merge_loses_nothing = false;
   // Both came with C++23.
   static constexpr bool has_transparent_erase = false;
   static constexpr bool has_transparent_insert = false;
@@ -79,6 +90,8 @@ struct absl_flat_hash_map : promises {
   static constexpr bool has_move_only_keys = false;  // container_memory.h, kMutableKeys
   static constexpr bool arguments_may_be_own_elements = false;
   static constexpr bool survives_exceptions = false;
+  static constexpr bool survives_exceptions_in_bulk = false;
+  static constexpr bool merge_loses_nothing = false;
   static constexpr bool inserts_all_or_nothing = false;
   static constexpr bool survives_throwing_moves = false;
 };
@@ -91,11 +104,15 @@ struct boost_unordered_flat_map : promises {
   using map = boost::unordered_flat_map<K, V, H, E, A<std::pair<const K, V>>>;
   static constexpr bool has_nodes = false;
   static constexpr bool has_transparent_insert = false;  // came with 1.82
+  // A hash that throws while it rehashes costs elements: foa/table.hpp, unchecked_rehash.
+  static constexpr unsigned all_or_nothing_for = kEverything & ~kHash;
+  static constexpr bool merge_loses_nothing = false;
 };
 #endif
 
 #ifdef ULLAGE_TEST_TSL
 struct tsl_robin_map : promises {
+  static constexpr bool has_extended_constructors = false;
   static constexpr const char* name = "tsl_robin_map";
   template <class K, class V, class H, class E, template <class> class A = std::allocator>
   using map = tsl::robin_map<K, V, H, E, A<std::pair<K, V>>>;
@@ -104,6 +121,12 @@ struct tsl_robin_map : promises {
   static constexpr bool has_transparent_insert = false;
   static constexpr bool has_erase_if = false;
   static constexpr bool arguments_may_be_own_elements = false;  // it grows before it reads them
+  // A copy assignment that throws leaves it pointing into the vector it had.
+  static constexpr bool survives_exceptions_in_bulk = false;
+  // Its robin hood swaps lose what a throwing move leaves half done.
+  static constexpr bool survives_throwing_moves = false;
+  // Move assignment and swap exchange vectors whose allocators differ.
+  static constexpr bool propagates_allocators = false;
   // Beyond a probe distance of 8192 it doubles, whatever the load.
   static constexpr bool bears_equal_hashes = false;
 };
