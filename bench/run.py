@@ -57,6 +57,8 @@ def arguments(argv):
     parser.add_argument("task", nargs="?", help="a folder of bench/compare (see --list)")
     parser.add_argument("--list", action="store_true", help="the tasks, their cases and contenders")
     parser.add_argument("--case", action="append", default=[], help="only this case (repeatable)")
+    parser.add_argument("--quick", action="store_true",
+                        help="only the task's quick cases: to see that everything works")
     parser.add_argument("--only", metavar="A,B", help="only these contenders")
     parser.add_argument("--rounds", type=int, default=None,
                         help=f"how often to repeat (default: $ROUNDS or {DEFAULT_ROUNDS})")
@@ -107,6 +109,7 @@ def show_all(compare, stored, options):
 
 def measure_task(compare, stored, options, argv):
     task = tasks.load(compare, options.task)
+    options.case += task.quick if options.quick else ()
     cases = chosen(options.case, task.cases, "case", task.name)
     only = options.only.split(",") if options.only else []
     names = [n for n in chosen(only, task.contenders, "contender", task.name) if n != task.facts]

@@ -22,7 +22,8 @@
 //              nothing. Calls of operator new are counted exactly: see allocations().
 // Units        Please use s, ns, B, count, 1/s, MiB: the harness scales s, B, count and 1/s.
 // Threads      Report belongs to one thread. The allocation counters may be read by any.
-// Limit        Exactly one translation unit may include this: it replaces operator new and delete.
+// Limit        Exactly one translation unit may include this: it replaces operator new and delete,
+//              unless BENCH_PLAIN_NEW is defined.
 #pragma once
 
 #include <atomic>
@@ -122,6 +123,8 @@ inline int drive(int argc, char** argv, std::initializer_list<Entry> entries) {
 
 }  // namespace bench
 
+#ifndef BENCH_PLAIN_NEW  // a task that times allocations rather than counting them defines it
+
 void* operator new(std::size_t size) {
   bench::g_allocations.fetch_add(1, std::memory_order_relaxed);
   bench::g_allocated_bytes.fetch_add(size, std::memory_order_relaxed);
@@ -142,3 +145,5 @@ void operator delete(void* block) noexcept { std::free(block); }
 void operator delete(void* block, std::size_t) noexcept { std::free(block); }
 void operator delete(void* block, std::align_val_t) noexcept { std::free(block); }
 void operator delete(void* block, std::size_t, std::align_val_t) noexcept { std::free(block); }
+
+#endif

@@ -51,7 +51,8 @@ class InProcessRunner:
     def measure(self, contender, case, phases=True):
         log = self.work / "last-run.log"
         usage = measure.run_tree([str(self.program), contender.name, case], cwd=self.work,
-                                 env=dict(os.environ), log_path=log)
+                                 env={**os.environ, **self.task.cases[case].get("env", {})},
+                                 log_path=log)
         metrics = {"cpu_s": (usage.cpu_s, "s"), "wall_s": (usage.wall_s, "s"),
                    "rss_mib": (usage.rss_mib, "MiB")}
         metrics.update(_parse(log.read_text(encoding="utf-8"), contender.name, case))

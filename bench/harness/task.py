@@ -28,7 +28,8 @@ HEADER_DIRS = ("/usr/include", "/usr/local/include", "/usr/include/x86_64-linux-
 # A contender's header lines stand within its first lines; the rest of the file is its own.
 HEADER_LINES_MAX = 40
 TASK_KEYS = {"kind", "title", "about", "ours", "baseline", "null", "facts", "cases", "derived", "units",
-             "higher_is_better", "rows", "flags", "needs", "phase_rounds"}
+             "higher_is_better", "rows", "flags", "needs", "phase_rounds", "variants",
+             "quick"}
 CASE_KEYS = {"command", "driver", "contenders", "env", "about"}
 
 
@@ -80,9 +81,12 @@ class Task:
     phase_rounds: int
     contenders: dict
     targets: list
+    variants: frozenset = frozenset()  # ours in other settings: measured and shown, no rivals
+    quick: tuple = ()  # the cases of `--quick`
 
     def rivals(self):
-        return [n for n in self.contenders if n not in (self.ours, self.baseline, self.facts)]
+        others = {self.ours, self.baseline, self.facts} | self.variants
+        return [n for n in self.contenders if n not in others]
 
 
 def task_names(compare_dir):
@@ -111,9 +115,10 @@ def load(compare_dir, name):
         cases=text["cases"], derived=text.get("derived", {}), units=text.get("units", {}),
         higher_is_better=frozenset(text.get("higher_is_better", ())), rows=text.get("rows", []),
         flags=text.get("flags", []), needs=[_need(n, f"{name}/task.json") for n in text.get("needs", [])],
-        phase_rounds=text.get("phase_rounds", 0), contenders=contenders, targets=[])
-    for role in ("ours", "baseline", "facts", "null"):
-        value = getattr(task, role)
+        phase_rounds=text.get("phase_rounds", 0), contenders=contenders, targets=[],
+        variants=frozenset(text.get("variants", ())), quick=tuple(text.get("quick", ())))
+    roles = [(role, getattr(task, role)) for role in ("ours", "baseline", "facts", "null")]
+    for role, value in roles + [("variants", name) for name in sorted(task.variants)]:
         if value and value not in contenders:
             raise Problem(f"{name}/task.json: {role} is {value!r}, but there is no such contender "
                           f"in bench/compare/{name}. It has: {', '.join(contenders) or '(none)'}.")

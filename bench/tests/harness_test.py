@@ -152,6 +152,11 @@ class Judge(unittest.TestCase):
         task = a_task(higher_is_better=frozenset(["cpu"]))
         self.assertEqual(judge.best_rival(task, raw, "one", "cpu"), "other")
 
+    def test_ours_in_another_setting_is_no_rival(self):
+        raw = [{"one": {"ours": {"cpu": 2}, "other": {"cpu": 1}, "rival": {"cpu": 3}}}]
+        task = a_task(variants=frozenset(["other"]))
+        self.assertEqual(judge.best_rival(task, raw, "one", "cpu"), "rival")
+
     def test_a_target_may_compare_ours_with_ours_in_another_case(self):
         task = a_task(targets=[a_target(case="two", rival_case="one", limit=1.25)])
         raw = [{"one": {"ours": {"cpu": 10}}, "two": {"ours": {"cpu": 12}}}]
