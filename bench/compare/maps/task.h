@@ -11,6 +11,7 @@
 //   reserve   the same, reserved beforehand
 //   stall     single operations: p99.99 and the longest, beside a null control; `warm_` is a second
 //             life in memory that is there already, which leaves the table's own work
+//   count     instructions per operation, by callgrind
 //   memory    bytes per entry over one doubling, and what 10 x N erase/insert pairs add
 //
 // A contender is a struct with `template <class K, class V, class H, class E> using map` and, if it
@@ -26,6 +27,7 @@
 #include <string>
 
 #include "driver.h"
+#include "task.count.h"
 #include "task.keys.h"
 #include "task.measure.h"
 
@@ -259,6 +261,8 @@ struct Task {
     prepare();
     if (c.what == "stall") {
       maps::stall<Keys, Map>(c, report);
+    } else if (c.what == "count") {
+      maps::count_instructions<Keys, Map>(c.count, report);
     } else {
       maps::speed<Keys, Map>(c, report);
     }
