@@ -105,12 +105,12 @@ class MapFaults : public ::testing::Test {
         } catch (const injected_fault&) {
           thrown = true;
         }
-        ASSERT_EQ(thrown, g_faults.thrown) << where << ": a throw was swallowed";
         if (thrown) check(std::as_const(map), before, where);
         if (::testing::Test::HasFatalFailure()) return;
         for (int i = 0; i < 20; ++i) map[1'000'000 + i] = i;
         for (int i = 0; i < 20; ++i) ASSERT_EQ(map.at(1'000'000 + i).value(), i) << where;
-        if (!thrown) break;
+        // Thrown, but not to us: a map may do without what failed (not shrinking, say).
+        if (!g_faults.thrown) break;
         ASSERT_LT(k + 1 + k / 24, kStepsMax) << where << " still throws";
       }
     }
