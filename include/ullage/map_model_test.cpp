@@ -3,16 +3,15 @@
 // Long random lives of every map beside a std::map, with good hashes and hostile ones. A failure
 // names its seed; ULLAGE_MODEL_SEED=n repeats it, ULLAGE_MODEL_STEPS=n lengthens every life.
 #include <gtest/gtest.h>
+#include <ullage/testing/faults_testing.h>
+#include <ullage/testing/map_ops_testing.h>
+#include <ullage/testing/maps_testing.h>
 
 #include <cstdint>
 #include <cstdlib>
 #include <random>
 #include <stdexcept>
 #include <string>
-
-#include <ullage/testing/faults_testing.h>
-#include <ullage/testing/map_ops_testing.h>
-#include <ullage/testing/maps_testing.h>
 
 namespace ullage::testing {
 namespace {
@@ -32,8 +31,7 @@ class MapModel : public ::testing::Test {
   // `keys` bounds how large the map becomes. Phases favour growth, then decline, in turn.
   template <hashing Hashing, class Value>
   static void live(int keys, std::uint64_t steps) {
-    using Map =
-        typename Family::template map<Value, Value, counted_hash<Hashing>, counted_equal>;
+    using Map = typename Family::template map<Value, Value, counted_hash<Hashing>, counted_equal>;
     const std::uint64_t seed = from_environment("ULLAGE_MODEL_SEED", 20260301);
     std::mt19937_64 random(seed + static_cast<std::uint64_t>(Hashing));
     map_beside_model<Map, throw_failure> both{throw_failure{}};

@@ -133,10 +133,20 @@ struct tsl_robin_map : promises {
 #endif
 
 #ifdef ULLAGE_TEST_OURS
+// Everything from the given allocator; std::allocator by default.
 struct ullage_hash_map : promises {
   static constexpr const char* name = "ullage_hash_map";
   template <class K, class V, class H, class E, template <class> class A = std::allocator>
   using map = ullage::hash_map<K, V, H, E, A<std::pair<const K, V>>>;
+};
+// What users get: segments from the process's arena. Where a test brings its own allocator, that one.
+struct ullage_hash_map_in_arena : promises {
+  static constexpr const char* name = "ullage_hash_map_in_arena";
+  template <class T, template <class> class A>
+  using allocator = std::conditional_t<std::is_same_v<A<T>, std::allocator<T>>,
+                                       ullage::arena_allocator<T>, A<T>>;
+  template <class K, class V, class H, class E, template <class> class A = std::allocator>
+  using map = ullage::hash_map<K, V, H, E, allocator<std::pair<const K, V>, A>>;
 };
 #endif
 
@@ -155,7 +165,7 @@ using map_families = ::testing::Types<std_unordered_map
 #endif
 #ifdef ULLAGE_TEST_OURS
                                       ,
-                                      ullage_hash_map
+                                      ullage_hash_map, ullage_hash_map_in_arena
 #endif
                                       >;
 
