@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -253,22 +254,23 @@ TYPED_TEST(MapFaults, MergeThatThrowsLosesNothing) {
   if constexpr (TypeParam::has_merge) {
     using M = typename TestFixture::Solid;
     for (const int size : {0, 13, 100, 900}) {
-      M source;
+      std::optional<M> source;
       TestFixture::template at_every_step<M>(
           size, kEverything, "merge",
           [&](M& map) {
             const unsigned armed = std::exchange(g_faults.armed, 0U);
-            source.clear();
-            for (int i = 0; i < 40; ++i) source.try_emplace(i - 20, 0);
+            source.emplace();
+            for (int i = 0; i < 40; ++i) source->try_emplace(i - 20, 0);
             g_faults.armed = armed;
-            map.merge(source);
+            map.merge(*source);
+            source.reset();
           },
           [&](const M& map, const M& before, const std::string& where) {
             TestFixture::expect_sane(map, where);
-            TestFixture::expect_sane(source, where);
+            TestFixture::expect_sane(*source, where);
             const std::size_t doubles = std::min<std::size_t>(before.size(), 20);
-            ASSERT_GE(map.size() + source.size(), before.size() + 40) << where;
-            ASSERT_GE(source.size(), doubles) << where;
+            ASSERT_GE(map.size() + source->size(), before.size() + 40) << where;
+            ASSERT_GE(source->size(), doubles) << where;
           });
       if (this->HasFatalFailure()) return;
     }
