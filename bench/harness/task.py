@@ -29,7 +29,7 @@ HEADER_DIRS = ("/usr/include", "/usr/local/include", "/usr/include/x86_64-linux-
 HEADER_LINES_MAX = 40
 TASK_KEYS = {"kind", "title", "about", "ours", "baseline", "null", "facts", "cases", "derived", "units",
              "higher_is_better", "rows", "flags", "needs", "phase_rounds", "variants",
-             "quick"}
+             "quick", "apart"}
 CASE_KEYS = {"command", "driver", "contenders", "env", "about"}
 
 
@@ -83,6 +83,7 @@ class Task:
     targets: list
     variants: frozenset = frozenset()  # ours in other settings: measured and shown, no rivals
     quick: tuple = ()  # the cases of `--quick`
+    apart: bool = False  # in-process: a program for each contender
 
     def rivals(self):
         others = {self.ours, self.baseline, self.facts} | self.variants
@@ -116,7 +117,8 @@ def load(compare_dir, name):
         higher_is_better=frozenset(text.get("higher_is_better", ())), rows=text.get("rows", []),
         flags=text.get("flags", []), needs=[_need(n, f"{name}/task.json") for n in text.get("needs", [])],
         phase_rounds=text.get("phase_rounds", 0), contenders=contenders, targets=[],
-        variants=frozenset(text.get("variants", ())), quick=tuple(text.get("quick", ())))
+        variants=frozenset(text.get("variants", ())), quick=tuple(text.get("quick", ())),
+        apart=bool(text.get("apart", False)))
     roles = [(role, getattr(task, role)) for role in ("ours", "baseline", "facts", "null")]
     for role, value in roles + [("variants", name) for name in sorted(task.variants)]:
         if value and value not in contenders:
