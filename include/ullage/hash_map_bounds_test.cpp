@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What hash_map promises beyond the contract of maps: the work of one operation is bounded whatever
-// the hash does, memory follows size, churn takes none. Everything is counted: moves by the elements,
-// memory by the allocator.
+// the hash does, memory follows size, churn takes none. Everything is counted: moves by the
+// elements, memory by the allocator.
 #include <gtest/gtest.h>
 #include <ullage/hash_map.h>
 #include <ullage/testing/allocator_testing.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Any sequence of operations leaves hash_map and std::map in agreement, whatever the hash, also when
-// an allocation, a hash or a comparison fails in the middle of an insertion.
+// Any sequence of operations leaves hash_map and std::map in agreement, whatever the hash, also
+// when an allocation, a hash or a comparison fails in the middle of an insertion.
 //
 //   | hash and memory: 1 B | step: 1 B, key: 2 B, value: 1 B | step ... |
 //

@@ -2,8 +2,8 @@
 // count: instructions per operation, by callgrind. Exact where clocks are noise: two runs of one
 // program differ by nothing but addresses and seeds.
 //
-// The program starts itself a second time under valgrind, which writes one file a phase; the cost of
-// making the keys is a phase of its own and is taken off.
+// The program starts itself a second time under valgrind, which writes one file a phase; the cost
+// of making the keys is a phase of its own and is taken off.
 #pragma once
 
 #include <unistd.h>

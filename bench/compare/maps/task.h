@@ -6,8 +6,8 @@
 // size of everybody in the case: `huge` gives the rivals glibc's huge pages (GLIBC_TUNABLES in
 // task.json), and ours its arena's. WHAT is
 //
-//   (none)    speed: insert without reserve, find (uniform, skewed, missing, dependent), erase+insert,
-//             iteration; resident memory at the end and at most
+//   (none)    speed: insert without reserve, find (uniform, skewed, missing, dependent),
+//             erase+insert, iteration; resident memory at the end and at most
 //   reserve   the same, reserved beforehand
 //   stall     single operations: p99.99 and the longest, beside a null control; `warm_` is a second
 //             life in memory that is there already, which leaves the table's own work

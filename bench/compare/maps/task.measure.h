@@ -111,8 +111,8 @@ class Stalls {
   Histogram cpu_, wall_;
 };
 
-// The null control of stalls: `count` pushes into memory that is there already. What it finds is the
-// machine's, not a map's.
+// The null control of stalls: `count` pushes into memory that is there already. What it finds is
+// the machine's, not a map's.
 inline std::unique_ptr<Stalls> floor_of(std::size_t count) {
   const std::size_t bytes = count * sizeof(std::uint64_t);
   void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,

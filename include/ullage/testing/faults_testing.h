@@ -3,7 +3,7 @@
 // faults: elements, hashes and equalities that count what a map does with them and throw where they
 // are told to. Tests only; not installed.
 //
-//   for (std::uint64_t k = 1;; ++k) {          // every point at which it can fail, one after another
+//   for (std::uint64_t k = 1;; ++k) {          // every point at which it can fail, in turn
 //     const fault_scope fault(kEverything, k);
 //     try { operation(); } catch (const injected_fault&) { check what the map promised; continue; }
 //     break;                                   // k was beyond the last step
@@ -73,8 +73,8 @@ class fault_scope {
 
 enum class moving { nothrow, throwing };
 
-/// A value that knows where it lives (memcpy is noticed), counts, and throws when armed. A moved-from
-/// one holds kMovedFrom.
+/// A value that knows where it lives (memcpy is noticed), counts, and throws when armed. A
+/// moved-from one holds kMovedFrom.
 template <moving Moving>
 class tracked {
  public:

@@ -3,8 +3,8 @@
 // map_ops: one step of a random life of a map, done to the map and to a std::map, which must agree.
 // The random tests and the fuzzer share it. Tests only; not installed.
 //
-// Promise   The same bytes do the same things. Every disagreement calls `fail(text)`, which does not
-//           return (tests throw, the fuzzer aborts).
+// Promise   The same bytes do the same things. Every disagreement calls `fail(text)`, which does
+//           not return (tests throw, the fuzzer aborts).
 #pragma once
 
 #include <ullage/testing/faults_testing.h>

@@ -3,8 +3,8 @@
 // maps: the list of maps that keep the map contract. A new map joins by adding a family here, and
 // its name to map_families. Tests only; not installed.
 //
-// Our rivals are on the list to prove the suite: what all of them fail is a fault of the suite. What
-// one of them does not promise is said in its family, with the source of that knowledge.
+// Our rivals are on the list to prove the suite: what all of them fail is a fault of the suite.
+// What one of them does not promise is said in its family, with the source of that knowledge.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -139,12 +139,13 @@ struct ullage_hash_map : promises {
   template <class K, class V, class H, class E, template <class> class A = std::allocator>
   using map = ullage::hash_map<K, V, H, E, A<std::pair<const K, V>>>;
 };
-// What users get: segments from the process's arena. Where a test brings its own allocator, that one.
+// What users get: segments from the process's arena. Where a test brings its own allocator, that
+// one.
 struct ullage_hash_map_in_arena : promises {
   static constexpr const char* name = "ullage_hash_map_in_arena";
   template <class T, template <class> class A>
-  using allocator = std::conditional_t<std::is_same_v<A<T>, std::allocator<T>>,
-                                       ullage::arena_allocator<T>, A<T>>;
+  using allocator =
+      std::conditional_t<std::is_same_v<A<T>, std::allocator<T>>, ullage::arena_allocator<T>, A<T>>;
   template <class K, class V, class H, class E, template <class> class A = std::allocator>
   using map = ullage::hash_map<K, V, H, E, allocator<std::pair<const K, V>, A>>;
 };
