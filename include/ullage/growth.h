@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// growth: the vocabulary that every container of the library speaks. What grew, where, from how much
-// to how much, what was moved, whom it stopped and for how long (growth_event); who wants to know
-// (growth_sink); which place in the program it belongs to (growth_site); who may say no
+// growth: the vocabulary that every container of the library speaks. What grew, where, from how
+// much to how much, what was moved, whom it stopped and for how long (growth_event); who wants to
+// know (growth_sink); which place in the program it belongs to (growth_site); who may say no
 // (growth_budget).
 //
 //   inline ullage::growth_site orders{"orders.by_id"};      // one place, named
@@ -13,8 +13,8 @@
 //
 // Cost      Containers come here from their growth paths only, never per insertion that does not
 //           grow. With nobody listening a growth costs a few loads; no clock is read.
-// Threads   Everything may be called from any thread. Events are delivered on the thread that grows,
-//           after the container is whole again; a sink must be as thread-safe as its callers.
+// Threads   Everything may be called from any thread. Events are delivered on the thread that
+//           grows, after the container is whole again; a sink is as thread-safe as its callers.
 // Promise   Nothing here allocates, locks or throws on a growth path. Constructing and destroying a
 //           growth_site takes a lock.
 #pragma once
@@ -122,6 +122,25 @@ constexpr const char* to_string(growth_cause cause) noexcept {
   return "unknown";
 }
 
+/// Whether an event of this kind means that memory was obtained or arranged anew: what
+/// growth_site::growths() counts. The others are notices (degraded, denied, retained, poor_hash),
+/// sent beside such an event or instead of it, or memory given back (merged, shrunk).
+constexpr bool is_growth(growth_kind kind) noexcept {
+  switch (kind) {
+    case growth_kind::first:
+    case growth_kind::moved:
+    case growth_kind::extended:
+    case growth_kind::split:
+    case growth_kind::stretched:
+    case growth_kind::rebuilt:
+    case growth_kind::detached:
+    case growth_kind::exhausted:
+      return true;
+    default:
+      return false;
+  }
+}
+
 /// One growth. Byte counts are of memory held by the container, excluding what its elements own.
 struct growth_event {
   growth_kind kind = growth_kind::first;
@@ -176,7 +195,9 @@ enum class growth_answer : std::uint8_t {
 /// Says whether a container may grow. Lives longer than the containers that ask it.
 class growth_budget {
  public:
-  /// Called before memory is taken. What was admitted or degraded is accounted for at once.
+  /// Called before memory is taken. What was admitted or degraded is accounted for at once, as if
+  /// all of bytes_wanted - bytes_now were taken; a container that takes less says so by adjust().
+  /// One that was denied may ask once more for the least that its call needs.
   virtual growth_answer ask(const growth_request& request) noexcept = 0;
   /// Called when a container's memory changed otherwise: `bytes` less (given back, or taken less
   /// than asked) when negative, more when positive (memory taken without a question: moving in).

@@ -5,6 +5,8 @@
 // capacity taken from one is never below the size it stands for.
 //
 // Cost      add: one relaxed increment and one relaxed maximum, O(1). quantile: O(buckets).
+// Limit     kCountMax sizes in one bucket; then all counts are halved: the shape stays, and what
+//           comes later weighs more.
 // Threads   All members from any thread. A quantile read while others add is one that was true.
 #pragma once
 
@@ -19,12 +21,14 @@ class size_sketch {
  public:
   /// Eight buckets to a power of two; sizes below 8 are exact.
   static constexpr std::size_t kBuckets = 62 * 8;
+  /// Half of what a count can hold: increments that race with the halving have as much room again.
+  static constexpr std::uint32_t kCountMax = std::uint32_t{1} << 31;
 
   constexpr size_sketch() noexcept = default;
 
   static constexpr std::size_t bucket_of(std::uint64_t size) noexcept {
     if (size < 8) return static_cast<std::size_t>(size);
-    const int top = std::bit_width(size) - 1;  // 3..63
+    const int top = static_cast<int>(std::bit_width(size)) - 1;  // 3..63
     return static_cast<std::size_t>((top - 2) * 8) + ((size >> (top - 3)) & 7);
   }
   /// Largest size in `bucket`.
@@ -35,21 +39,18 @@ class size_sketch {
     return (std::uint64_t{8} + bucket % 8) * step + (step - 1);
   }
 
+  /// Adds `size`, `times` times (at most kCountMax / 2).
   void add(std::uint64_t size, std::uint32_t times = 1) noexcept {
-    counts_[bucket_of(size)].fetch_add(times, std::memory_order_relaxed);
-    std::uint64_t seen = max_.load(std::memory_order_relaxed);
-    while (size > seen && !max_.compare_exchange_weak(seen, size, std::memory_order_relaxed)) {
-    }
+    count(bucket_of(size), times);
+    raise_max(size);
   }
   void merge(const size_sketch& other) noexcept {
     for (std::size_t i = 0; i < kBuckets; ++i) {
-      const std::uint32_t n = other.counts_[i].load(std::memory_order_relaxed);
-      if (n != 0) counts_[i].fetch_add(n, std::memory_order_relaxed);
+      std::uint32_t n = other.counts_[i].load(std::memory_order_relaxed);
+      for (; n > kCountMax / 2; n -= kCountMax / 2) count(i, kCountMax / 2);
+      if (n != 0) count(i, n);
     }
-    const std::uint64_t theirs = other.max();
-    std::uint64_t seen = max_.load(std::memory_order_relaxed);
-    while (theirs > seen && !max_.compare_exchange_weak(seen, theirs, std::memory_order_relaxed)) {
-    }
+    raise_max(other.max());
   }
 
   std::uint64_t count() const noexcept {
@@ -80,6 +81,26 @@ class size_sketch {
   }
 
  private:
+  void count(std::size_t bucket, std::uint32_t times) noexcept {
+    const std::uint32_t before = counts_[bucket].fetch_add(times, std::memory_order_relaxed);
+    // Exactly one increment crosses the limit: its thread halves, the others go on.
+    if (before < kCountMax && before + times >= kCountMax) [[unlikely]] {
+      halve();
+    }
+  }
+  void halve() noexcept {
+    for (auto& c : counts_) {
+      std::uint32_t n = c.load(std::memory_order_relaxed);
+      while (n != 0 && !c.compare_exchange_weak(n, n - n / 2, std::memory_order_relaxed)) {
+      }
+    }
+  }
+  void raise_max(std::uint64_t size) noexcept {
+    std::uint64_t seen = max_.load(std::memory_order_relaxed);
+    while (size > seen && !max_.compare_exchange_weak(seen, size, std::memory_order_relaxed)) {
+    }
+  }
+
   std::atomic<std::uint32_t> counts_[kBuckets] = {};
   std::atomic<std::uint64_t> max_{0};
 };
