@@ -62,8 +62,8 @@ class profile_reader {
     if (!next(line) || !field(line, "  containers ", into.containers)) return false;
     if (!next(line) || !field(line, "  seen ", into.seen)) return false;
     if (!next(line) || !field(line, "  element_bytes ", element_bytes)) return false;
-    if (!next(line) || !field(line, "  max ", into.max)) return false;
     if (element_bytes > UINT32_MAX) return fail("element_bytes is above 4 GiB");
+    if (!next(line) || !field(line, "  max ", into.max)) return false;
     into.element_bytes = static_cast<std::uint32_t>(element_bytes);
     constexpr std::string_view kSizes = "  sizes";
     if (!next(line) || !line.starts_with(kSizes)) {
