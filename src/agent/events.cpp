@@ -317,4 +317,17 @@ void on_remap(Writer* w, uint64_t start, void* old_address, size_t old_bytes, vo
   ++w->event_count;
 }
 
+void on_container_growth(Writer* w, const char* site, const char* type, const void* container,
+                         const record::ContainerGrowth& growth, const Registers& at) {
+  const uint64_t now = g_output.now();  // first: unwinding is not the container's stall
+  const uint32_t id = stack_of(w, at);
+  w->events.container_growth(now, site, type, reinterpret_cast<uintptr_t>(container), id, growth);
+  ++w->event_count;
+}
+
+void on_container_end(Writer* w, const char* site, uint64_t elements) {
+  w->events.container_end(g_output.now(), site, elements);
+  ++w->event_count;
+}
+
 }  // namespace ullage::agent

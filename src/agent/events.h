@@ -26,6 +26,11 @@ void on_unmap(Writer* w, void* address, size_t bytes);
 void on_remap(Writer* w, uint64_t start, void* old_address, size_t old_bytes, void* address,
               size_t bytes, const Registers& at);
 
+// A container of <ullage/...> has grown, or ended.
+void on_container_growth(Writer* w, const char* site, const char* type, const void* container,
+                         const record::ContainerGrowth& growth, const Registers& at);
+void on_container_end(Writer* w, const char* site, uint64_t elements);
+
 // Tables of slack and sampling, made when the session starts. False: no memory.
 bool prepare_events();
 

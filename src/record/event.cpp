@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "record/event.h"
 
+#include <initializer_list>
+
 namespace ullage::record {
 namespace {
 
@@ -27,6 +29,73 @@ bool EventDecoder::number(uint64_t& value) {
   }
   return false;
 }
+
+EventDecoder::Taken EventDecoder::extension(Event& event) {
+  uint64_t length = 0, kind = 0;
+  if (!number(length) || length > static_cast<size_t>(end_ - at_)) return Taken::kDamage;
+  const uint8_t* const whole_end = end_;
+  const uint8_t* const end = at_ + length;
+  end_ = end;  // what it holds ends with it
+  bool ok = number(kind), is_event = false;
+  if (ok && kind == static_cast<uint64_t>(Extension::kContainerName)) {
+    ok = container_name(end);
+  } else if (ok && kind == static_cast<uint64_t>(Extension::kContainerGrowth)) {
+    ok = is_event = container_growth(event);
+  } else if (ok && kind == static_cast<uint64_t>(Extension::kContainerEnd)) {
+    ok = is_event = container_end(event);
+  }
+  end_ = whole_end;
+  if (!ok) return Taken::kDamage;
+  at_ = end;  // later versions may append
+  if (!is_event) return Taken::kNothing;
+  event.tag = Tag::kExtension;
+  event.extension = static_cast<Extension>(kind);
+  event.tid = tid_;
+  return Taken::kEvent;
+}
+
+bool EventDecoder::container_name(const uint8_t* end) {
+  uint64_t slot = 0, type_bytes = 0;
+  if (!number(slot) || slot == 0 || slot > kContainerNames || !number(type_bytes) ||
+      type_bytes > static_cast<size_t>(end - at_)) {
+    return false;
+  }
+  Name& name = names_[slot];
+  name.type = reinterpret_cast<const char*>(at_);
+  name.type_bytes = static_cast<uint32_t>(type_bytes);
+  name.name = name.type + type_bytes;
+  name.name_bytes = static_cast<uint32_t>(static_cast<size_t>(end - at_) - type_bytes);
+  return true;
+}
+
+bool EventDecoder::use_name(Event& event) {
+  uint64_t since = 0, slot = 0;
+  if (!number(since) || !number(slot) || slot > kContainerNames) return false;
+  const Name& name = names_[slot];
+  if (slot != 0 && name.type == nullptr) return false;
+  event.ticks = ticks_ + (since << shift_);
+  event.type = name.type;
+  event.type_bytes = name.type_bytes;
+  event.name = name.name;
+  event.name_bytes = name.name_bytes;
+  return true;
+}
+
+bool EventDecoder::container_growth(Event& event) {
+  uint64_t stack = 0;
+  if (!use_name(event) || !number(event.address) || !number(stack) || stack > UINT32_MAX) {
+    return false;
+  }
+  event.stack = static_cast<uint32_t>(stack);
+  ContainerGrowth& c = event.container;
+  for (uint64_t* n : {&c.kind, &c.cause, &c.depth, &c.bytes_before, &c.bytes_after, &c.capacity,
+                      &c.elements, &c.moved, &c.element_bytes, &c.duration_ns}) {
+    if (!number(*n)) return false;
+  }
+  return true;
+}
+
+bool EventDecoder::container_end(Event& event) { return use_name(event) && number(event.size); }
 
 bool EventDecoder::next(Event& event) {
   if (damaged_) return false;
@@ -67,6 +136,13 @@ bool EventDecoder::next(Event& event) {
           return true;
         }
         break;
+      case Tag::kExtension: {
+        const Taken taken = extension(event);
+        if (taken == Taken::kEvent) return true;
+        if (taken == Taken::kNothing) continue;
+        ok = false;
+        break;
+      }
       case Tag::kAlloc:
       case Tag::kAllocZeroed:
       case Tag::kAllocPainted:

@@ -27,6 +27,12 @@ struct Event {
   uint32_t stack = 0;          // node id; 0 = none recorded
   const char* name = nullptr;  // kThreadName: not NUL-terminated, inside the payload
   uint32_t name_bytes = 0;
+  // kExtension: a growth of the container at `address`, or the end of a container that held
+  // `size` elements at most. `name` is its site's; `type` is as `name`.
+  Extension extension = Extension::kContainerName;
+  uint32_t type_bytes = 0;
+  const char* type = nullptr;
+  ContainerGrowth container{};
 };
 
 class EventDecoder {
@@ -40,13 +46,26 @@ class EventDecoder {
         tid_(header.tid),
         shift_(tick_shift) {}
 
-  // False at the end (zero tag or end of bytes) and at damage. kThread and kUnused are absorbed.
+  // False at the end (zero tag or end of bytes) and at damage. kThread, kUnused, names of
+  // containers and unknown extensions are absorbed.
   bool next(Event& event);
   bool damaged() const { return damaged_; }
   size_t consumed() const { return static_cast<size_t>(at_ - begin_); }
 
  private:
+  struct Name {
+    const char* type = nullptr;
+    const char* name = nullptr;
+    uint32_t type_bytes = 0, name_bytes = 0;
+  };
+  enum class Taken { kEvent, kNothing, kDamage };
+
   bool number(uint64_t& value);
+  Taken extension(Event& event);
+  bool container_name(const uint8_t* end);
+  bool container_growth(Event& event);
+  bool container_end(Event& event);
+  bool use_name(Event& event);
 
   const uint8_t* begin_;
   const uint8_t* at_;
@@ -57,6 +76,7 @@ class EventDecoder {
   uint32_t tid_;
   unsigned shift_;
   bool damaged_ = false;
+  Name names_[kContainerNames + 1];  // 0: no site
 };
 
 }  // namespace ullage::record

@@ -21,6 +21,7 @@ class EventWriter {
     ticks_ = ticks0;
     address_ = 0;
     shift_ = tick_shift;
+    for (uint64_t& name : names_) name = 0;
   }
   void detach() { at_ = limit_ = nullptr; }
   bool attached() const { return at_ != nullptr; }
@@ -68,8 +69,70 @@ class EventWriter {
     for (unsigned i = 0; i < length; ++i) *p++ = static_cast<uint8_t>(name[i]);
     commit(Tag::kThreadName, p);
   }
+  // `name` and `type` are strings; null: the container has no site.
+  void container_growth(uint64_t ticks, const char* name, const char* type, uint64_t container,
+                        uint32_t stack, const ContainerGrowth& growth) {
+    const uint32_t slot = container_name(name, type);
+    uint8_t* p = container_event(Extension::kContainerGrowth, ticks, slot);
+    p = number(p, container);
+    p = number(p, stack);
+    const uint64_t numbers[] = {
+        growth.kind,     growth.cause,    growth.depth, growth.bytes_before,  growth.bytes_after,
+        growth.capacity, growth.elements, growth.moved, growth.element_bytes, growth.duration_ns};
+    static_assert(sizeof numbers == sizeof growth);
+    for (const uint64_t n : numbers) p = number(p, n);
+    commit_extension(p);
+  }
+  void container_end(uint64_t ticks, const char* name, uint64_t elements) {
+    const uint32_t slot = container_name(name, nullptr);
+    commit_extension(number(container_event(Extension::kContainerEnd, ticks, slot), elements));
+  }
 
  private:
+  static constexpr unsigned kLengthBytes = 2;  // of an extension: room for two, always used
+
+  static uint32_t length(const char* text, uint32_t most) {
+    uint32_t n = 0;
+    while (text != nullptr && n < most && text[n] != 0) ++n;
+    return n;
+  }
+  // The slot that stands for a name in this segment, written down when it is new here.
+  uint32_t container_name(const char* name, const char* type) {
+    if (name == nullptr && type == nullptr) return 0;
+    const uint32_t name_bytes = length(name, kContainerNameBytesMax);
+    const uint32_t type_bytes = length(type, kContainerTypeBytesMax);
+    uint64_t hash = 0xcbf29ce484222325ull;  // FNV-1a: equal names are one, wherever they lie
+    for (uint32_t i = 0; i < type_bytes; ++i) hash = mixed(hash, type[i]);
+    hash = mixed(hash, 0);
+    for (uint32_t i = 0; i < name_bytes; ++i) hash = mixed(hash, name[i]);
+    hash |= 1;  // 0 is an empty slot
+    const uint32_t at = static_cast<uint32_t>(hash >> 32) % kContainerNames;
+    if (names_[at] == hash) return at + 1;
+    names_[at] = hash;
+    uint8_t* p = at_ + 1 + kLengthBytes;
+    p = number(p, static_cast<uint8_t>(Extension::kContainerName));
+    p = number(p, at + 1);
+    p = number(p, type_bytes);
+    for (uint32_t i = 0; i < type_bytes; ++i) *p++ = static_cast<uint8_t>(type[i]);
+    for (uint32_t i = 0; i < name_bytes; ++i) *p++ = static_cast<uint8_t>(name[i]);
+    commit_extension(p);
+    return at + 1;
+  }
+  static uint64_t mixed(uint64_t hash, char c) {
+    return (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3ull;
+  }
+  uint8_t* container_event(Extension kind, uint64_t ticks, uint32_t slot) {
+    uint8_t* p = number(at_ + 1 + kLengthBytes, static_cast<uint8_t>(kind));
+    p = number(p, ticks > ticks_ ? (ticks - ticks_) >> shift_ : 0);
+    return number(p, slot);
+  }
+  void commit_extension(uint8_t* end) {
+    const auto bytes = static_cast<uint32_t>(end - at_) - 1 - kLengthBytes;
+    at_[1] = static_cast<uint8_t>(bytes | 0x80);
+    at_[2] = static_cast<uint8_t>(bytes >> 7);
+    commit(Tag::kExtension, end);
+  }
+
   static uint64_t zigzag(int64_t v) {
     return (static_cast<uint64_t>(v) << 1) ^ static_cast<uint64_t>(v >> 63);
   }
@@ -107,6 +170,7 @@ class EventWriter {
   uint64_t ticks_ = 0;
   uint64_t address_ = 0;
   unsigned shift_ = 0;
+  uint64_t names_[kContainerNames] = {};  // hashes of what this segment's slots hold
 };
 
 }  // namespace ullage::record

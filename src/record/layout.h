@@ -21,7 +21,7 @@ namespace ullage::record {
 
 inline constexpr char kFileMagic[4] = {'U', 'L', 'G', '1'};
 inline constexpr uint16_t kVersionMajor = 1;           // a reader refuses another major
-inline constexpr uint16_t kVersionMinor = 0;           // a reader accepts any minor
+inline constexpr uint16_t kVersionMinor = 1;           // a reader accepts any minor
 inline constexpr uint32_t kSegmentMagic = 0x474d4553;  // "SEMG" in memory order
 inline constexpr uint32_t kFileHeaderBytes = 4096;
 inline constexpr uint32_t kPageBytes = 4096;  // alignment of segments in a live file
@@ -33,8 +33,9 @@ inline constexpr uint32_t kSegmentBytesMin = 16u << 10;
 inline constexpr uint32_t kSegmentBytesMax = 1u << 20;
 // Readers refuse a segment that claims more than this: nothing writes one.
 inline constexpr uint32_t kSegmentBytesLimit = 64u << 20;
-// Longest encoding of one event or record in an EVENTS payload; a writer keeps this much room.
-inline constexpr uint32_t kEventBytesMax = 96;
+// Longest encoding of one event or record in an EVENTS payload (a growth of a container with its
+// name); a writer keeps this much room.
+inline constexpr uint32_t kEventBytesMax = 288;
 
 enum class Kind : uint16_t {
   kEvents = 1,     // LEB128 events of one writer (below)
@@ -231,7 +232,35 @@ enum class Tag : uint8_t {
   // dt dp size stack sampling on: a growth-known site, recorded in full (weight 1)
   kAllocFull = 15,
   kReallocFull = 16,  // as kRealloc, weight 1 under sampling
-  kLast = 16,
+  // length payload   since 1.1. A reader skips what it does not know: it moves neither the clock nor
+  // the last address
+  kExtension = 17,
+  kLast = 17,
 };
+
+// What an extension's payload begins with (LEB128). "since" is the distance in ticks >> tick_shift
+// from the event before; "name" a slot that a kContainerName of the same segment filled before, or
+// 0 for a container without a site.
+enum class Extension : uint8_t {
+  kContainerName = 1,    // slot type_length type bytes, and the name to the end
+  kContainerGrowth = 2,  // since name container stack kind cause depth bytes_before bytes_after
+                         // capacity elements moved element_bytes duration_ns
+  kContainerEnd = 3,     // since name elements
+};
+// Names of container sites that one segment knows at a time: 1 ... this.
+inline constexpr uint32_t kContainerNames = 32;
+// Longer names and types are cut.
+inline constexpr uint32_t kContainerNameBytesMax = 96;
+inline constexpr uint32_t kContainerTypeBytesMax = 16;
+
+// A growth of a container, as <ullage/growth.h> numbers kinds and causes.
+struct ContainerGrowth {
+  uint64_t kind, cause, depth;
+  uint64_t bytes_before, bytes_after;
+  uint64_t capacity, elements, moved;
+  uint64_t element_bytes, duration_ns;
+};
+inline constexpr unsigned kContainerNumbers = 10;
+static_assert(sizeof(ContainerGrowth) == kContainerNumbers * sizeof(uint64_t));
 
 }  // namespace ullage::record

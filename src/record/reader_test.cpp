@@ -259,7 +259,7 @@ TEST(Reader, NamesWhatIsWrongWithAFileThatIsNoRecording) {
   RecordingBuilder b;
   b.header().version_major = 2;
   EXPECT_EQ(Recording::from_bytes(b.live(), "x.ulg", error), nullptr);
-  EXPECT_THAT(error, HasSubstr("format version 2.0"));
+  EXPECT_THAT(error, HasSubstr("format version 2.1"));
 }
 
 TEST(Reader, CrossesASparseFileOfManyTerabytesInNoTime) {

@@ -104,6 +104,7 @@ void Linker::add(const Event& e) {
         thread_names_[e.tid].assign(e.name, e.name_bytes);
       }
       break;
+    case Tag::kExtension:
     case Tag::kEnd:
     case Tag::kUnused:
     case Tag::kThread:
