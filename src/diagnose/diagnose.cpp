@@ -6,6 +6,7 @@
 #include "diagnose/detectors/detectors.h"
 #include "diagnose/finding.h"
 #include "diagnose/fingerprint.h"
+#include "diagnose/growth.h"
 
 namespace ullage::diagnose {
 
@@ -65,6 +66,25 @@ void fold_aspects(std::vector<Finding>& findings) {
     kept.push_back(std::move(finding));
   }
   findings = std::move(kept);
+}
+
+// Growth that belongs to a container of the library is told in the container's own words as well.
+void name_container_sites(const evidence::Evidence& evidence, std::vector<Finding>& findings) {
+  for (Finding& finding : findings) {
+    if (!finding.growth_site || finding.detector == "slack") continue;
+    const std::string& name = evidence.growth_sites[*finding.growth_site].container_site;
+    if (name.empty()) continue;
+    const auto site =
+        std::find_if(evidence.container_sites.begin(), evidence.container_sites.end(),
+                     [&name](const evidence::ContainerSite& s) { return s.name == name; });
+    if (site == evidence.container_sites.end()) continue;
+    finding.evidence.push_back(container_sentence(*site));
+    if (!finding.remedy.empty() && finding.severity != Severity::kNote) {
+      finding.remedy +=
+          " Or run it with ULLAGE_PROFILE=FILE: its containers then begin with the "
+          "size that earlier runs needed.";
+    }
+  }
 }
 
 // Two things at one place in the eyes of a fingerprint are told apart by their order in the source.
@@ -136,6 +156,7 @@ std::vector<Finding> diagnose(const evidence::Evidence& evidence, const Detector
           fingerprint(finding.detector, finding.growth, finding.where, finding.stack);
     }
   }
+  name_container_sites(evidence, findings);
   number_duplicates(findings);
   fold_aspects(findings);
   // Stable: what costs the same and is as severe stays in the order of the registry.

@@ -169,6 +169,10 @@ std::uint64_t stall_ns_total(const GrowthSite& site) {
 
 std::string subject(const GrowthSite& site) {
   constexpr std::size_t kColumnsMax = 100;  // a type may be longer than a screen
+  if (!site.container_site.empty()) {
+    const std::string type = site.container.empty() ? "" : " (" + brief(site.container, 40) + ")";
+    return shorten(clean_utf8(site.container_site + type), kColumnsMax);
+  }
   if (!site.container.empty())
     return shorten(clean_utf8(brief(site.container, kColumnsMax)), kColumnsMax);
   const std::string kind = site.container_kind.empty() ? "buffer" : site.container_kind;
@@ -180,6 +184,7 @@ std::string subject(const GrowthSite& site) {
 
 double confidence(const GrowthSite& site) {
   switch (site.verdict) {
+    case Verdict::kReported:
     case Verdict::kRealloc:
       return 1.0;
     case Verdict::kContent:
@@ -334,6 +339,9 @@ std::string how_we_know(const GrowthSite& site) {
   const std::string links = format_counted(site.links, "growth");
   std::string text;
   switch (site.verdict) {
+    case Verdict::kReported:
+      text = "the container told of " + links + " itself";
+      break;
     case Verdict::kRealloc:
       text = "the program called realloc";
       break;
@@ -411,6 +419,20 @@ std::string when_and_how_far(const GrowthSite& site) {
   if (unit.guessed) {
     text += " (element size " + format_bytes(site.element_bytes) + ", inferred from the sizes)";
   }
+  return text + ".";
+}
+
+std::string container_sentence(const evidence::ContainerSite& site) {
+  std::string text = "Its containers (site " + clean_utf8(shorten(site.name, 80)) + ") told of " +
+                     format_counted(site.growths, "growth");
+  if (site.moved_elements > 0)
+    text += " that moved " + format_counted(site.moved_elements, "element");
+  if (site.stall_ns_max > 0) text += ", the longest " + format_ns(site.stall_ns_max);
+  if (site.final.count > 0) {
+    text += "; they ended with " + format_counted(site.final.p50, "element") + " in the middle, " +
+            format_count(site.final.p95) + " at p95, " + format_count(site.final.max) + " at most";
+  }
+  if (site.denied > 0) text += "; " + format_count(site.denied) + " growths were denied";
   return text + ".";
 }
 

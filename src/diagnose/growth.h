@@ -93,6 +93,9 @@ std::string how_we_know(const evidence::GrowthSite& site);
 std::string saves(const evidence::GrowthSite& site);
 std::string when_and_how_far(const evidence::GrowthSite& site);
 
+// What the containers of a site told of themselves.
+std::string container_sentence(const evidence::ContainerSite& site);
+
 // A finding about a growth site, with place, cost, confidence and the index filled in.
 Finding growth_finding(const evidence::Evidence& evidence, std::size_t index);
 

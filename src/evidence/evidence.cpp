@@ -51,6 +51,8 @@ std::uint64_t copying_ns_max(std::uint64_t bytes) {
 
 const char* to_string(Verdict verdict) {
   switch (verdict) {
+    case Verdict::kReported:
+      return "reported";
     case Verdict::kRealloc:
       return "realloc";
     case Verdict::kContent:

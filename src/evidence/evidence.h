@@ -10,6 +10,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace ullage::evidence {
@@ -43,6 +44,7 @@ struct SizeSummary {
 
 // What kind of proof says that old and new blocks are one container (docs/growth-chains.md).
 enum class Verdict {
+  kReported,   // the container said so itself (<ullage/recording.h>)
   kRealloc,    // the program said so: realloc
   kContent,    // at least half of the links copied equal bytes
   kStructure,  // the same stack allocates ever larger and frees the smaller
@@ -68,6 +70,8 @@ struct GrowthSite {
   std::string container_kind;
   // how to pre-size it, with {N} for elements: "v.reserve({N})"; empty = none known
   std::string reserve_hint;
+  // Name of the container site (ContainerSite) whose growth this is; empty = none told of it.
+  std::string container_site;
   Verdict verdict = Verdict::kWeak;
   GrowthLaw law = GrowthLaw::kIrregular;
   // growth (or one of the 2 frames around it) is a known growth function
@@ -112,6 +116,26 @@ struct GrowthSite {
   std::uint64_t first_ns = 0, last_ns = 0;  // when its first and last growth happened
   Series copied_series{};                   // bytes copied per slice
   std::vector<std::uint32_t> threads;       // up to 8 thread ids that grew it
+};
+
+// What containers of the library told of one of their sites. Growth that went through the allocator,
+// or moved elements without it, is in growth_sites as well, with the name of the site.
+struct ContainerSite {
+  std::string name;  // empty: containers without a site
+  std::string type;  // "vector", "hash_map", ...; empty = none of them grew
+  Frame where;       // the user's line that most growths came from (or most denials)
+  Stack stack;
+  std::uint64_t growths = 0;  // first memory not counted
+  std::uint64_t moving_growths = 0, moved_elements = 0, moved_bytes = 0;
+  std::uint64_t stall_ns_total = 0, stall_ns_max = 0;
+  std::uint64_t denied = 0, degraded = 0, poor_hash = 0, retained = 0, exhausted = 0;
+  std::uint64_t capacity_max = 0;  // elements
+  std::uint64_t bytes_max = 0;
+  std::uint64_t element_bytes = 0;
+  SizeSummary final;  // elements that its containers held at most, of those that ended
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> final_counts;  // the same: size, containers
+  std::uint64_t first_ns = 0, last_ns = 0;
+  std::vector<std::uint32_t> threads;
 };
 
 // The most that growing by copying `bytes` can take: 100 us + 30 ns per byte, which is 33 MB/s.
@@ -194,6 +218,7 @@ struct Evidence {
   Understood understood;
   std::vector<GrowthSite> growth_sites;          // most copied bytes first
   std::vector<AllocationSite> allocation_sites;  // most bytes first, at most kAllocationSites
+  std::vector<ContainerSite> container_sites;    // most moved bytes first
   std::vector<GrowthLink> worst_links;           // by duration, longest first
   Lifetimes lifetimes;
   Series live_series{};      // live bytes of the process at the end of each slice

@@ -109,6 +109,7 @@ void write_growth_site(JsonWriter& json, const evidence::GrowthSite& site, std::
   write_frame(json, "growth", site.growth);
   write_frame(json, "user", site.user);
   json.field("container", site.container);
+  json.field("container_site", site.container_site);
   json.field("container_kind", site.container_kind);
   json.field("reserve_hint", site.reserve_hint);
   json.field("named_growth", site.named_growth);
@@ -128,6 +129,33 @@ void write_growth_site(JsonWriter& json, const evidence::GrowthSite& site, std::
   json.field("slack_unused_bytes", site.slack_unused_bytes);
   write_list(json, "threads", site.threads);
   write_list(json, "copied_series", site.copied_series);
+  write_stack(json, site.stack);
+  json.end_object();
+}
+
+void write_container_site(JsonWriter& json, const evidence::ContainerSite& site) {
+  json.begin_object();
+  json.field("name", site.name);
+  json.field("type", site.type);
+  write_frame(json, "where", site.where);
+  json.field("growths", site.growths);
+  json.field("moving_growths", site.moving_growths);
+  json.field("moved_elements", site.moved_elements);
+  json.field("moved_bytes", site.moved_bytes);
+  json.field("stall_ns_total", site.stall_ns_total);
+  json.field("stall_ns_max", site.stall_ns_max);
+  json.field("denied", site.denied);
+  json.field("degraded", site.degraded);
+  json.field("poor_hash", site.poor_hash);
+  json.field("retained", site.retained);
+  json.field("exhausted", site.exhausted);
+  json.field("capacity_max", site.capacity_max);
+  json.field("bytes_max", site.bytes_max);
+  json.field("element_bytes", site.element_bytes);
+  write_sizes(json, "final_elements", site.final);
+  json.field("first_ns", site.first_ns);
+  json.field("last_ns", site.last_ns);
+  write_list(json, "threads", site.threads);
   write_stack(json, site.stack);
   json.end_object();
 }
@@ -166,6 +194,11 @@ std::string json_report(const evidence::Evidence& evidence, const Findings& all,
   json.begin_array("growth_sites");
   for (std::size_t i = 0; i < evidence.growth_sites.size(); ++i) {
     write_growth_site(json, evidence.growth_sites[i], i);
+  }
+  json.end_array();
+  json.begin_array("container_sites");
+  for (const evidence::ContainerSite& site : evidence.container_sites) {
+    write_container_site(json, site);
   }
   json.end_array();
   write_lifetimes(json, evidence.lifetimes);

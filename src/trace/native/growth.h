@@ -112,6 +112,8 @@ class Growth {
   void down(std::uint32_t stack);
   // The series rule saw a block go whose younger mates do not continue it.
   void series_misfit(std::uint32_t stack);
+  // Where the last link of a chain is counted: an index into places().
+  std::uint32_t place(std::uint32_t chain) const { return chains_[chain].place; }
   // The last block of a container went with `unused` bytes never written.
   void slack(std::uint32_t chain, std::uint32_t stack, std::uint64_t size, std::uint64_t unused);
   // After the last event: settles what was counted per stack.

@@ -91,6 +91,15 @@ std::uint64_t Histogram::quantile(double share) const {
   return max_;
 }
 
+std::vector<std::pair<std::uint64_t, std::uint64_t>> Histogram::values() const {
+  if (buckets_.empty()) return exact_;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> out;
+  for (std::size_t i = 0; i < buckets_.size(); ++i) {
+    if (buckets_[i] != 0) out.emplace_back(std::clamp(upper_edge(i), min_, max_), buckets_[i]);
+  }
+  return out;
+}
+
 evidence::SizeSummary Histogram::summary() const {
   return {count_, min(), quantile(0.5), quantile(0.95), max_};
 }

@@ -39,6 +39,8 @@ class Histogram {
   // The smallest value with at least share * count values not above it; 0 when empty.
   std::uint64_t quantile(double share) const;
   evidence::SizeSummary summary() const;
+  // Values (beyond the limit: upper edges of buckets) with their counts, ascending.
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> values() const;
 
  private:
   void add_exact(std::uint64_t value, std::uint64_t count);

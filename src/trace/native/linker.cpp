@@ -37,6 +37,7 @@ Linker::Linker(const StackTable& stacks, const LinkerOptions& options)
     : stacks_(stacks),
       options_(options),
       growth_(stacks, options.clock),
+      containers_(options.clock),
       series_(stacks, growth_),
       allocations_(stacks, options_.clock) {}
 
@@ -105,6 +106,8 @@ void Linker::add(const Event& e) {
       }
       break;
     case Tag::kExtension:
+      container(e);
+      break;
     case Tag::kEnd:
     case Tag::kUnused:
     case Tag::kThread:
@@ -262,6 +265,7 @@ std::uint32_t Linker::link_to(const RingBlock& b, bool elder, const Event& e, co
   const std::uint32_t chain =
       growth_.link(link, old.chain, allocations_.slice(), allocations_.peak_time());
   slot->set_chain(chain);
+  ring(e.tid).last = {chain, growth_.place(chain), now_, false};
   ++counts_.ring_links;
   counts_.tail_call_links += meeting.tail_call;
   if (old.in_series) series_.claimed(old);
@@ -336,6 +340,7 @@ void Linker::reallocate(const Event& e) {
     const std::uint32_t chain =
         growth_.link(link, old.chain, allocations_.slice(), allocations_.peak_time());
     live_.find(block.address)->set_chain(chain);
+    ring(e.tid).last = {chain, growth_.place(chain), now_, false};
   } else if (!known && block.size >= kRingBytesMin) {
     Ring& r = ring(e.tid);
     RingBlock& oldest = r.blocks[r.next++ % kRingBlocks];
@@ -397,6 +402,14 @@ void Linker::unmap_part(const Block& old, std::uint64_t from, std::uint64_t to) 
   if (!lives_on) growth_.end(old.chain, old.size, false);
 }
 
+void Linker::container(const Event& e) {
+  if (e.extension == record::Extension::kContainerEnd) {
+    containers_.ended(e);
+  } else {
+    containers_.grew(e, stacks_.checked(e.stack), now_, allocations_.slice(), ring(e.tid).last);
+  }
+}
+
 void Linker::finish() {
   counts_.last_step = now_;
   for (const Limbo& entry : limbo_) {
@@ -407,6 +420,7 @@ void Linker::finish() {
   live_.for_each([this](const Block& b) { growth_.end(b.chain, b.size, true); });
   series_.finish();
   growth_.finish();
+  containers_.finish();
   allocations_.finish();
 }
 

@@ -32,6 +32,7 @@
 #include "record/event.h"
 #include "trace/native/allocations.h"
 #include "trace/native/clock.h"
+#include "trace/native/containers.h"
 #include "trace/native/growth.h"
 #include "trace/native/live_table.h"
 #include "trace/native/series.h"
@@ -84,6 +85,7 @@ class Linker {
   void finish();
 
   const Growth& growth() const { return growth_; }
+  const Containers& containers() const { return containers_; }
   const Allocations& allocations() const { return allocations_; }
   const LinkerCounts& counts() const { return counts_; }
   const LiveTable& live() const { return live_; }
@@ -104,6 +106,7 @@ class Linker {
     std::array<RingBlock, kRingBlocks> blocks;
     std::array<RingBlock, kElders> elders;
     std::uint32_t next = 0;
+    LastLink last;
   };
   struct Limbo {
     Block block;
@@ -117,6 +120,7 @@ class Linker {
   void reallocate(const record::Event& e);
   void unmap(const record::Event& e);
   void unmap_part(const Block& old, std::uint64_t from, std::uint64_t to);
+  void container(const record::Event& e);
   bool take_old(std::uint64_t address, std::uint64_t start, Block& old);
   void displace(std::uint64_t address);
   std::uint32_t link_by_ring(const record::Event& e, const Block& old);
@@ -133,6 +137,7 @@ class Linker {
   // munmap stay until another one lies there.
   std::map<std::uint64_t, std::uint64_t> mappings_;
   Growth growth_;
+  Containers containers_;
   SeriesRule series_;
   Allocations allocations_;
   LinkerCounts counts_;

@@ -52,6 +52,7 @@ Result<evidence::Evidence> read_recording(const record::Recording& recording,
   }
   Frames frames{loaded.stacks, loaded.modules, symbols ? &*symbols : nullptr};
   fill_growth_sites(linker, frames, symbols ? &*symbols : nullptr, out);
+  fill_container_sites(linker, frames, out);
   fill_allocation_sites(linker, frames, out);
   if (symbols) {
     out.process.missing_debug = symbols->missing_debug();

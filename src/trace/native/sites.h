@@ -29,7 +29,13 @@ std::vector<std::uint64_t> addresses_of_interest(const Linker& linker);
 
 void fill_growth_sites(const Linker& linker, Frames& frames, const Symbolizer* symbols,
                        evidence::Evidence& out);
+// What containers told; after fill_growth_sites, which it adds to where no allocation stands for a
+// growth.
+void fill_container_sites(const Linker& linker, Frames& frames, evidence::Evidence& out);
 void fill_allocation_sites(const Linker& linker, Frames& frames, evidence::Evidence& out);
+
+// What a container that tells of itself is called, and the size of its elements.
+void describe_container(const ContainerTotals& told, evidence::GrowthSite& out);
 
 // The frame of `frames` that stands for the growth: a known growth function among the innermost
 // ones, else the innermost one that is more than a wrapper around malloc. `name` as growth_name().

@@ -104,6 +104,10 @@ std::vector<std::uint64_t> addresses_of_interest(const Linker& linker) {
     collect(p->node.value);
     collect(p->new_stack.value);
   }
+  for (const ContainerTotals& told : linker.containers().sites()) {
+    collect(told.stack.value);
+    collect(told.denied_stack.value);
+  }
   const auto& places = linker.allocations().places();
   for (const std::uint32_t i : largest(places)) collect(places[i].stack);
   std::sort(pcs.begin(), pcs.end());

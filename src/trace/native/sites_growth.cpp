@@ -23,6 +23,8 @@ struct Site {
   evidence::GrowthSite shown;
   std::uint32_t node = 0, new_stack = 0;
   const GrowthName* name = nullptr;
+  Majority<std::uint32_t> container;  // of the linker's container sites
+  std::uint64_t container_links = 0;
 };
 
 void add(GrowthPlace& to, const GrowthPlace& p) {
@@ -111,6 +113,15 @@ std::string growth_in_code(const Symbolizer& symbols, const StackTable& stacks,
   CodeGrowth code = symbols.code_growth(stacks.pc(node));
   if (!code.callee.empty()) return std::move(code.callee);
   return place.new_stack.value == node ? std::move(code.text) : std::string();
+}
+
+// Containers that told of their growth know better than anyone whose it was.
+void name_container(const Site& site, const Containers& containers, evidence::GrowthSite& out) {
+  if (site.container_links == 0 || site.container_links * 2 < site.sums.links) return;
+  const ContainerTotals& told = containers.sites()[site.container.value];
+  out.container_site = told.name;
+  out.verdict = evidence::Verdict::kReported;
+  describe_container(told, out);
 }
 
 void show(const Site& site, const StackTable& stacks, const Clock& clock, const Symbolizer* symbols,
@@ -280,12 +291,18 @@ void fill_growth_sites(const Linker& linker, Frames& frames, const Symbolizer* s
     }
     if (p.peak_time == site.sums.peak_time) site.sums.overlap_at_peak += p.overlap_at_peak;
     site_of[index] = &site;
+    const auto votes = linker.containers().places().find(index);
+    if (votes != linker.containers().places().end()) {
+      site.container.vote(votes->second.site.value, votes->second.links);
+      site.container_links += votes->second.links;
+    }
   }
 
   std::vector<Site*> ranked;
   for (auto& [key, site] : sites) {
     show(site, linker.stacks(), linker.clock(), symbols, linker.allocations().peak_time(),
          site.shown);
+    name_container(site, linker.containers(), site.shown);
     ranked.push_back(&site);
   }
   std::stable_sort(ranked.begin(), ranked.end(),
