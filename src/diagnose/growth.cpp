@@ -432,7 +432,7 @@ std::string container_sentence(const evidence::ContainerSite& site) {
     text += "; they ended with " + format_counted(site.final.p50, "element") + " in the middle, " +
             format_count(site.final.p95) + " at p95, " + format_count(site.final.max) + " at most";
   }
-  if (site.denied > 0) text += "; " + format_count(site.denied) + " growths were denied";
+  if (site.denied > 0) text += "; denied: " + format_counted(site.denied, "growth");
   return text + ".";
 }
 

@@ -22,6 +22,10 @@
 //     first 32B                                   one size, or: p50 p95 max
 //     final 33.5MB
 //     slack 512 30MB 12MB                         blocks, painted, unused
+//   container orders.by_id                        what a container of the library told
+//     at load_orders orders.cpp:88
+//     type hash_map
+//     told growths 12 moved 4096 bytes_max 64MB denied 3 degraded 1 poor_hash 0
 //   lifetimes 10 20 30 0 0 0 5                    of the process
 //   speaks repeated-growth warning
 //     says orders.reserve(1'100'000)              in title, evidence or remedy

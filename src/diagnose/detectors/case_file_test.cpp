@@ -118,13 +118,11 @@ Series series(Words& words) {
 }
 
 Verdict verdict(const std::string& word) {
-  static const std::map<std::string, Verdict> kVerdicts = {{"realloc", Verdict::kRealloc},
-                                                           {"content", Verdict::kContent},
-                                                           {"structure", Verdict::kStructure},
-                                                           {"series", Verdict::kSeries},
-                                                           {"mixed", Verdict::kMixed},
-                                                           {"replace", Verdict::kReplace},
-                                                           {"weak", Verdict::kWeak}};
+  static const std::map<std::string, Verdict> kVerdicts = {
+      {"reported", Verdict::kReported}, {"realloc", Verdict::kRealloc},
+      {"content", Verdict::kContent},   {"structure", Verdict::kStructure},
+      {"series", Verdict::kSeries},     {"mixed", Verdict::kMixed},
+      {"replace", Verdict::kReplace},   {"weak", Verdict::kWeak}};
   const auto found = kVerdicts.find(word);
   if (found == kVerdicts.end()) fail("unknown verdict " + word);
   return found->second;
@@ -169,6 +167,8 @@ void read_growth_line(GrowthSite& site, const std::string& key, Words& words) {
     site.growth = frame(words);
   else if (key == "container")
     site.container = words.rest();
+  else if (key == "site")
+    site.container_site = words.rest();
   else if (key == "kind")
     site.container_kind = words.rest();
   else if (key == "reserve")
@@ -250,6 +250,22 @@ void read_allocation_line(AllocationSite& site, const std::string& key, Words& w
     fail("unknown line \"" + key + "\" of an allocation");
 }
 
+void read_container_line(evidence::ContainerSite& site, const std::string& key, Words& words) {
+  if (key == "at")
+    site.where = frame(words);
+  else if (key == "type")
+    site.type = words.rest();
+  else if (key == "told")
+    read_pairs(words, {{"growths", &site.growths},
+                       {"moved", &site.moved_elements},
+                       {"bytes_max", &site.bytes_max},
+                       {"denied", &site.denied},
+                       {"degraded", &site.degraded},
+                       {"poor_hash", &site.poor_hash}});
+  else
+    fail("unknown line \"" + key + "\" of a container");
+}
+
 void read_line(Case& result, std::string& section, bool indented, const std::string& line) {
   Words words(line);
   const std::string key = words.next("a word");
@@ -258,6 +274,8 @@ void read_line(Case& result, std::string& section, bool indented, const std::str
       read_growth_line(result.evidence.growth_sites.back(), key, words);
     } else if (section == "allocation") {
       read_allocation_line(result.evidence.allocation_sites.back(), key, words);
+    } else if (section == "container") {
+      read_container_line(result.evidence.container_sites.back(), key, words);
     } else if (section == "speaks" && key == "says") {
       result.expected.back().says.push_back(words.rest());
     } else if (section == "speaks" && key == "advises") {
@@ -274,7 +292,10 @@ void read_line(Case& result, std::string& section, bool indented, const std::str
     result.evidence.growth_sites.emplace_back();
   else if (key == "allocation")
     result.evidence.allocation_sites.emplace_back();
-  else if (key == "lifetimes")
+  else if (key == "container") {
+    result.evidence.container_sites.emplace_back();
+    result.evidence.container_sites.back().name = words.rest();
+  } else if (key == "lifetimes")
     result.evidence.lifetimes = lifetimes(words);
   else if (key == "silent")
     result.expected.push_back({words.next("a detector"), "silent", {}, 0});
