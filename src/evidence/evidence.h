@@ -118,8 +118,8 @@ struct GrowthSite {
   std::vector<std::uint32_t> threads;       // up to 8 thread ids that grew it
 };
 
-// What containers of the library told of one of their sites. Growth that went through the allocator,
-// or moved elements without it, is in growth_sites as well, with the name of the site.
+// What containers of the library told of one of their sites. Growth that went through the
+// allocator, or moved elements without it, is in growth_sites as well, with the name of the site.
 struct ContainerSite {
   std::string name;  // empty: containers without a site
   std::string type;  // "vector", "hash_map", ...; empty = none of them grew

@@ -232,8 +232,8 @@ enum class Tag : uint8_t {
   // dt dp size stack sampling on: a growth-known site, recorded in full (weight 1)
   kAllocFull = 15,
   kReallocFull = 16,  // as kRealloc, weight 1 under sampling
-  // length payload   since 1.1. A reader skips what it does not know: it moves neither the clock nor
-  // the last address
+  // length payload   since 1.1. A reader skips what it does not know: it moves neither the clock
+  //                  nor the last address
   kExtension = 17,
   kLast = 17,
 };

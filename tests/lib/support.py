@@ -130,7 +130,7 @@ def named(name, function):
 
 
 def strong(site):
-    return site["verdict"].upper() in ("REALLOC", "CONTENT", "STRUCTURE", "SERIES")
+    return site["verdict"].upper() in ("REPORTED", "REALLOC", "CONTENT", "STRUCTURE", "SERIES")
 
 
 def links(report, function):

@@ -157,7 +157,7 @@ bool update_profile(const std::string& given_path, Change change, std::string& w
   const auto failed = [&] {
     why = path + ": the sizes of this run were not saved: " + cause +
           ".\n  Expected a file that this process may write, in a folder where it may make one. "
-          "Check them, or set ULLAGE_PROFILE_SAVE=0 to read the profile only.";
+          "Check them; with ULLAGE_PROFILE_SAVE=0 a program only reads its profile.";
     return false;
   };
   if (!open_locked(path, file, cause)) return failed();

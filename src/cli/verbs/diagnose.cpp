@@ -9,6 +9,7 @@
 
 #include "base/format.h"
 #include "base/terminal.h"
+#include "cli/experience.h"
 #include "cli/load.h"
 #include "cli/output.h"
 #include "cli/verb.h"
@@ -97,7 +98,7 @@ class Diagnose : public Verb {
   ReportOptions options_;
   diagnose::DetectorOptions detector_options_;
   std::uint64_t top_ = 10;
-  std::string fail_on_text_, baseline_path_;
+  std::string fail_on_text_, baseline_path_, experience_path_;
   std::optional<FailOn> fail_on_;
   std::optional<Baseline> baseline_;
   std::vector<std::string> failures_;
@@ -129,6 +130,12 @@ void Diagnose::describe(Command& command) {
   command.example("ullage diagnose server.ulg --fail-on='stall>5ms,copied>100MB'",
                   "A gate for CI: exits with 1 when a growth stopped the program for longer.");
   for (Form& form : forms_) command.output_option(form.option, form.help, form.path);
+  command
+      .option("--experience", "FILE",
+              "Add the last sizes of the library's containers, by site, to a profile for "
+              "ULLAGE_PROFILE (docs/formats/experience.md).",
+              experience_path_)
+      .completes = Completes::kFiles;
   command.count_option("--top", "Findings to print; 0 for all. Default: 10.", top_);
   command.option("--site", "TEXT", "Only findings whose place or function contains TEXT.",
                  options_.site_filter);
@@ -297,6 +304,11 @@ Result<void> Diagnose::report(const std::string& file, std::size_t index) {
     if (Result<void> written = write_form(form, file, evidence.value(), findings); !written.ok()) {
       return written;
     }
+  }
+  if (!experience_path_.empty()) {
+    Result<std::string> said = add_experience(experience_path_, evidence.value());
+    if (!said.ok()) return said.error();
+    std::cerr << said.value() << '\n';
   }
   if (text_to_stdout()) print_text(evidence.value(), findings, index);
   judge(file, findings);

@@ -9,8 +9,8 @@
 //
 // A growth that allocated is in the recording twice: as events of the allocator, which the linker
 // made a link of, and as told by the container. The link belongs to the growth when it ended on the
-// same thread while the growth lasted; then the place that it grew at gets the site's name, and what
-// the container told is not counted again.
+// same thread while the growth lasted; then the place that it grew at gets the site's name, and
+// what the container told is not counted again.
 //
 // Memory       sites, up to kContainerSitesMax. Nothing per growth, except the longest.
 // Threads      One at a time.

@@ -13,6 +13,7 @@
 //   s.growth().places()
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -54,6 +55,27 @@ class Script {
     e.duration = duration;
   }
   void unmap(std::uint64_t p, std::uint64_t size) { next(Tag::kUnmap, p).size = size; }
+  // A container of `site` told that it grew: by kind 1 (moved), unless `growth` says otherwise.
+  void grew(const char* site, std::uint64_t moved, std::uint32_t stack, std::uint64_t duration_ns,
+            record::ContainerGrowth growth = {.kind = 1}) {
+    record::Event& e = next(Tag::kExtension, 0x7000);
+    e.extension = record::Extension::kContainerGrowth;
+    e.stack = stack;
+    named(e, site);
+    growth.moved = moved;
+    growth.element_bytes = 8;
+    growth.bytes_before = 8 * moved;
+    growth.bytes_after = 16 * moved;
+    growth.capacity = 2 * moved;
+    growth.duration_ns = duration_ns;
+    e.container = growth;
+  }
+  void ended(const char* site, std::uint64_t elements) {
+    record::Event& e = next(Tag::kExtension, 0);
+    e.extension = record::Extension::kContainerEnd;
+    e.size = elements;
+    named(e, site);
+  }
   void thread(std::uint32_t tid) { tid_ = tid; }
   void wait(std::uint64_t ticks) { ticks_ += ticks; }
   void next_step_is(std::uint64_t ticks) { step_ = ticks; }
@@ -88,6 +110,12 @@ class Script {
     }
     nodes_.push_back({parent, 0, pc, pc == record::kPcTruncated ? pc : pc & ~std::uint64_t{0xfff}});
     return static_cast<std::uint32_t>(nodes_.size() - 1);
+  }
+  static void named(record::Event& e, const char* site) {
+    e.name = site;
+    e.name_bytes = static_cast<std::uint32_t>(std::strlen(site));
+    e.type = "vector";
+    e.type_bytes = 6;
   }
   record::Event& next(Tag tag, std::uint64_t p) {
     ticks_ += step_;

@@ -267,8 +267,12 @@ void fill_growth_sites(const Linker& linker, Frames& frames, const Symbolizer* s
     if (unfolded.empty()) continue;
     const GrowthFrame growth = find_growth_frame(unfolded);
     const std::size_t user = find_user_frame(unfolded, growth.index);
-    const std::string key =
+    std::string key =
         frames.identity(unfolded[growth.index]) + '\n' + frames.identity(unfolded[user]);
+    // Containers of two sites may grow in one function: they stay two.
+    const auto votes = linker.containers().places().find(index);
+    const bool told = votes != linker.containers().places().end();
+    if (told) key += '\n' + std::to_string(votes->second.site.value);
     Site& site = sites[key];
     if (site.sums.links == 0 || p.copied > site.heaviest) {
       site.heaviest = p.copied;
@@ -291,8 +295,7 @@ void fill_growth_sites(const Linker& linker, Frames& frames, const Symbolizer* s
     }
     if (p.peak_time == site.sums.peak_time) site.sums.overlap_at_peak += p.overlap_at_peak;
     site_of[index] = &site;
-    const auto votes = linker.containers().places().find(index);
-    if (votes != linker.containers().places().end()) {
+    if (told) {
       site.container.vote(votes->second.site.value, votes->second.links);
       site.container_links += votes->second.links;
     }
