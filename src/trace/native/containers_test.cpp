@@ -61,22 +61,23 @@ TEST(Containers, AnEarlierLinkOrOneOfAnotherThreadIsNotThisGrowths) {
   s.thread(1);
   s.grew("here", 64, s.user, kLong);
   s.grew("here", 64, s.user, kLong);
-  const auto& sites = s.run().containers().sites();
+  const Containers& containers = s.run().containers();
+  const auto& sites = containers.sites();
   ASSERT_EQ(sites.size(), 3u);
   EXPECT_EQ(sites[0].linked, 0u);
   EXPECT_EQ(sites[1].linked, 0u);
   EXPECT_EQ(sites[2].linked, 1u) << "and one link is one growth";
   EXPECT_EQ(sites[2].alone, 1u);
-  EXPECT_EQ(s.run().containers().worst().size(), 3u);
+  EXPECT_EQ(containers.worst().size(), 3u);
 }
 
 TEST(Containers, FirstMemoryAndNoticesAreNoGrowth) {
   Told s;
-  s.grew("cache", 0, s.user, 10, {.kind = 0});   // first
-  s.grew("cache", 0, s.user, 10, {.kind = 11});  // denied
-  s.grew("cache", 0, s.user, 10, {.kind = 10});  // degraded
-  s.grew("cache", 0, s.user, 10, {.kind = 12});  // poor_hash
-  s.grew("cache", 0, s.user, 10, {.kind = 99});  // of a later version
+  s.grew("cache", 0, s.user, 10, 0);   // first
+  s.grew("cache", 0, s.user, 10, 11);  // denied
+  s.grew("cache", 0, s.user, 10, 10);  // degraded
+  s.grew("cache", 0, s.user, 10, 12);  // poor_hash
+  s.grew("cache", 0, s.user, 10, 99);  // of a later version
   const auto& sites = s.run().containers().sites();
   ASSERT_EQ(sites.size(), 1u);
   EXPECT_EQ(sites[0].growths, 0u);
@@ -112,10 +113,8 @@ TEST(Containers, SitesBeyondTheLimitAreSummed) {
 
 TEST(Containers, NumbersThatNoContainerHasDoNotOverflow) {
   Told s;
-  record::ContainerGrowth huge{};
-  huge.kind = 1;
-  s.grew("huge", UINT64_MAX / 4, s.user, UINT64_MAX, huge);
-  s.grew("huge", UINT64_MAX / 4, s.user, UINT64_MAX, huge);
+  s.grew("huge", UINT64_MAX / 4, s.user, UINT64_MAX);
+  s.grew("huge", UINT64_MAX / 4, s.user, UINT64_MAX);
   const ContainerTotals& site = s.run().containers().sites()[0];
   EXPECT_EQ(site.moved_bytes, UINT64_MAX);
   EXPECT_EQ(site.stall_ns, UINT64_MAX);

@@ -55,13 +55,15 @@ class Script {
     e.duration = duration;
   }
   void unmap(std::uint64_t p, std::uint64_t size) { next(Tag::kUnmap, p).size = size; }
-  // A container of `site` told that it grew: by kind 1 (moved), unless `growth` says otherwise.
+  // A container of `site` told that it grew: by moving, unless `kind` says otherwise.
   void grew(const char* site, std::uint64_t moved, std::uint32_t stack, std::uint64_t duration_ns,
-            record::ContainerGrowth growth = {.kind = 1}) {
+            std::uint64_t kind = 1) {
     record::Event& e = next(Tag::kExtension, 0x7000);
     e.extension = record::Extension::kContainerGrowth;
     e.stack = stack;
     named(e, site);
+    record::ContainerGrowth growth{};
+    growth.kind = kind;
     growth.moved = moved;
     growth.element_bytes = 8;
     growth.bytes_before = 8 * moved;
