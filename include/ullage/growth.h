@@ -41,7 +41,7 @@ enum class growth_kind : std::uint8_t {
   shrunk,     ///< it gave memory back
   detached,   ///< a slice that shared its array got an array of its own
   retained,   ///< a small view keeps a large array alive (nothing grew)
-  degraded,   ///< the budget allowed less than was asked for
+  degraded,   ///< it obtained memory, but less than asked for: the budget allowed no more
   denied,     ///< the budget said no; the container kept everything it had
   poor_hash,  ///< keys hash alike: a segment outgrows its bound because splitting can't help
   exhausted,  ///< reserved address space ran out; the elements had to move
@@ -123,8 +123,8 @@ constexpr const char* to_string(growth_cause cause) noexcept {
 }
 
 /// Whether an event of this kind means that memory was obtained or arranged anew: what
-/// growth_site::growths() counts. The others are notices (degraded, denied, retained, poor_hash),
-/// sent beside such an event or instead of it, or memory given back (merged, shrunk).
+/// growth_site::growths() counts. The others are notices (denied, retained, poor_hash), or memory
+/// given back (merged, shrunk).
 constexpr bool is_growth(growth_kind kind) noexcept {
   switch (kind) {
     case growth_kind::first:
@@ -134,6 +134,7 @@ constexpr bool is_growth(growth_kind kind) noexcept {
     case growth_kind::stretched:
     case growth_kind::rebuilt:
     case growth_kind::detached:
+    case growth_kind::degraded:
     case growth_kind::exhausted:
       return true;
     default:

@@ -97,7 +97,7 @@ TEST(Growth, NoticesAndMemoryGivenBackAreNotCountedAsGrowth) {
     event.kind = static_cast<growth_kind>(i);
     report_growth(&site, event, 0);
   }
-  EXPECT_EQ(site.growths(), 8u);
+  EXPECT_EQ(site.growths(), 9u);
   EXPECT_EQ(site.denials(), 1u);
 }
 

@@ -276,13 +276,13 @@ inline void report_growth(growth_site* site, growth_event event,
   event.thread = growth_thread();
   event.time_ns = growth_clock_ns();
   event.duration_ns = started_ns == 0 ? 0 : event.time_ns - started_ns;
+  record_growth(event);  // first: it belongs to the allocations just before it
   for (const growth_site* s = site; s != nullptr; s = s->parent()) {
     if (growth_sink* sink = s->sink()) sink->on_growth(event);
   }
   if (growth_sink* sink = detail::process_sink.load(std::memory_order_acquire)) {
     sink->on_growth(event);
   }
-  record_growth(event);
 }
 
 /// Lines of a program that site_here() tells apart; later ones share the site "(more places)".

@@ -62,6 +62,13 @@ class RecordingBuilder {
     void thread_name(uint32_t tid, const std::string& name) {
       next().thread_name(tid, name.data(), static_cast<unsigned>(name.size()));
     }
+    void container_growth(const char* site, const char* type, uint32_t stack,
+                          const ContainerGrowth& growth) {
+      next().container_growth(owner_->tick(), site, type, 0x7ffc0000, stack, growth);
+    }
+    void container_end(const char* site, uint64_t elements) {
+      next().container_end(owner_->tick(), site, elements);
+    }
     // Ends the segment here; the next event begins a new one.
     void finish_segment() { finish(); }
 

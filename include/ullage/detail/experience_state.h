@@ -89,7 +89,7 @@ class experience_state {
     }
     std::string why;
     guarded(why, [&] {
-      const run_sizes run = unsaved(site);
+      const run_sizes run = unsaved(site, whole(site));
       if (run.total() == 0) return true;
       const std::string name(site.name());
       if (ended_.size() >= kEndedSitesMax && ended_.find(name) == ended_.end()) return true;
@@ -175,10 +175,11 @@ class experience_state {
     std::map<std::string, run_sizes> runs = ended_;
     std::map<const growth_site*, run_sizes> live;
     growth_site::each([&](growth_site& site) {
-      run_sizes run = unsaved(site);
+      const run_sizes all = whole(site);  // once: other threads go on
+      const run_sizes run = unsaved(site, all);
       if (run.total() == 0) return;
       add(runs[site.name()], run);
-      live.emplace(&site, whole(site));
+      live.emplace(&site, all);
     });
     if (runs.empty()) return true;
     const bool ok = update_profile(
@@ -205,8 +206,7 @@ class experience_state {
     }
     return run;
   }
-  run_sizes unsaved(const growth_site& site) const {
-    run_sizes run = whole(site);
+  run_sizes unsaved(const growth_site& site, run_sizes run) const {
     const auto it = saved_.find(&site);
     if (it == saved_.end()) return run;
     for (std::size_t i = 0; i < run.counts.size(); ++i) {

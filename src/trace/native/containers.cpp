@@ -8,8 +8,9 @@
 namespace ullage::trace {
 namespace {
 
-// Between the container's last look at the clock and the agent's.
-constexpr std::uint64_t kClockSlackNs = 20'000;
+// Between the container's last look at the clock and the agent's. More would let a growth claim
+// what another container did just before it.
+constexpr std::uint64_t kClockSlackNs = 2'000;
 
 bool longer(const evidence::GrowthLink& a, const evidence::GrowthLink& b) {
   const auto da = a.end_ns - a.start_ns, db = b.end_ns - b.start_ns;
@@ -69,7 +70,7 @@ void Containers::grew(const record::Event& event, std::uint32_t stack, std::uint
   site.last_time = std::max(site.last_time, now);
   if (site.first_bytes == 0) site.first_bytes = c.bytes_after;
   // To obtain the first memory is no growth to be spared by more of it.
-  if (kind == growth_kind::first) return;
+  if (kind == growth_kind::first || c.bytes_before == 0) return;
   const std::uint64_t moved_bytes = times(c.moved, c.element_bytes);
   ++site.growths;
   site.moving += c.moved != 0;

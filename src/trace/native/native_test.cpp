@@ -78,6 +78,79 @@ TEST(ReadRecording, FindsTheGrowthWithoutAnySymbols) {
   EXPECT_EQ(e.worst_links[0].site, 0u);
 }
 
+record::ContainerGrowth told(std::uint64_t kind, std::uint64_t from, std::uint64_t to,
+                             std::uint64_t moved, std::uint64_t duration_ns) {
+  record::ContainerGrowth g{};
+  g.kind = kind;
+  g.bytes_before = from;
+  g.bytes_after = to;
+  g.capacity = to / 16;
+  g.elements = g.moved = moved;
+  g.element_bytes = 16;
+  g.duration_ns = duration_ns;
+  return g;
+}
+
+TEST(ReadRecording, NamesGrowthByTheContainerThatToldOfIt) {
+  RecordingBuilder b;
+  b.module("/usr/bin/example", kLow, kHigh, kLow);
+  const auto push = b.frames({{kMain + 0x10, kMain}, {kGrow + 0x10, kGrow}});
+  const auto drop = b.frames({{kMain + 0x10, kMain}, {kGrow + 0x20, kGrow}});
+  const auto tell = b.frames({{kMain + 0x10, kMain}, {kGrow + 0x30, kGrow}});
+  auto& s = b.stream(1);
+  std::uint64_t old = 0, base = 0x10000000;
+  for (std::uint64_t size = 64; size <= 16384; size *= 2) {
+    s.alloc(base += 0x10000, size, push);
+    if (old != 0) s.free(Tag::kFreeContent, old, drop);
+    s.container_growth(
+        "orders", "vector", tell,
+        told(old == 0 ? 0 : 1, old == 0 ? 0 : size / 2, size, old == 0 ? 0 : size / 32, 1000));
+    old = base;
+  }
+  s.free(old);
+  s.container_end("orders", 900);
+  s.container_growth("sessions", "hash_map", tell, told(0, 0, 4096, 0, 100));
+  s.finish_segment();  // names are told again
+  for (std::uint64_t i = 1; i < 10; ++i) {
+    s.container_growth("sessions", "hash_map", tell, told(3, i * 4096, (i + 1) * 4096, 128, 5000));
+  }
+  s.container_growth("sessions", "hash_map", tell, told(11, 40960, 40960, 0, 10));
+  b.end();
+  const Evidence e = evidence_of(b.live());
+  EXPECT_TRUE(e.understood.notes.empty()) << e.understood.notes.front();
+  ASSERT_EQ(e.container_sites.size(), 2u);
+  const evidence::ContainerSite& sessions = e.container_sites[0];
+  EXPECT_EQ(sessions.name, "sessions") << "it moved most";
+  EXPECT_EQ(sessions.type, "hash_map");
+  EXPECT_EQ(sessions.growths, 9u);
+  EXPECT_EQ(sessions.moved_bytes, 9u * 128 * 16);
+  EXPECT_EQ(sessions.denied, 1u);
+  EXPECT_EQ(sessions.final.count, 0u) << "it is still alive";
+  const evidence::ContainerSite& orders = e.container_sites[1];
+  EXPECT_EQ(orders.growths, 8u);
+  EXPECT_EQ(orders.final.max, 900u);
+  EXPECT_EQ(orders.final_counts, (std::vector<std::pair<std::uint64_t, std::uint64_t>>{{900, 1}}));
+
+  ASSERT_EQ(e.growth_sites.size(), 2u) << "one each: no growth is counted twice";
+  const evidence::GrowthSite& arena = e.growth_sites[0];
+  EXPECT_EQ(arena.container_site, "sessions");
+  EXPECT_EQ(arena.verdict, Verdict::kReported);
+  EXPECT_EQ(arena.links, 9u);
+  EXPECT_EQ(arena.copied_bytes, 9u * 128 * 16);
+  EXPECT_EQ(arena.stall_ns_total, 9u * 5000);
+  EXPECT_EQ(arena.final.max, 40960u);
+  const evidence::GrowthSite& vector = e.growth_sites[1];
+  EXPECT_EQ(vector.container_site, "orders");
+  EXPECT_EQ(vector.verdict, Verdict::kReported);
+  EXPECT_EQ(vector.container_kind, "vector");
+  EXPECT_EQ(vector.links, 8u);
+  EXPECT_EQ(vector.element_bytes, 16u);
+  EXPECT_EQ(vector.element_source, "container");
+  ASSERT_EQ(e.worst_links.size(), 17u);
+  EXPECT_EQ(e.worst_links[0].site, 0u) << "the longest, of the arena";
+  EXPECT_EQ(e.worst_links[16].site, 1u);
+}
+
 TEST(ReadRecording, TellsWhatIsKnownOfTheProcess) {
   const Evidence e = evidence_of(sample()->live());
   EXPECT_EQ(e.process.program, "example");
