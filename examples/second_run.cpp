@@ -4,10 +4,10 @@
 // its containers reached; the next one begins with them.
 //
 //   $ ULLAGE_PROFILE=app.sizes second_run
-//   orders.by_id growths 1303, moved 843674 elements, began with room for 0
+//   orders       growths 30, moved 4095 elements, began with room for 0
 //   ...
 //   $ ULLAGE_PROFILE=app.sizes second_run
-//   orders.by_id growths 1, moved 0 elements, began with room for 200000 (app.sizes: 1 run, p95)
+//   orders       growths 1, moved 0 elements, began with room for 200000 (app.sizes: 1 run, p95)
 //
 // The same from a recording, without a first run of its own:
 //

@@ -6,6 +6,7 @@
 #include <ullage/experience.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -242,6 +243,54 @@ TEST_F(Experience, AChildOfForkDoesNotSaveWhatItsParentSaw) {
     ::waitpid(child, nullptr, 0);
   });
   EXPECT_EQ(profile().saves, 1u);
+}
+
+TEST_F(Experience, AnotherProfileReplacesTheFirst) {
+  in_child([&] {
+    growth_site a("switch.a");
+    a.remember(50);
+    ullage::save_experience(path_.c_str());
+    ullage::use_experience(path_.c_str(), {.save_at_exit = false});
+    if (a.expected() != 50) std::_Exit(2);
+    ullage::use_experience((path_ + ".none").c_str(), {.save_at_exit = false});
+    if (a.expected() != 0 || a.provenance() != nullptr) std::_Exit(3);
+    a.expect(7);
+    ullage::use_experience((path_ + ".none").c_str(), {.save_at_exit = false});
+    if (a.expected() != 7) std::_Exit(4);  // the program's own word stays
+  });
+}
+
+TEST_F(Experience, ForkWhileThreadsMakeSitesAndSaveLeavesAChildThatWorks) {
+  in_child([&] {
+    ullage::use_experience(path_.c_str());
+    static std::atomic<bool> stop{false};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 2; ++t) {
+      threads.emplace_back([] {
+        while (!stop) {
+          growth_site brief("forks.brief");
+          brief.remember(1);
+          ullage::save_experience();
+        }
+      });
+    }
+    int failed = 0;
+    for (int i = 0; i < 50; ++i) {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        ::alarm(20);  // a lock that nobody holds any more would hang it
+        growth_site mine("forks.child");
+        mine.remember(2);
+        std::exit(0);
+      }
+      int status = 0;
+      ::waitpid(child, &status, 0);
+      failed += status != 0;
+    }
+    stop = true;
+    for (auto& thread : threads) thread.join();
+    if (failed != 0) std::_Exit(5);
+  });
 }
 
 TEST_F(Experience, SavesWhileThreadsRememberLoseNothing) {

@@ -52,11 +52,12 @@ TEST(Verdict, EachHasANameOfItsOwn) {
   for (int v = 0; v <= static_cast<int>(Verdict::kWeak); ++v) {
     names.insert(to_string(static_cast<Verdict>(v)));
   }
-  EXPECT_EQ(names.size(), 7u);
+  EXPECT_EQ(names.size(), 8u);
   EXPECT_FALSE(names.contains("unknown"));
 }
 
 TEST(Verdict, FindingsStandOnAllButReplaceAndWeak) {
+  EXPECT_TRUE(strong(Verdict::kReported));
   EXPECT_TRUE(strong(Verdict::kRealloc));
   EXPECT_TRUE(strong(Verdict::kContent));
   EXPECT_TRUE(strong(Verdict::kStructure));

@@ -5,8 +5,11 @@
 // Static sites begin before main and end after it, in an order that nobody chose. So the state is
 // made by whoever comes first and never destroyed; the save at exit is registered by the first site
 // before its own destructor is, and thus runs after it; and a site that ends hands its sizes over.
+// A child of fork has its parent's sites but none of its threads: if one of them was at work here,
+// the child goes on without experience.
 #pragma once
 
+#include <pthread.h>
 #include <ullage/detail/profile_file.h>
 #include <ullage/experience.h>
 
@@ -54,6 +57,11 @@ class experience_state {
     if (begun_) return;
     begun_ = true;
     std::atexit([] { get().at_exit(); });
+    ::pthread_atfork([] { sites.lock.lock(); }, [] { sites.lock.unlock(); },
+                     [] {
+                       sites.lock.unlock();
+                       get().forked();
+                     });
     const char* path = ::secure_getenv("ULLAGE_PROFILE");
     if (path == nullptr || *path == 0) return;
     const char* save = ::secure_getenv("ULLAGE_PROFILE_SAVE");
@@ -83,6 +91,7 @@ class experience_state {
 
   void ended(growth_site& site) noexcept {
     const static_lock_guard locked(lock_);
+    if (torn_) return;
     if (!in_use_) {
       saved_.erase(&site);
       return;
@@ -115,7 +124,18 @@ class experience_state {
 
   void look_up(growth_site& site) noexcept {
     const auto it = origins_.find(std::string_view(site.name()).substr(0, kProfileNameBytesMax));
-    if (it != origins_.end()) site.expect(it->second.expected, &it->second);
+    if (it != origins_.end()) {
+      site.expect(it->second.expected, &it->second);
+    } else if (site.provenance() != nullptr) {
+      site.expect(0);  // another profile knew it
+    }
+  }
+
+  void forked() noexcept {
+    if (!lock_.busy.test(std::memory_order_relaxed)) return;
+    lock_.unlock();
+    torn_ = true;
+    in_use_ = false;
   }
 
   void at_exit() noexcept {
@@ -132,6 +152,7 @@ class experience_state {
   // Under the lock. The expectations of a former profile stay alive: sites may point to them.
   bool use(const char* path, const experience_policy& policy, std::string& why) {
     in_use_ = false;
+    if (torn_) return torn(why);
     size_profile profile;
     if (!load_profile(path, profile, why)) return false;
     if (const char* here = absolute(path)) path_ = here;
@@ -164,7 +185,15 @@ class experience_state {
     return path;
   }
 
+  static bool torn(std::string& why) {
+    why =
+        "no experience in this process: fork came while a thread of its parent was saving.\n  "
+        "Save in the parent, or fork when no other thread does.";
+    return false;
+  }
+
   bool save(const char* path, std::string& why) {
+    if (torn_) return torn(why);
     if (path == nullptr && !in_use_) {
       why =
           "save_experience: no profile is in use.\n  Set ULLAGE_PROFILE=path, call "
@@ -250,6 +279,7 @@ class experience_state {
   static_lock lock_;  // before the lock of the list of sites, where both are held
   bool begun_ = false;
   bool in_use_ = false;
+  bool torn_ = false;  // forked while another thread was changing what is below
   pid_t pid_ = 0;
   std::string path_, scratch_;
   experience_policy policy_;
