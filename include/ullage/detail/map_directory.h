@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// map_directory: which segment a hash belongs to, without ever copying a large table (extendible
+// hashing: Fagin et al., 1979; indexed by low bits, filled lazily).
+//
+// A segment of depth d answers for all hashes whose directory bits end in its own d bits, its
+// index. Entry i names the segment with index i; 0 means "as if my highest bit were clear".
+// Doubling is thus one more bit looked at: the new half is all zero. An entry may also name the
+// segment its lookup would end at (an alias), so that lookups seldom take that detour. Invariants:
+//
+//   (1) The entry at a segment's index names it.
+//   (2) Any other entry that names a segment of index x and depth d is x | 1 << k with k >= d.
+//
+// By (2) splitting a segment overwrites at most one alias, the very entry the new segment needs.
+//
+// Up to kFlatEntries the entries are one small array, copied when it doubles (16 KiB at most).
+// Beyond, they lie in reserved address space; where none is to be had, in a tree of small chunks.
+#pragma once
+
+#include <ullage/detail/map_memory.h>
+
+#include <algorithm>
+#include <bit>
+
+namespace ullage::detail {
+
+template <class Names, class Alloc>
+class map_directory {
+ public:
+  using entry = typename Names::entry;
+  static constexpr unsigned kFlatDepth = 12;
+  static constexpr std::size_t kFlatEntries = std::size_t{1} << kFlatDepth;
+  // Bits of the hash that choose a segment. At 2^24 segments of ~600 entries the map holds 1e10.
+  static constexpr unsigned kDepthMax = 24;
+
+  map_directory() = default;
+  map_directory(const map_directory&) = delete;
+  map_directory& operator=(const map_directory&) = delete;
+
+  unsigned depth() const noexcept { return depth_; }
+  std::size_t size() const noexcept { return std::size_t{1} << depth_; }
+
+  /// What lookups may read directly, and for how many bits.
+  entry* flat() const noexcept { return flat_; }
+  std::size_t flat_mask() const noexcept {
+    return (chunked() && depth_ > kFlatDepth ? kFlatEntries : size()) - 1;
+  }
+
+  /// Entry i as it stands; 0 where none was set.
+  entry get(std::size_t i) const noexcept {
+    if (!chunked()) return flat_[i];
+    const entry* chunk = tree_[i >> kFlatDepth];
+    return chunk == nullptr ? entry{0} : chunk[i & (kFlatEntries - 1)];
+  }
+  /// The entry that answers for `bits`; perhaps an alias.
+  entry resolve(std::uint64_t bits) const noexcept {
+    std::size_t i = static_cast<std::size_t>(bits) & (size() - 1);
+    entry e = get(i);
+    while (e == 0) {  // ends: entry 0 is never 0
+      i ^= std::bit_floor(i);
+      e = get(i);
+    }
+    return e;
+  }
+  /// Makes room for entry i. May throw; changes nothing that lookups see.
+  void prepare(const Alloc& alloc, std::size_t i) {
+    if (chunked()) {
+      entry*& chunk = tree_[i >> kFlatDepth];
+      if (chunk == nullptr) chunk = get_entries(alloc, kFlatEntries);
+      return;
+    }
+    if (i < capacity_) return;
+    if (capacity_ < kFlatEntries) {
+      const std::size_t more = std::max<std::size_t>(std::bit_ceil(i + 1), 16);
+      entry* larger = get_entries(alloc, more);
+      if (capacity_ != 0) {
+        std::memcpy(larger, flat_, capacity_ * sizeof(entry));
+        put_entries(alloc, flat_, capacity_);
+      }
+      flat_ = larger;
+      capacity_ = more;
+      return;
+    }
+    if (reserve(alloc)) return;
+    entry** tree = get_tree(alloc);
+    entry* chunk = nullptr;
+    try {
+      if ((i >> kFlatDepth) != 0) chunk = get_entries(alloc, kFlatEntries);
+      tree[0] = get_entries(alloc, kFlatEntries);
+    } catch (...) {
+      if (chunk != nullptr) put_entries(alloc, chunk, kFlatEntries);
+      put_tree(alloc, tree);
+      throw;
+    }
+    std::memcpy(tree[0], flat_, kFlatEntries * sizeof(entry));
+    tree[i >> kFlatDepth] = chunk;
+    tree_ = tree;
+  }
+  /// Sets entry i, prepared before, to a segment of depth `depth` (or to 0).
+  void set(std::size_t i, entry e, unsigned depth) noexcept {
+    if (!chunked()) {
+      flat_[i] = e;
+      return;
+    }
+    tree_[i >> kFlatDepth][i & (kFlatEntries - 1)] = e;
+    // The flat part answers for all deeper bits: it may do so only for segments it tells apart.
+    if (i < kFlatEntries) flat_[i] = depth > kFlatDepth ? entry{0} : e;
+  }
+  void set_depth(unsigned depth) noexcept { depth_ = depth; }
+
+  /// Renames the segment with `index`: its own entry and its aliases.
+  void rename(std::size_t index, entry from, entry to, unsigned depth) noexcept {
+    set(index, to, depth);
+    for (unsigned k = depth; k < kDepthMax; ++k) {
+      const std::size_t i = index | std::size_t{1} << k;
+      if (!has(i)) {
+        if (!chunked()) break;
+        continue;
+      }
+      if (get(i) == from) set(i, to, depth);
+    }
+  }
+  /// Entry i, if zero, becomes the alias that (2) allows. Returns true when it did.
+  template <class IndexOf>
+  bool fill(std::size_t i, IndexOf index_of) noexcept {
+    if (chunked() || !has(i) || flat_[i] != 0) return false;
+    const std::size_t below = i ^ std::bit_floor(i);
+    const entry e = flat_[below];
+    if (e == 0 || index_of(e) != below) return false;
+    flat_[i] = e;
+    return true;
+  }
+
+  /// Bytes it holds; of reserved address space, those that hold entries.
+  std::size_t bytes() const noexcept {
+    std::size_t n = chunked() ? kTreeBytes : 0;
+    if (chunked()) {
+      for (std::size_t i = 0; i < kTreeEntries; ++i) {
+        if (tree_[i] != nullptr) n += kFlatEntries * sizeof(entry);
+      }
+    }
+    if (reserved_) return size() * sizeof(entry);
+    return n + Raw::rounded(capacity_ * sizeof(entry));
+  }
+  void release(const Alloc& alloc) noexcept {
+    if (chunked()) {
+      for (std::size_t i = 0; i < kTreeEntries; ++i) {
+        if (tree_[i] != nullptr) put_entries(alloc, tree_[i], kFlatEntries);
+      }
+      put_tree(alloc, tree_);
+      tree_ = nullptr;
+    }
+#if defined(__unix__)
+    if (reserved_) ::munmap(flat_, kReservedBytes);
+#endif
+    if (!reserved_ && capacity_ != 0) put_entries(alloc, flat_, capacity_);
+    flat_ = nullptr;
+    capacity_ = 0;
+    reserved_ = false;
+    depth_ = 0;
+  }
+
+ private:
+  using Raw = raw_memory<Alloc, 16>;
+  static constexpr std::size_t kTreeEntries = std::size_t{1} << (kDepthMax - kFlatDepth);
+  static constexpr std::size_t kTreeBytes = kTreeEntries * sizeof(entry*);
+  static constexpr std::size_t kReservedBytes = (std::size_t{1} << kDepthMax) * sizeof(entry);
+
+  bool chunked() const noexcept { return tree_ != nullptr; }
+  bool has(std::size_t i) const noexcept {
+    return chunked() ? (i >> kFlatDepth) < kTreeEntries && tree_[i >> kFlatDepth] != nullptr
+                     : i < capacity_;
+  }
+  static entry* get_entries(const Alloc& alloc, std::size_t n) {
+    void* at = Raw::get(alloc, n * sizeof(entry));
+    std::memset(at, 0, n * sizeof(entry));
+    return static_cast<entry*>(at);
+  }
+  static void put_entries(const Alloc& alloc, entry* at, std::size_t n) noexcept {
+    Raw::put(alloc, at, n * sizeof(entry));
+  }
+  static entry** get_tree(const Alloc& alloc) {
+    void* at = Raw::get(alloc, kTreeBytes);
+    std::memset(at, 0, kTreeBytes);
+    return static_cast<entry**>(at);
+  }
+  static void put_tree(const Alloc& alloc, entry** tree) noexcept {
+    Raw::put(alloc, tree, kTreeBytes);
+  }
+  // Address space for all entries there can ever be; pages come as entries are set.
+  bool reserve([[maybe_unused]] const Alloc& alloc) noexcept {
+#if defined(__unix__)
+    if constexpr (std::is_same_v<Names, arena_names>) {
+      void* at = ::mmap(nullptr, kReservedBytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      if (at == MAP_FAILED) return false;
+      std::memcpy(at, flat_, capacity_ * sizeof(entry));
+      put_entries(alloc, flat_, capacity_);
+      flat_ = static_cast<entry*>(at);
+      capacity_ = std::size_t{1} << kDepthMax;
+      reserved_ = true;
+      return true;
+    }
+#endif
+    return false;
+  }
+
+  entry* flat_ = nullptr;
+  entry** tree_ = nullptr;
+  std::size_t capacity_ = 0;
+  unsigned depth_ = 0;
+  bool reserved_ = false;
+};
+
+}  // namespace ullage::detail

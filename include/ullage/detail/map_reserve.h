@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// map_reserve: room for a known number of entries, and moving all entries into such room. The only
+// calls that pay for the whole map at once, because they are asked to.
+#pragma once
+
+#include <ullage/detail/map_build.h>
+
+namespace ullage::detail {
+
+template <class Policy>
+growth_end map_storage<Policy>::reserve_empty(std::size_t n, growth_cause cause) {
+  if (n == 0) return growth_end::done;
+  if (n <= shape::limit_of(shape::kGroupsMax)) return reserve_small(n, cause);
+  // Segments differ: with a mean of m entries one in a thousand holds more than m + 3 sqrt(m).
+  unsigned depth = 1;
+  const auto most = [&] {
+    const double mean = static_cast<double>(n) / static_cast<double>(std::size_t{1} << depth);
+    return static_cast<std::size_t>(mean + 3 * std::sqrt(mean));
+  };
+  while (depth < directory::kDepthMax && most() > shape::limit_of(shape::kGroupsMax)) ++depth;
+  unsigned code = 1;
+  while (code < 3 && shape::limit_of(shape::groups_of(code)) < most()) ++code;
+  const std::size_t groups = shape::groups_of(code);
+  const std::size_t segments = std::size_t{1} << depth;
+
+  attempt step(*this, growth_kind::first, cause);
+  if (!step.admitted(segments * groups * shape::kStride, 0)) return growth_end::denied;
+  put_small();
+  become_empty();
+  make_large();
+  directory& dir = large_->dir;
+  std::size_t made = 0;
+  try {
+    for (; made < segments; ++made) {
+      dir.prepare(alloc_, made);
+      unsigned char* base = get_segment(code);
+      segment_header* head = header_at(end_of(base, groups));
+      head->index = static_cast<std::uint32_t>(made);
+      head->depth = static_cast<std::uint8_t>(depth);
+      dir.set(made, name_of(base, code), depth);
+    }
+  } catch (const std::bad_alloc&) {
+    while (made > 0) put_segment(base_named(dir.get(--made)), groups);
+    drop_large();
+    return growth_end::no_memory;
+  }
+  dir.set_depth(depth);
+  large_->segments = segments;
+  large_->filled = segments;
+  large_->at_depth[depth] = static_cast<std::uint32_t>(segments);
+  see_directory();
+  step.done(0);
+  return growth_end::done;
+}
+
+template <class Policy>
+growth_end map_storage<Policy>::reserve_small(std::size_t n, growth_cause cause) {
+  std::size_t groups = 1, limit = sizeof(value_type) > 64 ? 1 : 3;
+  while (limit < n && limit < kGroupSlots) limit = limit * 2 + 1;
+  while (limit < n) {
+    groups = next_small(groups);
+    limit = shape::limit_of(groups);
+  }
+  if (groups * kGroupSlots <= capacity() && limit <= limit_) return growth_end::done;
+  attempt step(*this, growth_kind::first, cause);
+  if (!step.admitted(raw::rounded(small_bytes(groups, limit)), 0)) return growth_end::denied;
+  unsigned char* base = nullptr;
+  try {
+    base = get_small(groups, limit);
+  } catch (const std::bad_alloc&) {
+    return growth_end::no_memory;
+  }
+  put_small();
+  become_small(base, groups, limit);
+  step.done(0);
+  return growth_end::done;
+}
+
+/// Takes all entries of `other`, which becomes empty. Room for them was reserved. If copying or
+/// hashing throws, entries that could be copied are still in `other`.
+template <class Policy>
+void map_storage<Policy>::take_all(map_storage& other) {
+  unsigned char* end = nullptr;
+  for (unsigned char* base = other.first_groups(end); base != nullptr;
+       base = other.next_groups(end)) {
+    for (unsigned char* group = base; group != end; group += shape::kStride) {
+      for (unsigned used = used_slots(group); used != 0; used &= used - 1) {
+        const unsigned j = lowest(used);
+        value_type* from = slot_at(group, j);
+        const map_insertion to = place_absent(seeded_hash(hash_, Policy::key(*from), seed_));
+        if (to.at.group == nullptr) throw std::bad_alloc();
+        void* at = builder::slot_at_raw(to.at.group, to.at.slot);
+        if constexpr (kMovesSafely) {
+          Policy::relocate(alloc_, at, from);
+          group[j] = 0;
+          --other.size_;
+        } else {
+          Policy::copy_or_move(alloc_, at, from);
+        }
+        to.at.group[to.at.slot] = to.tag;
+        ++size_;
+      }
+    }
+  }
+}
+
+// A free slot for a key that is known to be absent.
+template <class Policy>
+map_insertion map_storage<Policy>::place_absent(std::uint64_t h) {
+  if (groups_ == 0 || size_ >= limit_) return place_slow(h);
+  return {place_displaced(groups_base(), groups_, h), tag_of(h), false, growth_end::done};
+}
+
+/// What the map looks like from inside; walks all of it.
+template <class Policy>
+map_counters map_storage<Policy>::counters() const {
+  map_counters told;
+  told.entries = size_;
+  told.capacity = capacity();
+  told.memory_bytes = held_bytes();
+  told.segments = groups_ == 0 ? large_->segments : (limit_ == 0 ? 0 : 1);
+  if (large_ != nullptr) {
+    const map_tallies& t = large_->tallies;
+    told.splits = t.splits;
+    told.stretches = t.stretches;
+    told.rebuilds = t.rebuilds;
+    told.merges = t.merges;
+    told.denials = t.denials;
+    told.moved = t.moved;
+    told.chained_blocks = t.chained;
+    told.directory_bytes = large_->dir.bytes();
+    told.directory_depth = large_->dir.depth();
+  }
+  double probes = 0, lines = 0, misses = 0, groups_seen = 0;
+  unsigned char* end = nullptr;
+  for (unsigned char* base = first_groups(end); base != nullptr; base = next_groups(end)) {
+    const auto groups = static_cast<std::size_t>(end - base) / shape::kStride;
+    for (std::size_t g = 0; g < groups; ++g) {
+      unsigned char* group = base + g * shape::kStride;
+      // An absent key goes on for as long as its bit is set.
+      for (unsigned bit = 0; bit < 8; ++bit) {
+        std::size_t at = g;
+        do {
+          misses += 0.125;
+          if (!overflowed(base + at * shape::kStride, static_cast<std::uint8_t>(bit))) break;
+          at = at + 1 == groups ? 0 : at + 1;
+        } while (at != g);
+      }
+      ++groups_seen;
+      for (unsigned used = used_slots(group); used != 0; used &= used - 1) {
+        const unsigned j = lowest(used);
+        const std::uint64_t h = seeded_hash(hash_, Policy::key(*slot_at(group, j)), seed_);
+        const std::size_t passed = (g + groups - home_of(h, groups)) % groups;
+        ++told.found_after[std::min<std::size_t>(passed, map_counters::kProbes - 1)];
+        probes += static_cast<double>(passed + 1);
+        const auto first = reinterpret_cast<std::uintptr_t>(slot_at(group, j));
+        const auto meta_line = reinterpret_cast<std::uintptr_t>(group) / 64;
+        lines += static_cast<double>(passed + 1);
+        for (std::uintptr_t line = first / 64; line <= (first + sizeof(value_type) - 1) / 64;
+             ++line) {
+          lines += line != meta_line ? 1 : 0;
+        }
+      }
+    }
+  }
+  if (size_ != 0) {
+    told.probes_per_hit = probes / static_cast<double>(size_);
+    told.lines_per_hit = lines / static_cast<double>(size_);
+  }
+  if (groups_seen > 0) told.probes_per_miss = misses / groups_seen;
+  return told;
+}
+
+}  // namespace ullage::detail

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// map_table: the interface that hash_map and hash_set share.
+#pragma once
+
+#include <ullage/detail/map_iterator.h>
+#include <ullage/detail/map_policy.h>
+
+#include <initializer_list>
+#include <limits>
+#include <stdexcept>
+
+namespace ullage {
+
+/// What try_insert and its kin say.
+enum class insert_status : std::uint8_t {
+  inserted,
+  present,    ///< the key was there; nothing changed
+  denied,     ///< the growth budget said no; nothing changed
+  no_memory,  ///< nothing changed
+};
+
+template <class Iterator>
+struct try_result {
+  Iterator position;  ///< end() when denied or out of memory
+  insert_status status;
+  bool inserted() const noexcept { return status == insert_status::inserted; }
+  bool denied() const noexcept { return status == insert_status::denied; }
+  /// True when the key is in the map now.
+  explicit operator bool() const noexcept { return status <= insert_status::present; }
+};
+
+namespace detail {
+
+/// A key of another type, where hash and equality both are transparent.
+template <class Q, class Policy>
+concept other_key = !std::is_same_v<std::remove_cvref_t<Q>, typename Policy::key_type> &&
+                    transparent_pair<typename Policy::hasher, typename Policy::key_equal>;
+
+template <class Policy>
+class map_table {
+ public:
+  using key_type = typename Policy::key_type;
+  using value_type = typename Policy::value_type;
+  using size_type = std::size_t;
+  using difference_type = std::ptrdiff_t;
+  using hasher = typename Policy::hasher;
+  using key_equal = typename Policy::key_equal;
+  using allocator_type = typename Policy::allocator_type;
+  using reference = value_type&;
+  using const_reference = const value_type&;
+  using pointer = value_type*;
+  using const_pointer = const value_type*;
+  using core_type = map_core<Policy>;
+  using const_iterator = map_iterator<core_type, const value_type>;
+  using iterator =
+      std::conditional_t<Policy::kIsMap, map_iterator<core_type, value_type>, const_iterator>;
+
+  /// Entries that one insert moves at most, whatever the hash does and however large the map is.
+  static constexpr std::size_t max_moves_per_insert() noexcept { return core_type::kMovesMax; }
+  /// Pieces of memory that one insert takes at most, the directory's included.
+  static constexpr std::size_t max_allocations_per_insert() noexcept {
+    return core_type::kAllocationsMax;
+  }
+
+  // ---- construction -------------------------------------------------------------------------
+
+  map_table() : map_table(0) {}
+  explicit map_table(size_type n, const hasher& hash = hasher(),
+                     const key_equal& equal = key_equal(),
+                     const allocator_type& alloc = allocator_type())
+      : core_(hash, equal, alloc, nullptr) {
+    check(core_.reserve_empty(n, growth_cause::construct));
+  }
+  explicit map_table(const allocator_type& alloc) : map_table(0, hasher(), key_equal(), alloc) {}
+  /// Grows in the name of `site`, from the size that its maps usually reach.
+  explicit map_table(growth_site& site, const hasher& hash = hasher(),
+                     const key_equal& equal = key_equal(),
+                     const allocator_type& alloc = allocator_type())
+      : core_(hash, equal, alloc, &site) {
+    // Denied: then it grows from nothing, as far as it may.
+    core_.reserve_empty(static_cast<size_type>(site.expected()), growth_cause::construct);
+  }
+  map_table(const map_table& other)
+      : map_table(other,
+                  std::allocator_traits<allocator_type>::select_on_container_copy_construction(
+                      other.get_allocator())) {}
+  map_table(const map_table& other, const allocator_type& alloc)
+      : core_(other.hash_function(), other.key_eq(), alloc, other.core_.site()) {
+    copy_all(other);
+  }
+  map_table(map_table&& other) noexcept(std::is_nothrow_copy_constructible_v<hasher>&&
+                                            std::is_nothrow_copy_constructible_v<key_equal>)
+      : core_(other.hash_function(), other.key_eq(), other.get_allocator(), other.core_.site()) {
+    core_.swap(other.core_);
+  }
+  map_table(map_table&& other, const allocator_type& alloc)
+      : core_(other.hash_function(), other.key_eq(), alloc, other.core_.site()) {
+    if (alloc == other.get_allocator()) {
+      core_.swap(other.core_);
+    } else {
+      move_all(other);
+    }
+  }
+  ~map_table() { core_.end_of_life(); }
+
+  map_table& operator=(const map_table& other) {
+    if (this == &other) return *this;
+    using traits = std::allocator_traits<allocator_type>;
+    constexpr bool kTheirs = traits::propagate_on_container_copy_assignment::value;
+    map_table copy(other, kTheirs ? other.get_allocator() : get_allocator());
+    core_.exchange_all(copy.core_);
+    return *this;
+  }
+  map_table& operator=(map_table&& other) {
+    if (this == &other) return *this;
+    using traits = std::allocator_traits<allocator_type>;
+    if constexpr (traits::propagate_on_container_move_assignment::value) {
+      map_table taken(std::move(other));
+      core_.exchange_all(taken.core_);
+    } else {
+      map_table taken(std::move(other), get_allocator());
+      core_.exchange_all(taken.core_);
+    }
+    return *this;
+  }
+  void swap(map_table& other) noexcept { core_.exchange_all(other.core_); }
+
+  // ---- walking, size ------------------------------------------------------------------------
+
+  iterator begin() noexcept { return iterator::first(&core_); }
+  iterator end() noexcept { return iterator(); }
+  const_iterator begin() const noexcept { return const_iterator::first(&core_); }
+  const_iterator end() const noexcept { return const_iterator(); }
+  const_iterator cbegin() const noexcept { return begin(); }
+  const_iterator cend() const noexcept { return end(); }
+
+  [[nodiscard]] bool empty() const noexcept { return core_.size() == 0; }
+  size_type size() const noexcept { return core_.size(); }
+  size_type max_size() const noexcept {
+    return std::numeric_limits<difference_type>::max() / sizeof(value_type);
+  }
+  /// Slots there are.
+  size_type capacity() const noexcept { return core_.capacity(); }
+  size_type bucket_count() const noexcept { return core_.capacity(); }
+  float load_factor() const noexcept {
+    return capacity() == 0 ? 0.0f : static_cast<float>(size()) / static_cast<float>(capacity());
+  }
+  float max_load_factor() const noexcept { return 0.875f; }
+  void max_load_factor(float) noexcept {}  // fixed; here because standard maps have it
+
+  // ---- looking up ---------------------------------------------------------------------------
+
+  iterator find(const key_type& key) { return at_place(core_.find(key)); }
+  const_iterator find(const key_type& key) const { return const_iterator(&core_, core_.find(key)); }
+  bool contains(const key_type& key) const { return core_.find(key).group != nullptr; }
+  size_type count(const key_type& key) const { return contains(key) ? 1 : 0; }
+  std::pair<iterator, iterator> equal_range(const key_type& key) { return range_at(find(key)); }
+  std::pair<const_iterator, const_iterator> equal_range(const key_type& key) const {
+    return range_at(find(key));
+  }
+
+  template <other_key<Policy> Q>
+  iterator find(const Q& key) {
+    return at_place(core_.find(key));
+  }
+  template <other_key<Policy> Q>
+  const_iterator find(const Q& key) const {
+    return const_iterator(&core_, core_.find(key));
+  }
+  template <other_key<Policy> Q>
+  bool contains(const Q& key) const {
+    return core_.find(key).group != nullptr;
+  }
+  template <other_key<Policy> Q>
+  size_type count(const Q& key) const {
+    return contains(key) ? 1 : 0;
+  }
+  template <other_key<Policy> Q>
+  std::pair<iterator, iterator> equal_range(const Q& key) {
+    return range_at(find(key));
+  }
+  template <other_key<Policy> Q>
+  std::pair<const_iterator, const_iterator> equal_range(const Q& key) const {
+    return range_at(find(key));
+  }
+
+  // ---- erasing ------------------------------------------------------------------------------
+
+  /// Moves nothing: all other iterators and references stay valid. What it returns becomes the next
+  /// iterator when asked to.
+  map_erased<iterator> erase(const_iterator at) {
+    core_.erase(at.place());
+    return map_erased<iterator>(at_place(at.place()));
+  }
+  map_erased<iterator> erase(iterator at) requires(Policy::kIsMap) {
+    return erase(const_iterator(at));
+  }
+  iterator erase(const_iterator first, const_iterator last) {
+    while (first != last) first = erase(first);
+    return at_place(first.place());
+  }
+  /// May, once in a while, merge the key's segment with its buddy: as for an insert that splits,
+  /// references into those two segments end.
+  size_type erase(const key_type& key) { return erase_found(core_.find(key)); }
+  template <other_key<Policy> Q>
+  requires(!std::is_convertible_v<Q, const_iterator> &&
+           !std::is_convertible_v<Q, iterator>) size_type erase(Q&& key) {
+    return erase_found(core_.find(key));
+  }
+  void clear() noexcept {
+    core_.remember();
+    core_.clear();
+  }
+
+  // ---- size ahead of time -------------------------------------------------------------------
+
+  /// Room for n entries in all; inserts up to there grow nothing, but for a segment that chance
+  /// favours. Moves all entries when it has to.
+  void reserve(size_type n) {
+    if (n <= size() || n <= capacity() / 8 * 7) return;
+    rebuild(n, growth_cause::reserve);
+  }
+  /// rehash(0): the least memory that holds the entries. Else room for n slots.
+  void rehash(size_type n) {
+    if (n == 0 && size() == 0) {
+      clear();
+    } else if (n == 0 || n > capacity()) {
+      rebuild(std::max(size(), n / 8 * 7), growth_cause::reserve);
+    }
+  }
+  /// Gives memory back in steps: moves at most about `budget` entries (and one segment's). True:
+  /// there is more to do.
+  bool compact(size_type budget) { return core_.compact(budget); }
+
+  // ---- what it is made of -------------------------------------------------------------------
+
+  hasher hash_function() const { return core_.hash_function(); }
+  key_equal key_eq() const { return core_.key_eq(); }
+  allocator_type get_allocator() const noexcept { return core_.allocator(); }
+  growth_site* site() const noexcept { return core_.site(); }
+
+  /// Bytes the map holds, its object included; what its entries own elsewhere is theirs. Of
+  /// segments and directory it is what was taken, of small maps what was asked for.
+  size_type memory_usage() const noexcept { return sizeof(*this) + core_.held_bytes(); }
+  /// O(capacity).
+  map_counters counters() const {
+    map_counters told = core_.counters();
+    told.memory_bytes += sizeof(*this);
+    return told;
+  }
+  /// Times its steps of growth from now on, or stops doing so. Off at first.
+  void record_stalls(bool on) { core_.record_stalls(on); }
+  /// null while off.
+  const stall_histogram* stalls() const noexcept { return core_.stalls(); }
+
+ protected:
+  iterator at_place(const map_place& at) const noexcept { return iterator(&core_, at); }
+  template <class Iterator>
+  static std::pair<Iterator, Iterator> range_at(Iterator first) {
+    if (first == Iterator()) return {first, first};
+    Iterator last = first;
+    ++last;
+    return {first, last};
+  }
+  size_type erase_found(const map_place& at) {
+    if (at.group == nullptr) return 0;
+    core_.erase(at);
+    core_.shrink_after(at);
+    return 1;
+  }
+  static void check(growth_end end) {
+    if (end == growth_end::denied) throw growth_denied();
+    if (end == growth_end::no_memory) throw std::bad_alloc();
+  }
+
+  /// Finds `key` or constructs its entry with make(allocator, slot); says which.
+  template <class Q, class Make>
+  std::pair<iterator, bool> place(const Q& key, Make make) {
+    const map_insertion made = core_.find_or_place(key);
+    if (!made.found) {
+      if (made.at.group == nullptr) [[unlikely]]
+        fail(made.end);
+      make(core_.allocator_ref(), raw_slot(made.at));
+      core_.commit(made);
+    }
+    return {at_place(made.at), !made.found};
+  }
+  template <class Q, class Make>
+  try_result<iterator> try_place(const Q& key, Make make) {
+    const map_insertion made = core_.find_or_place(key);
+    if (made.found) return {at_place(made.at), insert_status::present};
+    if (made.at.group == nullptr) {
+      return {iterator(),
+              made.end == growth_end::denied ? insert_status::denied : insert_status::no_memory};
+    }
+    make(core_.allocator_ref(), raw_slot(made.at));
+    core_.commit(made);
+    return {at_place(made.at), insert_status::inserted};
+  }
+  static void* raw_slot(const map_place& at) noexcept {
+    return at.group + core_type::shape::kSlotsAt + at.slot * sizeof(value_type);
+  }
+
+  core_type core_;
+
+ private:
+  [[noreturn]] static void fail(growth_end end) {
+    check(end);
+    throw std::bad_alloc();
+  }
+  void copy_all(const map_table& other) {
+    check(core_.reserve_empty(other.size(), growth_cause::construct));
+    for (const value_type& value : other) {
+      place(Policy::key(value),
+            [&](allocator_type& alloc, void* at) { Policy::construct(alloc, at, value); });
+    }
+  }
+  void move_all(map_table& other) {
+    check(core_.reserve_empty(other.size(), growth_cause::construct));
+    core_.take_all(other.core_);
+    other.core_.clear();
+  }
+  void rebuild(size_type n, growth_cause cause) {
+    core_type fresh(hash_function(), key_eq(), get_allocator(), core_.site());
+    check(fresh.reserve_empty(n, cause));
+    fresh.take_all(core_);
+    core_.exchange_all(fresh);
+  }
+};
+
+}  // namespace detail
+}  // namespace ullage

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// hash_set: a hash set whose slowest insert is bounded. The same table as hash_map (hash_map.h says
+// what it promises, costs and keeps valid), without values.
+//
+//   ullage::hash_set<std::string> seen;
+//   if (seen.insert(name).second) ...
+#pragma once
+
+#include <ullage/detail/map_table.h>
+
+#include <optional>
+
+namespace ullage {
+
+template <class Key, class Hash = ullage::hash<Key>, class Eq = ullage::equal_to<Key>,
+          class Alloc = arena_allocator<Key>>
+class hash_set
+    : public detail::map_table<detail::map_policy<
+          Key, Key, Hash, Eq, typename std::allocator_traits<Alloc>::template rebind_alloc<Key>>> {
+  using policy =
+      detail::map_policy<Key, Key, Hash, Eq,
+                         typename std::allocator_traits<Alloc>::template rebind_alloc<Key>>;
+  using table = detail::map_table<policy>;
+  using table::core_;
+
+ public:
+  using typename table::allocator_type;
+  using typename table::const_iterator;
+  using typename table::hasher;
+  using typename table::iterator;
+  using typename table::key_equal;
+  using typename table::size_type;
+  using typename table::value_type;
+
+  /// An entry outside any set.
+  class node_type {
+   public:
+    using value_type = Key;
+    node_type() = default;
+    explicit node_type(Key&& key) : key_(std::move(key)) {}
+    [[nodiscard]] bool empty() const noexcept { return !key_; }
+    explicit operator bool() const noexcept { return key_.has_value(); }
+    Key& value() noexcept { return *key_; }
+
+   private:
+    std::optional<Key> key_;
+  };
+  struct insert_return_type {
+    iterator position;
+    bool inserted;
+    node_type node;
+  };
+
+  using table::table;
+  hash_set() = default;
+  hash_set(size_type n, const allocator_type& alloc) : table(n, hasher(), key_equal(), alloc) {}
+  template <std::input_iterator It>
+  hash_set(It first, It last, size_type n = 0, const hasher& hash = hasher(),
+           const key_equal& equal = key_equal(), const allocator_type& alloc = allocator_type())
+      : table(n, hash, equal, alloc) {
+    insert(first, last);
+  }
+  hash_set(std::initializer_list<Key> list, size_type n = 0, const hasher& hash = hasher(),
+           const key_equal& equal = key_equal(), const allocator_type& alloc = allocator_type())
+      : hash_set(list.begin(), list.end(), std::max(n, list.size()), hash, equal, alloc) {}
+  hash_set(const hash_set& other) = default;
+  hash_set(hash_set&& other) = default;
+  hash_set(const hash_set& other, const allocator_type& alloc) : table(other, alloc) {}
+  hash_set(hash_set&& other, const allocator_type& alloc) : table(std::move(other), alloc) {}
+  hash_set& operator=(const hash_set& other) = default;
+  hash_set& operator=(hash_set&& other) = default;
+  hash_set& operator=(std::initializer_list<Key> list) {
+    hash_set(list, 0, this->hash_function(), this->key_eq(), this->get_allocator()).swap(*this);
+    return *this;
+  }
+  ~hash_set() = default;
+  void swap(hash_set& other) noexcept { table::swap(other); }
+  friend void swap(hash_set& a, hash_set& b) noexcept { a.swap(b); }
+
+  std::pair<iterator, bool> insert(const Key& key) { return this->place(key, whole(key)); }
+  std::pair<iterator, bool> insert(Key&& key) { return this->place(key, whole(std::move(key))); }
+  template <class Q>
+  requires(detail::other_key<Q, policy>&& std::is_constructible_v<Key, Q&&>)
+      std::pair<iterator, bool> insert(Q&& key) {
+    return this->place(key, whole(std::forward<Q>(key)));
+  }
+  iterator insert(const_iterator, const Key& key) { return insert(key).first; }
+  iterator insert(const_iterator, Key&& key) { return insert(std::move(key)).first; }
+  template <std::input_iterator It>
+  void insert(It first, It last) {
+    for (; first != last; ++first) emplace(*first);
+  }
+  void insert(std::initializer_list<Key> list) { insert(list.begin(), list.end()); }
+  template <class... Args>
+  std::pair<iterator, bool> emplace(Args&&... args) {
+    if constexpr (sizeof...(Args) == 1 && (std::is_same_v<std::remove_cvref_t<Args>, Key> && ...)) {
+      return insert(std::forward<Args>(args)...);
+    } else {
+      return insert(
+          std::make_obj_using_allocator<Key>(this->get_allocator(), std::forward<Args>(args)...));
+    }
+  }
+  template <class... Args>
+  iterator emplace_hint(const_iterator, Args&&... args) {
+    return emplace(std::forward<Args>(args)...).first;
+  }
+  /// As insert, but a budget that says no, or memory that is not there, is an answer and no
+  /// exception.
+  try_result<iterator> try_insert(const Key& key) { return this->try_place(key, whole(key)); }
+  try_result<iterator> try_insert(Key&& key) { return this->try_place(key, whole(std::move(key))); }
+
+  node_type extract(const_iterator at) {
+    node_type node(std::move(*core_.slot(at.place())));
+    core_.erase(at.place());
+    return node;
+  }
+  node_type extract(const Key& key) {
+    const auto at = this->find(key);
+    return at == this->end() ? node_type() : extract(at);
+  }
+  insert_return_type insert(node_type&& node) {
+    if (node.empty()) return {this->end(), false, node_type()};
+    const auto [at, inserted] = insert(std::move(node.value()));
+    if (inserted) node = node_type();
+    return {at, inserted, std::move(node)};
+  }
+  /// Takes from `source` what is not here yet. If an insert throws, nothing is lost.
+  template <class Hash2, class Eq2>
+  void merge(hash_set<Key, Hash2, Eq2, Alloc>& source) {
+    if (static_cast<const void*>(&source) == static_cast<const void*>(this)) return;
+    for (auto at = source.begin(); at != source.end();) {
+      auto& key = const_cast<Key&>(*at);
+      if (this->place(key, whole(std::move(key))).second) {
+        at = source.erase(at);
+      } else {
+        ++at;
+      }
+    }
+  }
+  template <class Hash2, class Eq2>
+  void merge(hash_set<Key, Hash2, Eq2, Alloc>&& source) {
+    merge(source);
+  }
+
+  friend bool operator==(const hash_set& a, const hash_set& b) {
+    if (a.size() != b.size()) return false;
+    for (const Key& key : a) {
+      if (!b.contains(key)) return false;
+    }
+    return true;
+  }
+
+ private:
+  template <class V>
+  static auto whole(V&& value) {
+    return [&](allocator_type& alloc, void* at) {
+      policy::construct(alloc, at, std::forward<V>(value));
+    };
+  }
+};
+
+/// Erases what `pred(key)` is true of; says how many.
+template <class K, class H, class E, class A, class Pred>
+std::size_t erase_if(hash_set<K, H, E, A>& set, Pred pred) {
+  const std::size_t before = set.size();
+  for (auto at = set.begin(); at != set.end();) {
+    if (pred(*at)) {
+      at = set.erase(at);
+    } else {
+      ++at;
+    }
+  }
+  return before - set.size();
+}
+
+template <std::input_iterator It>
+hash_set(It, It, std::size_t = 0) -> hash_set<typename std::iterator_traits<It>::value_type>;
+template <class K>
+hash_set(std::initializer_list<K>, std::size_t = 0) -> hash_set<K>;
+
+}  // namespace ullage
