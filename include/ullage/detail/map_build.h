@@ -27,7 +27,7 @@ struct map_storage<Policy>::harvest {
       unsigned char* group = base + g * shape::kStride;
       for (unsigned used = used_slots(group); used != 0; used &= used - 1) {
         const std::uint64_t h =
-            seeded_hash(map.hash_, Policy::key(*slot_at(group, lowest(used))), map.seed_);
+            seeded_hash(map.hash_, Policy::key(*slot_at(slots_in(base, groups, g), lowest(used))), map.seed_);
         displaced += home_of(h, groups) != g;
         hashes[entries++] = h;
       }
@@ -36,7 +36,7 @@ struct map_storage<Policy>::harvest {
   /// Entries whose directory bit `depth` is set.
   std::size_t ones(unsigned depth) const noexcept {
     std::size_t n = 0;
-    for (std::size_t i = 0; i < entries; ++i) n += (hashes[i] >> (kDirectoryShift + depth)) & 1;
+    for (std::size_t i = 0; i < entries; ++i) n += (directory_bits(hashes[i]) >> depth) & 1;
     return n;
   }
 };
@@ -51,44 +51,67 @@ struct map_storage<Policy>::builder {
 
   builder(unsigned char* at, std::size_t count) noexcept : base(at), groups(count) {}
 
-  /// Constructs an entry with `make(slot)` where hash h belongs.
+  /// Constructs an entry with `make(slot)` in the home group of hash h; false: there is no room.
   template <class Make>
-  void add(std::uint64_t h, Make make) {
-    const std::uint8_t tag = tag_of(h);
+  bool add_home(std::uint64_t h, Make make) {
+    const std::size_t g = home_of(h, groups);
+    if (counts[g] == kGroupSlots) [[unlikely]] return false;
+    put(g, tag_of(h), make);
+    return true;
+  }
+  /// The same in the first group after its home that has room.
+  template <class Make>
+  void add_displaced(std::uint64_t h, Make make) {
+    ++displaced;
     std::size_t g = home_of(h, groups);
-    if (counts[g] == kGroupSlots) [[unlikely]] {
-      ++displaced;
-      do {
-        mark_overflow(base + g * shape::kStride, tag);
-        if (++g == groups) g = 0;
-      } while (counts[g] == kGroupSlots);
+    for (; counts[g] == kGroupSlots; g = g + 1 == groups ? 0 : g + 1) {
+      mark_overflow(base + g * shape::kStride, tag_of(h));
     }
-    unsigned char* group = base + g * shape::kStride;
-    make(slot_at_raw(group, counts[g]));
-    group[counts[g]] = tag;
-    ++counts[g];
+    put(g, tag_of(h), make);
   }
-  static void* slot_at_raw(unsigned char* group, unsigned slot) noexcept {
-    return group + shape::kSlotsAt + slot * sizeof(value_type);
+  static void* slot_at_raw(unsigned char* slots, unsigned slot) noexcept {
+    return slots + slot * sizeof(value_type);
   }
-  /// Takes all entries of `all`; those for which `mine(hash)` is false go to `other`.
+  /// Takes all entries of `all`; those for which `mine(hash)` is false go to `other`. First come those
+  /// that find room at home: entries come in the order of their homes, and one that went on to the next
+  /// group before its own were there would push one of them on, and so forth.
   template <class Mine>
   void take(map_storage& map, const harvest& all, builder& other, Mine mine) {
     const std::uint64_t* h = all.hashes;
-    if constexpr (kMovesSafely) {
+    std::size_t waiting = 0;
+    std::uint16_t late[shape::kSlotsMax];
+    value_type* late_from[shape::kSlotsMax];
+    const auto carry = [&map](value_type* from) {
+      return [&map, from](void* at) {
+        if constexpr (kMovesSafely) {
+          Policy::relocate(map.alloc_, at, from);
+        } else {
+          Policy::copy_or_move(map.alloc_, at, from);
+        }
+      };
+    };
+    const auto all_of_it = [&] {
       each_slot(all, [&](value_type* from) {
         builder& to = mine(*h) ? *this : other;
-        to.add(*h++, [&](void* at) { Policy::relocate(map.alloc_, at, from); });
+        if (!to.add_home(*h, carry(from))) [[unlikely]] {
+          late[waiting] = static_cast<std::uint16_t>(h - all.hashes);
+          late_from[waiting++] = from;
+        }
+        ++h;
       });
+      for (std::size_t i = 0; i < waiting; ++i) {
+        const std::uint64_t hash = all.hashes[late[i]];
+        (mine(hash) ? *this : other).add_displaced(hash, carry(late_from[i]));
+      }
+    };
+    if constexpr (kMovesSafely) {
+      all_of_it();
     } else {
       try {
-        each_slot(all, [&](value_type* from) {
-          builder& to = mine(*h) ? *this : other;
-          to.add(*h++, [&](void* at) { Policy::copy_or_move(map.alloc_, at, from); });
-        });
+        all_of_it();
       } catch (...) {
-        map.destroy_in(base, end_of(base, groups));
-        if (&other != this) map.destroy_in(other.base, end_of(other.base, other.groups));
+        map.destroy_in(base, groups);
+        if (&other != this) map.destroy_in(other.base, other.groups);
         throw;
       }
       each_slot(all, [&](value_type* from) { Policy::destroy(map.alloc_, from); });
@@ -99,12 +122,18 @@ struct map_storage<Policy>::builder {
   }
 
  private:
+  template <class Make>
+  void put(std::size_t g, std::uint8_t tag, Make make) {
+    make(slot_at_raw(slots_in(base, groups, g), counts[g]));
+    base[g * shape::kStride + counts[g]] = tag;
+    ++counts[g];
+  }
   template <class Visit>
   static void each_slot(const harvest& all, Visit visit) {
     for (std::size_t g = 0; g < all.groups; ++g) {
       unsigned char* group = all.base + g * shape::kStride;
       for (unsigned used = used_slots(group); used != 0; used &= used - 1) {
-        visit(slot_at(group, lowest(used)));
+        visit(slot_at(slots_in(all.base, all.groups, g), lowest(used)));
       }
     }
   }
@@ -205,28 +234,28 @@ struct map_storage<Policy>::attempt {
 template <class Policy>
 unsigned char* map_storage<Policy>::get_small(std::size_t groups, std::size_t limit) {
   unsigned char* base = raw::get(alloc_, small_bytes(groups, limit));
-  for (std::size_t g = 0; g < groups; ++g) std::memset(base + g * shape::kStride, 0, kMetaBytes);
+  std::memset(base, 0, groups * kMetaBytes);
   return base;
 }
 
 template <class Policy>
 unsigned char* map_storage<Policy>::get_segment(unsigned code) {
   const std::size_t groups = shape::groups_of(code);
-  unsigned char* base = names::template get<raw>(alloc_, groups * shape::kStride + kTail);
-  for (std::size_t g = 0; g < groups; ++g) std::memset(base + g * shape::kStride, 0, kMetaBytes);
-  segment_header* head = ::new (static_cast<void*>(end_of(base, groups))) segment_header;
+  unsigned char* base = names::template get<raw>(alloc_, segment_bytes(groups));
+  std::memset(base, 0, groups * kMetaBytes);
+  segment_header* head = ::new (static_cast<void*>(base + header_offset(groups))) segment_header;
   head->code = static_cast<std::uint8_t>(code);
   settle(head, groups, 0);
   large_->groups += groups;
-  large_->block_bytes += names::template held<raw>(groups * shape::kStride + kTail);
+  large_->block_bytes += names::template held<raw>(segment_bytes(groups));
   return base;
 }
 
 template <class Policy>
 void map_storage<Policy>::put_segment(unsigned char* base, std::size_t groups) noexcept {
   large_->groups -= groups;
-  large_->block_bytes -= names::template held<raw>(groups * shape::kStride + kTail);
-  names::template put<raw>(alloc_, base, groups * shape::kStride + kTail);
+  large_->block_bytes -= names::template held<raw>(segment_bytes(groups));
+  names::template put<raw>(alloc_, base, segment_bytes(groups));
 }
 
 template <class Policy>
@@ -247,11 +276,11 @@ void map_storage<Policy>::drop_large() noexcept {
 }
 
 template <class Policy>
-void map_storage<Policy>::destroy_in(unsigned char* base, unsigned char* end) noexcept {
+void map_storage<Policy>::destroy_in(unsigned char* base, std::size_t groups) noexcept {
   if constexpr (Policy::kTrivialDestroy) return;
-  for (unsigned char* group = base; group != end; group += shape::kStride) {
-    for (unsigned used = used_slots(group); used != 0; used &= used - 1) {
-      Policy::destroy(alloc_, slot_at(group, lowest(used)));
+  for (std::size_t g = 0; g < groups; ++g) {
+    for (unsigned used = used_slots(base + g * shape::kStride); used != 0; used &= used - 1) {
+      Policy::destroy(alloc_, slot_at(slots_in(base, groups, g), lowest(used)));
     }
   }
 }
@@ -259,18 +288,20 @@ void map_storage<Policy>::destroy_in(unsigned char* base, unsigned char* end) no
 template <class Policy>
 void map_storage<Policy>::release() noexcept {
   if (groups_ != 0) {
-    if (limit_ != 0) destroy_in(groups_base(), end_of(groups_base(), groups_));
+    if (limit_ != 0) destroy_in(groups_base(), groups_);
     put_small();
   } else {
-    unsigned char* end = nullptr;
-    unsigned char* base = first_groups(end);
-    while (base != nullptr) {
-      destroy_in(base, end);
-      unsigned char* next_end = end;
-      unsigned char* next = next_groups(next_end);
-      put_segment(base, static_cast<std::size_t>(end - base) / shape::kStride);
-      base = next;
-      end = next_end;
+    // From the back, because an alias comes after the entry of the segment it names.
+    for (std::size_t i = large_->dir.size(); i-- > 0;) {
+      const entry e = large_->dir.get(i);
+      if (e == 0 || header_named(e)->index != i) continue;
+      for (segment_header* more = header_named(e)->next; more != nullptr;) {
+        unsigned char* base = block_of(std::exchange(more, more->next));
+        destroy_in(base, shape::kGroupsMax);
+        put_segment(base, shape::kGroupsMax);
+      }
+      destroy_in(base_named(e), groups_named(e));
+      put_segment(base_named(e), groups_named(e));
     }
   }
   drop_large();
@@ -283,10 +314,8 @@ void map_storage<Policy>::clear() noexcept {
   if (groups_ != 0 && large_ == nullptr && before <= 4096) {
     // Little enough to keep.
     if (size_ != 0) {
-      destroy_in(groups_base(), end_of(groups_base(), groups_));
-      for (std::size_t g = 0; g < groups_; ++g) {
-        std::memset(groups_base() + g * shape::kStride, 0, kMetaBytes);
-      }
+      destroy_in(groups_base(), groups_);
+      std::memset(groups_base(), 0, groups_ * kMetaBytes);
       size_ = 0;
     }
     return;

@@ -14,22 +14,17 @@ namespace ullage::detail {
 template <class Policy>
 growth_end map_storage<Policy>::chain(std::size_t index, entry e) {
   attempt step(*this, growth_kind::poor_hash, growth_cause::insert);
-  if (!step.admitted(shape::kGroupsMax * shape::kStride, 0)) return growth_end::denied;
+  if (!step.admitted(shape::bytes(shape::kGroupsMax), 0)) return growth_end::denied;
   unsigned char* base = nullptr;
   try {
     base = get_segment(3);
   } catch (const std::bad_alloc&) {
     return growth_end::no_memory;
   }
-  segment_header* more = header_at(end_of(base, shape::kGroupsMax));
+  segment_header* more = header_of(base, shape::kGroupsMax);
   segment_header* head = header_named(e);
   if ((e & names::kCodeMask) != 0) {
-    std::size_t entries = 0;
-    for (unsigned char* g = base_named(e); g != reinterpret_cast<unsigned char*>(head);
-         g += shape::kStride) {
-      entries += static_cast<std::size_t>(std::popcount(used_slots(g)));
-    }
-    head->entries = static_cast<std::uint16_t>(entries);
+    head->entries = static_cast<std::uint16_t>(count_in(base_named(e), shape::kGroupsMax));
     head->code = 0;
     large_->dir.rename(index, e, static_cast<entry>(e & ~entry{names::kCodeMask}), head->depth);
     ++large_->tallies.chained;
@@ -49,9 +44,7 @@ map_insertion map_storage<Policy>::place_in_chain(segment_header* head, std::uin
   for (;;) {
     for (segment_header* block = head; block != nullptr; block = block->next) {
       if (block->entries >= shape::limit_of(shape::kGroupsMax)) continue;
-      unsigned char* end = nullptr;
-      unsigned char* base = block_of(block, end);
-      const map_place at = place_displaced(base, shape::kGroupsMax, h);
+      const map_place at = place_displaced(block_of(block), shape::kGroupsMax, h);
       ++block->entries;
       if (at.group != nullptr) return {at, tag_of(h), false, growth_end::done};
     }
@@ -62,7 +55,7 @@ map_insertion map_storage<Policy>::place_in_chain(segment_header* head, std::uin
 
 template <class Policy>
 void map_storage<Policy>::chain_erased(const map_place& at) noexcept {
-  segment_header* block = header_at(at.end);
+  segment_header* block = header_of(at);
   if (block->code == 0 && block->entries != 0) --block->entries;
 }
 
@@ -77,8 +70,7 @@ void map_storage<Policy>::shorten_chain(segment_header* block) noexcept {
     segment_header* before = head;
     while (before->next != block) before = before->next;
     before->next = block->next;
-    unsigned char* end = nullptr;
-    put_segment(block_of(block, end), shape::kGroupsMax);
+    put_segment(block_of(block), shape::kGroupsMax);
     --large_->tallies.chained;
     step.done(0);
   }

@@ -25,7 +25,6 @@ class map_core : public map_storage<Policy> {
   using storage::groups_base;
   using storage::hash_;
   using storage::header_at;
-  using storage::kDirectoryShift;
   using storage::large_;
   using storage::limit_;
   using storage::mask_;
@@ -41,7 +40,7 @@ class map_core : public map_storage<Policy> {
   using typename storage::shape;
   using typename storage::value_type;
 
-  static value_type* slot(const map_place& at) noexcept { return slot_at(at.group, at.slot); }
+  static value_type* slot(const map_place& at) noexcept { return slot_at(at.slots, at.slot); }
 
   template <class Q>
   std::uint64_t hash_of(const Q& key) const {
@@ -57,7 +56,7 @@ class map_core : public map_storage<Policy> {
     unsigned char* base = groups_base();
     std::size_t groups = groups_;
     if (groups == 0) {
-      const entry e = entries()[(h >> kDirectoryShift) & mask_];
+      const entry e = entries()[directory_bits(h) & mask_];
       if ((e & names::kCodeMask) == 0) [[unlikely]]
         return find_detour(key, h);
       base = names::base(origin_, e);
@@ -74,7 +73,7 @@ class map_core : public map_storage<Policy> {
     std::size_t groups = groups_;
     const bool small = groups != 0;
     if (!small) {
-      const entry e = entries()[(h >> kDirectoryShift) & mask_];
+      const entry e = entries()[directory_bits(h) & mask_];
       if ((e & names::kCodeMask) == 0) [[unlikely]]
         return place_detour(key, h);
       base = names::base(origin_, e);
@@ -102,10 +101,15 @@ class map_core : public map_storage<Policy> {
   /// After an erasure: merges segments or gives room back, one step at most.
   void shrink_after(const map_place& at) noexcept {
     if (groups_ == 0 && used_slots(at.group) == 0) [[unlikely]]
-      this->group_emptied(at.end);
+      this->group_emptied(at);
   }
 
  private:
+  static unsigned char* slots_of(unsigned char* base, std::size_t groups,
+                                 unsigned char* group) noexcept {
+    return base + shape::slots_at(groups) +
+           static_cast<std::size_t>(group - base) / kMetaBytes * shape::kGroupBytes;
+  }
   template <class Q>
   map_place probe(unsigned char* base, std::size_t groups, const Q& key, std::uint64_t h) const {
     const std::uint8_t tag = tag_of(h);
@@ -115,8 +119,8 @@ class map_core : public map_storage<Policy> {
     for (;;) {
       for (unsigned bits = match_tag(group, tag); bits != 0; bits &= bits - 1) {
         const unsigned j = lowest(bits);
-        if (equal_(Policy::key(*slot_at(group, j)), key)) [[likely]]
-          return {group, j, end};
+        unsigned char* const slots = slots_of(base, groups, group);
+        if (equal_(Policy::key(*slot_at(slots, j)), key)) [[likely]] return {group, slots, j, end};
       }
       if (!overflowed(group, tag)) [[likely]]
         return {};
@@ -135,8 +139,9 @@ class map_core : public map_storage<Policy> {
     for (;;) {
       for (unsigned bits = match_tag(group, tag); bits != 0; bits &= bits - 1) {
         const unsigned j = lowest(bits);
-        if (equal_(Policy::key(*slot_at(group, j)), key)) [[likely]] {
-          return {{group, j, end}, tag, true, growth_end::done};
+        unsigned char* const slots = slots_of(base, groups, group);
+        if (equal_(Policy::key(*slot_at(slots, j)), key)) [[likely]] {
+          return {{group, slots, j, end}, tag, true, growth_end::done};
         }
       }
       if (!overflowed(group, tag)) [[likely]]
@@ -149,7 +154,7 @@ class map_core : public map_storage<Policy> {
     if (open != 0 && (!small || size_ < limit_)) [[likely]] {
       // Of a group that is cut short the lowest slots are there: with room left one of them is
       // free.
-      return {{home, lowest(open), end}, tag, false, growth_end::done};
+      return {{home, slots_of(base, groups, home), lowest(open), end}, tag, false, growth_end::done};
     }
     return this->place_slow(h);
   }
@@ -157,24 +162,22 @@ class map_core : public map_storage<Policy> {
   // The entry is 0, or of a chain, or lies beyond what lookups see directly.
   template <class Q>
   [[gnu::noinline]] map_place find_detour(const Q& key, std::uint64_t h) const {
-    const entry e = large_->dir.resolve(h >> kDirectoryShift);
+    const entry e = large_->dir.resolve(directory_bits(h));
     unsigned char* base = base_named(e);
     map_place found = probe(base, this->groups_named(e), key, h);
     if (found.group != nullptr || (e & names::kCodeMask) != 0) return found;
     for (segment_header* more = this->header_named(e)->next; more != nullptr; more = more->next) {
-      unsigned char* end = nullptr;
-      base = this->block_of(more, end);
-      found = probe(base, shape::kGroupsMax, key, h);
+      found = probe(this->block_of(more), shape::kGroupsMax, key, h);
       if (found.group != nullptr) return found;
     }
     return {};
   }
   template <class Q>
   [[gnu::noinline]] map_insertion place_detour(const Q& key, std::uint64_t h) {
-    const entry e = large_->dir.resolve(h >> kDirectoryShift);
+    const entry e = large_->dir.resolve(directory_bits(h));
     if ((e & names::kCodeMask) != 0) {
       // The next lookup need not come here.
-      this->make_alias((h >> kDirectoryShift) & (large_->dir.size() - 1));
+      this->make_alias(directory_bits(h) & (large_->dir.size() - 1));
       return probe_or_place(base_named(e), this->groups_named(e), false, key, h);
     }
     if (const map_place found = find_detour(key, h); found.group != nullptr) {

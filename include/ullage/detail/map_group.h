@@ -4,7 +4,7 @@
 // key's candidates (Abseil's "Swiss table", 2017; fifteen slots and an overflow byte as in
 // Boost.Unordered).
 //
-//   | tags: 15 x 1 B, 0 = empty | overflow: 1 B | slots: 15 |      16-byte slots: 256 B, four lines
+//   | tags: 15 x 1 B, 0 = empty | overflow: 1 B |         slots: 15
 //
 // Bit t of the overflow byte: some key whose tag ends in t was placed in a later group because this
 // one was full. A search stops at the first group whose bit is clear.
@@ -80,6 +80,28 @@ inline unsigned lowest(unsigned bits) noexcept {
   return static_cast<unsigned>(std::countr_zero(bits));
 }
 
+/// Lanes: the first four directory bits are not fair. Lane i of 16 gets a share of the hashes that falls
+/// from 1/11 to 1/22, so that segments of different lanes fill at different sizes of the map. Growth
+/// then has no seasons: at every size some segments split, and what they free others take up. (The
+/// shares are those of spiral storage: Martin, 1979.) Here is what to flip in four fair bits, found by
+/// eight.
+struct lane_table {
+  std::uint8_t flips[256] = {};
+  constexpr lane_table() noexcept {
+    for (unsigned x = 0; x < 256; ++x) {
+      const unsigned lane = 16 * x * (x + 512) / (3 * 256 * 256);  // y = x (x + 2) / 3 on [0, 1)
+      flips[x] = static_cast<std::uint8_t>(lane ^ (x >> 4));
+    }
+  }
+};
+inline constexpr lane_table kLanes{};
+
+/// What the directory is indexed with; of 64 bits 24 are used. Bits 8-15 choose the lane, the rest is
+/// fair.
+inline std::uint64_t directory_bits(std::uint64_t hash) noexcept {
+  return (hash >> 12) ^ kLanes.flips[static_cast<std::uint8_t>(hash >> 8)];
+}
+
 /// Home group of a hash among `groups`: its upper half, scaled (Lemire, 2016). Monotone, so that a
 /// segment that gets more groups keeps its entries in order.
 inline std::size_t home_of(std::uint64_t hash, std::size_t groups) noexcept {
@@ -96,8 +118,14 @@ struct map_shape {
     return (n + to - 1) / to * to;
   }
   static constexpr std::size_t kAlign = SlotAlign > 16 ? SlotAlign : 16;
-  static constexpr std::size_t kSlotsAt = round_up(kMetaBytes, SlotAlign);
-  static constexpr std::size_t kStride = round_up(kSlotsAt + kGroupSlots * SlotBytes, kAlign);
+  static constexpr std::size_t kStride = kMetaBytes;  // from the tags of a group to the next
+  static constexpr std::size_t kGroupBytes = kGroupSlots * SlotBytes;  // from its slots to the next
+  static constexpr std::size_t slots_at(std::size_t groups) {
+    return round_up(groups * kMetaBytes, SlotAlign);
+  }
+  static constexpr std::size_t bytes(std::size_t groups) {
+    return slots_at(groups) + groups * kGroupBytes;
+  }
 
   // Bytes of slots in a full segment, at most: what one insert may have to move. 32 KiB keeps a
   // split near 20 us, whatever a slot weighs.

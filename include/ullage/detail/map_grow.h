@@ -36,7 +36,10 @@ map_place map_storage<Policy>::place_displaced(unsigned char* base, std::size_t 
   unsigned char* const end = end_of(base, groups);
   unsigned char* group = home;
   do {
-    if (const unsigned open = free_slots(group); open != 0) return {group, lowest(open), end};
+    if (const unsigned open = free_slots(group); open != 0) {
+      const auto g = static_cast<std::size_t>(group - base) / kMetaBytes;
+      return {group, slots_in(base, groups, g), lowest(open), end};
+    }
     mark_overflow(group, tag);
     group += shape::kStride;
     if (group == end) group = base;
@@ -63,7 +66,7 @@ template <class Policy>
     }
   }
   for (;;) {
-    const entry e = large_->dir.resolve(h >> kDirectoryShift);
+    const entry e = large_->dir.resolve(directory_bits(h));
     if ((e & names::kCodeMask) == 0) return place_in_chain(header_named(e), h);
     segment_header* head = header_named(e);
     const std::size_t index = head->index;  // e may have been an alias
@@ -169,7 +172,7 @@ growth_end map_storage<Policy>::small_to_large(const harvest& all) {
   const unsigned codes[2] = {two ? code_for(all.entries - ones) : 3, code_for(ones)};
   std::size_t more = 0;
   for (unsigned i = 0; i < (two ? 2u : 1u); ++i)
-    more += shape::groups_of(codes[i]) * shape::kStride;
+    more += shape::bytes(shape::groups_of(codes[i]));
   const std::size_t old_bytes = raw::rounded(small_bytes(groups_, limit_));
   if (!step.admitted(more > old_bytes ? more - old_bytes : 0, old_bytes)) return growth_end::denied;
 
@@ -198,7 +201,7 @@ growth_end map_storage<Policy>::small_to_large(const harvest& all) {
   builder one(two ? bases[1] : bases[0], shape::groups_of(codes[two ? 1 : 0]));
   try {
     if (two) {
-      zero.take(*this, all, one, [](std::uint64_t h) { return ((h >> kDirectoryShift) & 1) == 0; });
+      zero.take(*this, all, one, [](std::uint64_t h) { return (directory_bits(h) & 1) == 0; });
     } else {
       zero.take(*this, all);
     }
@@ -211,7 +214,7 @@ growth_end map_storage<Policy>::small_to_large(const harvest& all) {
   const unsigned depth = two ? 1 : 0;
   for (unsigned i = 0; i < (two ? 2u : 1u); ++i) {
     builder& built = i == 0 ? zero : one;
-    segment_header* head = header_at(end_of(built.base, built.groups));
+    segment_header* head = header_of(built.base, built.groups);
     head->index = i;
     head->depth = static_cast<std::uint8_t>(depth);
     settle(head, built.groups, built.displaced);
@@ -276,8 +279,8 @@ growth_end map_storage<Policy>::stretch(std::size_t index, entry e, const harves
                                         unsigned code) {
   attempt step(*this, growth_kind::stretched, growth_cause::insert);
   const std::size_t groups = shape::groups_of(code);
-  const std::size_t more = (groups - all.groups) * shape::kStride;
-  if (!step.admitted(more, all.groups * shape::kStride)) return growth_end::denied;
+  const std::size_t more = shape::bytes(groups) - shape::bytes(all.groups);
+  if (!step.admitted(more, shape::bytes(all.groups))) return growth_end::denied;
   unsigned char* base = nullptr;
   try {
     base = get_segment(code);
@@ -291,7 +294,7 @@ growth_end map_storage<Policy>::stretch(std::size_t index, entry e, const harves
     put_segment(base, groups);
     throw;
   }
-  segment_header* head = header_at(end_of(base, groups));
+  segment_header* head = header_of(base, groups);
   const segment_header* old = header_named(e);
   head->index = static_cast<std::uint32_t>(index);
   head->depth = old->depth;
@@ -313,8 +316,8 @@ growth_end map_storage<Policy>::split(std::size_t index, entry e, const harvest&
   directory& dir = large_->dir;
 
   attempt step(*this, growth_kind::split, growth_cause::insert);
-  const std::size_t more = (groups[0] + groups[1] - all.groups) * shape::kStride;
-  if (!step.admitted(more, all.groups * shape::kStride)) return growth_end::denied;
+  const std::size_t more = shape::bytes(groups[0]) + shape::bytes(groups[1]) - shape::bytes(all.groups);
+  if (!step.admitted(more, shape::bytes(all.groups))) return growth_end::denied;
   unsigned char* bases[2] = {};
   try {
     dir.prepare(alloc_, other);
@@ -329,7 +332,7 @@ growth_end map_storage<Policy>::split(std::size_t index, entry e, const harvest&
   builder one(bases[1], groups[1]);
   try {
     zero.take(*this, all, one,
-              [depth](std::uint64_t h) { return ((h >> (kDirectoryShift + depth)) & 1) == 0; });
+              [depth](std::uint64_t h) { return ((directory_bits(h) >> depth) & 1) == 0; });
   } catch (...) {
     put_segment(bases[0], groups[0]);
     put_segment(bases[1], groups[1]);
@@ -339,7 +342,7 @@ growth_end map_storage<Policy>::split(std::size_t index, entry e, const harvest&
   const entry fresh[2] = {name_of(bases[0], codes[0]), name_of(bases[1], codes[1])};
   const builder* built[2] = {&zero, &one};
   for (unsigned i = 0; i < 2; ++i) {
-    segment_header* head = header_at(end_of(bases[i], groups[i]));
+    segment_header* head = header_of(bases[i], groups[i]);
     head->index = static_cast<std::uint32_t>(i == 0 ? index : other);
     head->depth = static_cast<std::uint8_t>(depth + 1);
     settle(head, groups[i], built[i]->displaced);
@@ -403,7 +406,8 @@ void map_storage<Policy>::rebuild(unsigned char* base, std::size_t groups,
         if (open != 0 && kMovesSafely) {
           const unsigned slot = lowest(open);
           if constexpr (kMovesSafely) {
-            Policy::relocate(alloc_, builder::slot_at_raw(closer, slot), slot_at(group, j));
+            Policy::relocate(alloc_, builder::slot_at_raw(slots_in(base, groups, at), slot),
+                             slot_at(slots_in(base, groups, g), j));
           }
           closer[slot] = group[j];
           group[j] = 0;
@@ -417,7 +421,7 @@ void map_storage<Policy>::rebuild(unsigned char* base, std::size_t groups,
       displaced += at != home_of(hash, groups);
     }
   }
-  segment_header* head = header_at(end_of(base, groups));
+  segment_header* head = header_of(base, groups);
   settle(head, groups, displaced);
   ++large_->tallies.rebuilds;
   attempt step(*this, growth_kind::rebuilt, growth_cause::insert);

@@ -32,7 +32,7 @@ class map_iterator {
   static map_iterator first(const Core* core) noexcept {
     map_iterator it;
     it.core_ = core;
-    it.at_.group = core->first_groups(it.at_.end);
+    it.at_ = core->first_groups();
     if (it.at_.group != nullptr) it.settle(used_slots(it.at_.group));
     return it;
   }
@@ -62,12 +62,10 @@ class map_iterator {
   void settle(unsigned used) noexcept {
     while (used == 0) {
       at_.group += Core::shape::kStride;
+      at_.slots += Core::shape::kGroupBytes;
       if (at_.group == at_.end) {
-        at_.group = core_->next_groups(at_.end);
-        if (at_.group == nullptr) {
-          at_ = map_place{};
-          return;
-        }
+        at_ = core_->next_groups(at_);
+        if (at_.group == nullptr) return;
       }
       used = used_slots(at_.group);
     }

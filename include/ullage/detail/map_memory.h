@@ -77,7 +77,7 @@ struct raw_memory {
 struct arena_names {
   using entry = std::uint32_t;
   static constexpr unsigned kCodeMask = 3;
-  static constexpr unsigned kShift = 5;  // (name & ~3) << 5 = bytes from the arena's base
+  static constexpr unsigned kShift = 4;  // (name & ~3) << 4 = bytes from the arena's base
   static_assert(segment_arena::kGranule == std::size_t{4} << kShift);
 
   static unsigned char* base(unsigned char* origin, entry name) noexcept {

@@ -25,7 +25,7 @@ growth_end map_storage<Policy>::reserve_empty(std::size_t n, growth_cause cause)
   const std::size_t segments = std::size_t{1} << depth;
 
   attempt step(*this, growth_kind::first, cause);
-  if (!step.admitted(segments * groups * shape::kStride, 0)) return growth_end::denied;
+  if (!step.admitted(segments * shape::bytes(groups), 0)) return growth_end::denied;
   put_small();
   become_empty();
   make_large();
@@ -35,7 +35,7 @@ growth_end map_storage<Policy>::reserve_empty(std::size_t n, growth_cause cause)
     for (; made < segments; ++made) {
       dir.prepare(alloc_, made);
       unsigned char* base = get_segment(code);
-      segment_header* head = header_at(end_of(base, groups));
+      segment_header* head = header_of(base, groups);
       head->index = static_cast<std::uint32_t>(made);
       head->depth = static_cast<std::uint8_t>(depth);
       dir.set(made, name_of(base, code), depth);
@@ -81,19 +81,17 @@ growth_end map_storage<Policy>::reserve_small(std::size_t n, growth_cause cause)
 /// hashing throws, entries that could be copied are still in `other`.
 template <class Policy>
 void map_storage<Policy>::take_all(map_storage& other) {
-  unsigned char* end = nullptr;
-  for (unsigned char* base = other.first_groups(end); base != nullptr;
-       base = other.next_groups(end)) {
-    for (unsigned char* group = base; group != end; group += shape::kStride) {
-      for (unsigned used = used_slots(group); used != 0; used &= used - 1) {
+  for (map_place run = other.first_groups(); run.group != nullptr; run = other.next_groups(run)) {
+    for (; run.group != run.end; run.group += shape::kStride, run.slots += shape::kGroupBytes) {
+      for (unsigned used = used_slots(run.group); used != 0; used &= used - 1) {
         const unsigned j = lowest(used);
-        value_type* from = slot_at(group, j);
+        value_type* from = slot_at(run.slots, j);
         const map_insertion to = place_absent(seeded_hash(hash_, Policy::key(*from), seed_));
         if (to.at.group == nullptr) throw std::bad_alloc();
-        void* at = builder::slot_at_raw(to.at.group, to.at.slot);
+        void* at = builder::slot_at_raw(to.at.slots, to.at.slot);
         if constexpr (kMovesSafely) {
           Policy::relocate(alloc_, at, from);
-          group[j] = 0;
+          run.group[j] = 0;
           --other.size_;
         } else {
           Policy::copy_or_move(alloc_, at, from);
@@ -133,9 +131,9 @@ map_counters map_storage<Policy>::counters() const {
     told.directory_depth = large_->dir.depth();
   }
   double probes = 0, lines = 0, misses = 0, groups_seen = 0;
-  unsigned char* end = nullptr;
-  for (unsigned char* base = first_groups(end); base != nullptr; base = next_groups(end)) {
-    const auto groups = static_cast<std::size_t>(end - base) / shape::kStride;
+  for (map_place run = first_groups(); run.group != nullptr;) {
+    unsigned char* base = run.group;
+    const auto groups = static_cast<std::size_t>(run.end - base) / kMetaBytes;
     for (std::size_t g = 0; g < groups; ++g) {
       unsigned char* group = base + g * shape::kStride;
       // An absent key goes on for as long as its bit is set.
@@ -150,11 +148,11 @@ map_counters map_storage<Policy>::counters() const {
       ++groups_seen;
       for (unsigned used = used_slots(group); used != 0; used &= used - 1) {
         const unsigned j = lowest(used);
-        const std::uint64_t h = seeded_hash(hash_, Policy::key(*slot_at(group, j)), seed_);
+        const std::uint64_t h = seeded_hash(hash_, Policy::key(*slot_at(slots_in(base, groups, g), j)), seed_);
         const std::size_t passed = (g + groups - home_of(h, groups)) % groups;
         ++told.found_after[std::min<std::size_t>(passed, map_counters::kProbes - 1)];
         probes += static_cast<double>(passed + 1);
-        const auto first = reinterpret_cast<std::uintptr_t>(slot_at(group, j));
+        const auto first = reinterpret_cast<std::uintptr_t>(slot_at(slots_in(base, groups, g), j));
         const auto meta_line = reinterpret_cast<std::uintptr_t>(group) / 64;
         lines += static_cast<double>(passed + 1);
         for (std::uintptr_t line = first / 64; line <= (first + sizeof(value_type) - 1) / 64;
@@ -163,6 +161,9 @@ map_counters map_storage<Policy>::counters() const {
         }
       }
     }
+    run.group = run.end;
+    run.slots = slots_in(base, groups, groups);
+    run = next_groups(run);
   }
   if (size_ != 0) {
     told.probes_per_hit = probes / static_cast<double>(size_);

@@ -20,8 +20,8 @@ std::size_t map_storage<Policy>::count_in(unsigned char* base, std::size_t group
 }
 
 template <class Policy>
-[[gnu::noinline]] void map_storage<Policy>::group_emptied(unsigned char* end) noexcept {
-  segment_header* head = header_at(end);
+[[gnu::noinline]] void map_storage<Policy>::group_emptied(const map_place& at) noexcept {
+  segment_header* head = header_of(at);
   if (head->code == 0) {
     shorten_chain(head);
     return;
@@ -70,14 +70,14 @@ std::size_t map_storage<Policy>::try_shrink(std::size_t index, std::size_t most,
 template <class Policy>
 void map_storage<Policy>::replace(std::size_t index, entry e, builder& fresh, const harvest& all,
                                   unsigned depth) {
-  const auto code = header_at(end_of(fresh.base, fresh.groups))->code;
+  const auto code = header_of(fresh.base, fresh.groups)->code;
   try {
     fresh.take(*this, all);
   } catch (...) {
     put_segment(fresh.base, fresh.groups);
     throw;
   }
-  segment_header* head = header_at(end_of(fresh.base, fresh.groups));
+  segment_header* head = header_of(fresh.base, fresh.groups);
   head->index = static_cast<std::uint32_t>(index);
   head->depth = static_cast<std::uint8_t>(depth);
   settle(head, fresh.groups, fresh.displaced);

@@ -299,7 +299,7 @@ class map_table {
     return {at_place(made.at), insert_status::inserted};
   }
   static void* raw_slot(const map_place& at) noexcept {
-    return at.group + core_type::shape::kSlotsAt + at.slot * sizeof(value_type);
+    return at.slots + at.slot * sizeof(value_type);
   }
 
   core_type core_;

@@ -7,7 +7,7 @@
 // Cost      get, put: O(1) under one lock; a map calls them once per ~400 inserts.
 // Memory    Reserving costs address space only. Pages are touched when a segment is.
 // Threads   All members from any thread.
-// Limit     kReachBytes of blocks (128 GiB); less where address space is scarce. get() then returns
+// Limit     kReachBytes of blocks (64 GiB); less where address space is scarce. get() then returns
 //           null. Maps that need more take a plain allocator.
 #pragma once
 
@@ -33,7 +33,7 @@ namespace detail {
 
 class segment_arena {
  public:
-  static constexpr std::size_t kGranule = 128;  // blocks begin at multiples; a map names granules
+  static constexpr std::size_t kGranule = 64;  // blocks begin at multiples; a map names granules
   static constexpr std::size_t kReachBytes = (std::size_t{1} << 30) * kGranule;
   static constexpr std::size_t kBlockBytesMax = std::size_t{64} * 1024;
   // Made usable at a time: one system call per 16 MiB taken. It zeroes nothing and copies nothing.
