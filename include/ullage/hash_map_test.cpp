@@ -88,5 +88,95 @@ TEST(HashMap, AgreesWithUnorderedMapWhateverTheKeysTheHashAndTheMemory) {
   agrees_with_unordered_map<hash_map<std::uint64_t, std::uint64_t, constant_hash>>(20000, 3000, 7);
 }
 
+TEST(HashMap, StandsInForTheStandardMap) {
+  hash_map<std::string, int> map{{"one", 1}, {"two", 2}};
+  EXPECT_EQ(map.at("one"), 1);
+  EXPECT_EQ(map.find(std::string_view("two"))->second, 2);
+  EXPECT_THROW(map.at("three"), std::out_of_range);
+  map["three"] = 3;
+  EXPECT_FALSE(map.insert_or_assign("three", 4).second);
+  EXPECT_EQ(map["three"], 4);
+  EXPECT_TRUE(map.insert({"four", 4}).second);
+  EXPECT_FALSE(map.emplace("four", 5).second);
+  EXPECT_TRUE(
+      map.emplace(std::piecewise_construct, std::forward_as_tuple(3, 'x'), std::forward_as_tuple(9))
+          .second);
+  EXPECT_EQ(map.count("xxx"), 1u);
+  EXPECT_EQ(map.erase(std::string_view("xxx")), 1u);
+  const auto [first, last] = map.equal_range("one");
+  EXPECT_EQ(std::distance(first, last), 1);
+
+  auto node = map.extract("one");
+  ASSERT_TRUE(node);
+  node.key() = "uno";
+  EXPECT_TRUE(map.insert(std::move(node)).inserted);
+  EXPECT_TRUE(map.contains("uno"));
+
+  hash_map<std::string, int> other{{"uno", 7}, {"due", 8}};
+  map.merge(other);
+  EXPECT_EQ(map.at("due"), 8);
+  EXPECT_EQ(map.at("uno"), 1);
+  EXPECT_EQ(other.size(), 1u);
+  EXPECT_EQ(erase_if(map, [](const auto& entry) { return entry.second > 3; }), 3u);
+  EXPECT_EQ(map, (hash_map<std::string, int>{{"uno", 1}, {"two", 2}}));
+  swap(map, other);
+  EXPECT_EQ(map.size(), 1u);
+  map = std::move(other);
+  EXPECT_EQ(map.size(), 2u);
+  hash_map deduced{std::pair<int, char>{1, 'a'}, std::pair<int, char>{2, 'b'}};
+  static_assert(std::is_same_v<decltype(deduced), hash_map<int, char>>);
+}
+
+TEST(HashMap, HoldsTypesThatOnlyMove) {
+  hash_map<std::unique_ptr<int>, std::unique_ptr<int>> map;
+  for (int i = 0; i < 5000; ++i) map.emplace(std::make_unique<int>(i), std::make_unique<int>(i));
+  int sum = 0;
+  for (const auto& [k, v] : map) sum += *k - *v;
+  EXPECT_EQ(sum, 0);
+  EXPECT_EQ(map.size(), 5000u);
+}
+
+TEST(HashMap, ErasingThroughAnIteratorMovesNothing) {
+  hash_map<int, int> map;
+  for (int i = 0; i < 20000; ++i) map[i] = i;
+  const int* kept = &map.at(19999);
+  for (auto at = map.begin(); at != map.end();) {
+    if (at->first != 19999) {
+      at = map.erase(at);
+    } else {
+      ++at;
+    }
+  }
+  EXPECT_EQ(map.size(), 1u);
+  EXPECT_EQ(&map.at(19999), kept);
+}
+
+TEST(HashMap, FillingOneMapByWalkingAnotherIsNoWorseThanAnyOrder) {
+  hash_map<std::uint64_t, std::uint64_t> source;
+  for (std::uint64_t i = 0; i < 100000; ++i) source.try_emplace(i, i);
+  hash_map<std::uint64_t, std::uint64_t> target;
+  for (const auto& entry : source) target.insert(entry);
+  EXPECT_EQ(target, source);
+  const map_counters told = target.counters();
+  EXPECT_EQ(told.chained_blocks, 0u);
+  EXPECT_LT(told.bytes_per_entry(), 25.0);
+}
+
+TEST(HashSet, StandsInForTheStandardSet) {
+  hash_set<std::string> set{"a", "b", "b"};
+  EXPECT_EQ(set.size(), 2u);
+  EXPECT_TRUE(set.insert("c").second);
+  EXPECT_FALSE(set.emplace("c").second);
+  EXPECT_TRUE(set.contains(std::string_view("a")));
+  EXPECT_EQ(set.erase("a"), 1u);
+  hash_set<std::string> other{"b", "z"};
+  set.merge(other);
+  EXPECT_EQ(set, (hash_set<std::string>{"b", "c", "z"}));
+  EXPECT_EQ(erase_if(set, [](const std::string& key) { return key != "z"; }), 2u);
+  auto node = set.extract("z");
+  EXPECT_TRUE(set.empty());
+  EXPECT_TRUE(set.insert(std::move(node)).inserted);
+}
+
 }  // namespace
 }  // namespace ullage

@@ -42,6 +42,7 @@ class hash_set
     [[nodiscard]] bool empty() const noexcept { return !key_; }
     explicit operator bool() const noexcept { return key_.has_value(); }
     Key& value() noexcept { return *key_; }
+    void reset() noexcept { key_.reset(); }
 
    private:
     std::optional<Key> key_;
@@ -122,8 +123,9 @@ class hash_set
   insert_return_type insert(node_type&& node) {
     if (node.empty()) return {this->end(), false, node_type()};
     const auto [at, inserted] = insert(std::move(node.value()));
-    if (inserted) node = node_type();
-    return {at, inserted, std::move(node)};
+    if (!inserted) return {at, false, std::move(node)};
+    node.reset();
+    return {at, true, node_type()};
   }
   /// Takes from `source` what is not here yet. If an insert throws, nothing is lost.
   template <class Hash2, class Eq2>

@@ -26,8 +26,8 @@ struct map_storage<Policy>::harvest {
     for (std::size_t g = 0; g < groups; ++g) {
       unsigned char* group = base + g * shape::kStride;
       for (unsigned used = used_slots(group); used != 0; used &= used - 1) {
-        const std::uint64_t h =
-            seeded_hash(map.hash_, Policy::key(*slot_at(slots_in(base, groups, g), lowest(used))), map.seed_);
+        const std::uint64_t h = seeded_hash(
+            map.hash_, Policy::key(*slot_at(slots_in(base, groups, g), lowest(used))), map.seed_);
         displaced += home_of(h, groups) != g;
         hashes[entries++] = h;
       }
@@ -55,7 +55,8 @@ struct map_storage<Policy>::builder {
   template <class Make>
   bool add_home(std::uint64_t h, Make make) {
     const std::size_t g = home_of(h, groups);
-    if (counts[g] == kGroupSlots) [[unlikely]] return false;
+    if (counts[g] == kGroupSlots) [[unlikely]]
+      return false;
     put(g, tag_of(h), make);
     return true;
   }
@@ -72,9 +73,9 @@ struct map_storage<Policy>::builder {
   static void* slot_at_raw(unsigned char* slots, unsigned slot) noexcept {
     return slots + slot * sizeof(value_type);
   }
-  /// Takes all entries of `all`; those for which `mine(hash)` is false go to `other`. First come those
-  /// that find room at home: entries come in the order of their homes, and one that went on to the next
-  /// group before its own were there would push one of them on, and so forth.
+  /// Takes all entries of `all`; those for which `mine(hash)` is false go to `other`. First come
+  /// those that find room at home: entries come in the order of their homes, and one that went on
+  /// to the next group before its own were there would push one of them on, and so forth.
   template <class Mine>
   void take(map_storage& map, const harvest& all, builder& other, Mine mine) {
     const std::uint64_t* h = all.hashes;

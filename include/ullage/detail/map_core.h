@@ -52,17 +52,18 @@ class map_core : public map_storage<Policy> {
     return find(key, hash_of(key));
   }
   template <class Q>
-  map_place find(const Q& key, std::uint64_t h) const {
+  [[gnu::always_inline]] map_place find(const Q& key, std::uint64_t h) const {
     unsigned char* base = groups_base();
     std::size_t groups = groups_;
-    if (groups == 0) {
+    if (groups == 0) [[likely]] {
       const entry e = entries()[directory_bits(h) & mask_];
-      if ((e & names::kCodeMask) == 0) [[unlikely]]
-        return find_detour(key, h);
+      const auto code = static_cast<unsigned>(e & names::kCodeMask);
+      if (code == 0) [[unlikely]]
+        return find_detour<by_value<Q>>(key, h);
       base = names::base(origin_, e);
-      groups = shape::groups_of(static_cast<unsigned>(e & names::kCodeMask));
+      groups = shape::groups_of(code);
     }
-    return probe(base, groups, key, h);
+    return probe<by_value<Q>>(base, groups, key, h);
   }
 
   /// Where `key` is, or a free slot for it. The slot becomes an entry by commit().
@@ -75,11 +76,11 @@ class map_core : public map_storage<Policy> {
     if (!small) {
       const entry e = entries()[directory_bits(h) & mask_];
       if ((e & names::kCodeMask) == 0) [[unlikely]]
-        return place_detour(key, h);
+        return place_detour<by_value<Q>>(key, h);
       base = names::base(origin_, e);
       groups = shape::groups_of(static_cast<unsigned>(e & names::kCodeMask));
     }
-    return probe_or_place(base, groups, small, key, h);
+    return probe_or_place<by_value<Q>>(base, groups, small, key, h);
   }
   void commit(const map_insertion& made) noexcept {
     made.at.group[made.at.slot] = made.tag;
@@ -105,13 +106,23 @@ class map_core : public map_storage<Policy> {
   }
 
  private:
+  // Small keys travel in registers: a reference would force them into memory.
+  template <class Q>
+  using by_value =
+      std::conditional_t<std::is_trivially_copyable_v<Q> && sizeof(Q) <= 16, const Q, const Q&>;
+
   static unsigned char* slots_of(unsigned char* base, std::size_t groups,
                                  unsigned char* group) noexcept {
-    return base + shape::slots_at(groups) +
-           static_cast<std::size_t>(group - base) / kMetaBytes * shape::kGroupBytes;
+    const auto off = static_cast<std::size_t>(group - base);
+    if constexpr (shape::kGroupBytes % kMetaBytes == 0) {
+      return base + shape::slots_at(groups) + off * (shape::kGroupBytes / kMetaBytes);
+    } else {
+      return base + shape::slots_at(groups) + off / kMetaBytes * shape::kGroupBytes;
+    }
   }
   template <class Q>
-  map_place probe(unsigned char* base, std::size_t groups, const Q& key, std::uint64_t h) const {
+  [[gnu::always_inline]] map_place probe(unsigned char* base, std::size_t groups, Q key,
+                                         std::uint64_t h) const {
     const std::uint8_t tag = tag_of(h);
     unsigned char* const home = base + home_of(h, groups) * shape::kStride;
     unsigned char* const end = end_of(base, groups);
@@ -120,7 +131,8 @@ class map_core : public map_storage<Policy> {
       for (unsigned bits = match_tag(group, tag); bits != 0; bits &= bits - 1) {
         const unsigned j = lowest(bits);
         unsigned char* const slots = slots_of(base, groups, group);
-        if (equal_(Policy::key(*slot_at(slots, j)), key)) [[likely]] return {group, slots, j, end};
+        if (equal_(Policy::key(*slot_at(slots, j)), key)) [[likely]]
+          return {group, slots, j, end};
       }
       if (!overflowed(group, tag)) [[likely]]
         return {};
@@ -130,8 +142,8 @@ class map_core : public map_storage<Policy> {
     }
   }
   template <class Q>
-  map_insertion probe_or_place(unsigned char* base, std::size_t groups, bool small, const Q& key,
-                               std::uint64_t h) {
+  [[gnu::always_inline]] map_insertion probe_or_place(unsigned char* base, std::size_t groups,
+                                                      bool small, Q key, std::uint64_t h) {
     const std::uint8_t tag = tag_of(h);
     unsigned char* const home = base + home_of(h, groups) * shape::kStride;
     unsigned char* const end = end_of(base, groups);
@@ -154,33 +166,34 @@ class map_core : public map_storage<Policy> {
     if (open != 0 && (!small || size_ < limit_)) [[likely]] {
       // Of a group that is cut short the lowest slots are there: with room left one of them is
       // free.
-      return {{home, slots_of(base, groups, home), lowest(open), end}, tag, false, growth_end::done};
+      return {
+          {home, slots_of(base, groups, home), lowest(open), end}, tag, false, growth_end::done};
     }
     return this->place_slow(h);
   }
 
   // The entry is 0, or of a chain, or lies beyond what lookups see directly.
   template <class Q>
-  [[gnu::noinline]] map_place find_detour(const Q& key, std::uint64_t h) const {
+  [[gnu::noinline]] map_place find_detour(Q key, std::uint64_t h) const {
     const entry e = large_->dir.resolve(directory_bits(h));
     unsigned char* base = base_named(e);
-    map_place found = probe(base, this->groups_named(e), key, h);
+    map_place found = probe<Q>(base, this->groups_named(e), key, h);
     if (found.group != nullptr || (e & names::kCodeMask) != 0) return found;
     for (segment_header* more = this->header_named(e)->next; more != nullptr; more = more->next) {
-      found = probe(this->block_of(more), shape::kGroupsMax, key, h);
+      found = probe<Q>(this->block_of(more), shape::kGroupsMax, key, h);
       if (found.group != nullptr) return found;
     }
     return {};
   }
   template <class Q>
-  [[gnu::noinline]] map_insertion place_detour(const Q& key, std::uint64_t h) {
+  [[gnu::noinline]] map_insertion place_detour(Q key, std::uint64_t h) {
     const entry e = large_->dir.resolve(directory_bits(h));
     if ((e & names::kCodeMask) != 0) {
       // The next lookup need not come here.
       this->make_alias(directory_bits(h) & (large_->dir.size() - 1));
-      return probe_or_place(base_named(e), this->groups_named(e), false, key, h);
+      return probe_or_place<Q>(base_named(e), this->groups_named(e), false, key, h);
     }
-    if (const map_place found = find_detour(key, h); found.group != nullptr) {
+    if (const map_place found = find_detour<by_value<Q>>(key, h); found.group != nullptr) {
       return {found, 0, true, growth_end::done};
     }
     return this->place_in_chain(this->header_named(e), h);

@@ -80,26 +80,41 @@ inline unsigned lowest(unsigned bits) noexcept {
   return static_cast<unsigned>(std::countr_zero(bits));
 }
 
-/// Lanes: the first four directory bits are not fair. Lane i of 16 gets a share of the hashes that falls
-/// from 1/11 to 1/22, so that segments of different lanes fill at different sizes of the map. Growth
-/// then has no seasons: at every size some segments split, and what they free others take up. (The
-/// shares are those of spiral storage: Martin, 1979.) Here is what to flip in four fair bits, found by
-/// eight.
+/// Lanes: the first four directory bits are not fair. Lane i of 16 gets a share of the hashes that
+/// falls from 1/11 to 1/22, so that segments of different lanes fill at different sizes of the map.
+/// Growth then has no seasons: at every size some segments split, and what they free others take
+/// up. (The shares are those of spiral storage: Martin, 1979.) Here is what to flip in four fair
+/// bits, found by eight.
 struct lane_table {
   std::uint8_t flips[256] = {};
+  std::uint8_t shares[16] = {};  // of 256
   constexpr lane_table() noexcept {
     for (unsigned x = 0; x < 256; ++x) {
       const unsigned lane = 16 * x * (x + 512) / (3 * 256 * 256);  // y = x (x + 2) / 3 on [0, 1)
       flips[x] = static_cast<std::uint8_t>(lane ^ (x >> 4));
+      ++shares[lane];
     }
   }
 };
 inline constexpr lane_table kLanes{};
 
-/// What the directory is indexed with; of 64 bits 24 are used. Bits 8-15 choose the lane, the rest is
-/// fair.
+/// What the directory is indexed with; of 64 bits 24 are used. Bits 8-15 choose the lane, the rest
+/// is fair.
 inline std::uint64_t directory_bits(std::uint64_t hash) noexcept {
   return (hash >> 12) ^ kLanes.flips[static_cast<std::uint8_t>(hash >> 8)];
+}
+
+/// The share of all hashes that a segment answers for.
+inline double share_of(std::size_t index, unsigned depth) noexcept {
+  if (depth >= 4) {
+    return static_cast<double>(kLanes.shares[index & 15]) /
+           static_cast<double>(std::size_t{256} << (depth - 4));
+  }
+  double share = 0;
+  for (std::size_t lane = index; lane < 16; lane += std::size_t{1} << depth) {
+    share += static_cast<double>(kLanes.shares[lane]) / 256;
+  }
+  return share;
 }
 
 /// Home group of a hash among `groups`: its upper half, scaled (Lemire, 2016). Monotone, so that a

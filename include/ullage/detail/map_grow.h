@@ -171,8 +171,7 @@ growth_end map_storage<Policy>::small_to_large(const harvest& all) {
   const std::size_t ones = two ? all.ones(0) : 0;
   const unsigned codes[2] = {two ? code_for(all.entries - ones) : 3, code_for(ones)};
   std::size_t more = 0;
-  for (unsigned i = 0; i < (two ? 2u : 1u); ++i)
-    more += shape::bytes(shape::groups_of(codes[i]));
+  for (unsigned i = 0; i < (two ? 2u : 1u); ++i) more += shape::bytes(shape::groups_of(codes[i]));
   const std::size_t old_bytes = raw::rounded(small_bytes(groups_, limit_));
   if (!step.admitted(more > old_bytes ? more - old_bytes : 0, old_bytes)) return growth_end::denied;
 
@@ -240,8 +239,14 @@ growth_end map_storage<Policy>::grow_segment(std::size_t index, entry e) {
   segment_header* head = header_named(e);
   const harvest all(*this, base, groups);
   const std::size_t slots = groups * kGroupSlots;
-  if (all.entries < slots * 13 / 16) {
-    // Not full: what made it look so are entries long erased, or hashes that crowd. No memory.
+  // What a segment of this share should hold. One that holds more by chance, while entries come and
+  // go, waits for chance to turn: else each would sooner or later meet its limit, and the map would
+  // grow without getting larger.
+  const double fair = static_cast<double>(size_) * share_of(index, head->depth);
+  const bool full = all.entries >= slots * 31 / 32 ||
+                    (all.entries >= slots * 13 / 16 && fair >= static_cast<double>(slots) * 0.875);
+  if (!full) {
+    // What made it look full are entries long erased, or chance, or hashes that crowd. No memory.
     rebuild(base, groups, all);
     return growth_end::done;
   }
@@ -316,7 +321,8 @@ growth_end map_storage<Policy>::split(std::size_t index, entry e, const harvest&
   directory& dir = large_->dir;
 
   attempt step(*this, growth_kind::split, growth_cause::insert);
-  const std::size_t more = shape::bytes(groups[0]) + shape::bytes(groups[1]) - shape::bytes(all.groups);
+  const std::size_t more =
+      shape::bytes(groups[0]) + shape::bytes(groups[1]) - shape::bytes(all.groups);
   if (!step.admitted(more, shape::bytes(all.groups))) return growth_end::denied;
   unsigned char* bases[2] = {};
   try {

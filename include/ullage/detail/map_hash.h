@@ -141,8 +141,10 @@ inline std::uint64_t seeded_hash(const Hash& hash, const Key& key,
   if constexpr (requires { hash(key, seed); }) {
     return hash(key, seed);
   } else {
-    // Even a good hash is folded with the seed: low bits of two maps must not agree.
-    return fold_multiply(static_cast<std::uint64_t>(hash(key)) ^ seed, kMix);
+    const auto plain = static_cast<std::uint64_t>(hash(key));
+    // A good hash is only spread anew, so that two maps don't agree in low bits (seeds are odd).
+    if constexpr (hash_is_avalanching<Hash>::value) return plain * seed;
+    return fold_multiply(plain ^ seed, kMix);
   }
 }
 

@@ -81,7 +81,8 @@ struct arena_names {
   static_assert(segment_arena::kGranule == std::size_t{4} << kShift);
 
   static unsigned char* base(unsigned char* origin, entry name) noexcept {
-    return origin + (static_cast<std::size_t>(name & ~kCodeMask) << kShift);
+    const entry granules = name & ~entry{kCodeMask};
+    return origin + (std::size_t{granules} << kShift);
   }
   static entry name(const unsigned char* origin, const unsigned char* at, unsigned code) noexcept {
     return static_cast<entry>(static_cast<std::size_t>(at - origin) >> kShift) | code;

@@ -148,7 +148,8 @@ map_counters map_storage<Policy>::counters() const {
       ++groups_seen;
       for (unsigned used = used_slots(group); used != 0; used &= used - 1) {
         const unsigned j = lowest(used);
-        const std::uint64_t h = seeded_hash(hash_, Policy::key(*slot_at(slots_in(base, groups, g), j)), seed_);
+        const std::uint64_t h =
+            seeded_hash(hash_, Policy::key(*slot_at(slots_in(base, groups, g), j)), seed_);
         const std::size_t passed = (g + groups - home_of(h, groups)) % groups;
         ++told.found_after[std::min<std::size_t>(passed, map_counters::kProbes - 1)];
         probes += static_cast<double>(passed + 1);

@@ -6,8 +6,8 @@
 //
 //   | tags of group 0 | ... | tags of group n-1 | slots of group 0 | ... | slots of group n-1 | header |
 //
-// n = 40, 52 or 64 for 16-byte slots. Tags lie together, four groups to a cache line: those of a map of
-// a million entries fill 1.5 MB, and a search that fails touches nothing else.
+// n = 40, 52 or 64 for 16-byte slots. Tags lie together, four groups to a cache line: those of a
+// map of a million entries fill 1.5 MB, and a search that fails touches nothing else.
 //
 // What is declared here and not defined is in map_grow.h (growth), map_shrink.h (merging) and
 // map_chain.h (keys that no split can part).
