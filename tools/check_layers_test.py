@@ -87,8 +87,10 @@ class CheckLayers(unittest.TestCase):
     def test_the_public_library_needs_the_standard_library_only(self):
         self.silent("include/ullage/a.h", "<vector>")
         self.silent("include/ullage/a.h", "<ullage/growth.h>")
+        self.silent("include/ullage/detail/a.h", "<sys/mman.h>")
+        self.silent("include/ullage/a_test.cpp", "<unistd.h>")
         self.says("include/ullage/a.h", "<unistd.h>",
-                  "the public library needs the standard library only, not <unistd.h>")
+                  "the library meets the system in include/ullage/detail only, not <unistd.h> here")
         self.says("include/ullage/a.h", '"base/result.h"',
                   'the public library includes <...> only, so that it stands alone (found "base/result.h")')
 

@@ -21,6 +21,8 @@
 // Where     64-bit Linux; elsewhere obtain() says no and containers stay on the heap.
 #pragma once
 
+#include <ullage/detail/system_memory.h>
+
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
@@ -28,9 +30,6 @@
 #include <new>
 
 #if defined(__linux__) && defined(__LP64__)
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <unistd.h>
 #define ULLAGE_RESERVED_MEMORY 1
 #else
 #define ULLAGE_RESERVED_MEMORY 0

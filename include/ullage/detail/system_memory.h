@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// system_memory: the system's calls about memory, for reserved_memory.h.
+#pragma once
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
