@@ -98,7 +98,7 @@ struct hash : std::hash<T> {};
 
 template <detail::plain_word T>
 struct hash<T> {
-  std::uint64_t operator()(T key) const noexcept { return (*this)(key, 0); }
+  std::uint64_t operator()(T key) const noexcept { return (*this)(key, detail::kMix2); }
   std::uint64_t operator()(T key, std::uint64_t seed) const noexcept {
     std::uint64_t word = 0;
     if constexpr (std::is_pointer_v<T>) {
@@ -106,7 +106,8 @@ struct hash<T> {
     } else {
       word = static_cast<std::uint64_t>(key);
     }
-    return detail::fold_multiply(word ^ seed, detail::kMix);
+    // The seed multiplies: added or xored, it would leave small keys in step from map to map.
+    return detail::fold_multiply(word ^ detail::kMix, seed);
   }
 };
 
@@ -144,7 +145,7 @@ inline std::uint64_t seeded_hash(const Hash& hash, const Key& key,
     const auto plain = static_cast<std::uint64_t>(hash(key));
     // A good hash is only spread anew, so that two maps don't agree in low bits (seeds are odd).
     if constexpr (hash_is_avalanching<Hash>::value) return plain * seed;
-    return fold_multiply(plain ^ seed, kMix);
+    return fold_multiply(plain ^ kMix, seed);
   }
 }
 

@@ -4,9 +4,9 @@
 // groups, named by the object itself; a large one is a directory of segments (map_directory.h),
 // each a run of groups (map_group.h) with a header behind them:
 //
-//   | tags of group 0 | ... | tags of group n-1 | slots of group 0 | ... | slots of group n-1 | header |
+//   | tags of group 0 .. n-1 | slots of group 0 .. n-1 | header |    n = 40, 52 or 64
 //
-// n = 40, 52 or 64 for 16-byte slots. Tags lie together, four groups to a cache line: those of a
+// (for 16-byte slots). Tags lie together, four groups to a cache line: those of a
 // map of a million entries fill 1.5 MB, and a search that fails touches nothing else.
 //
 // What is declared here and not defined is in map_grow.h (growth), map_shrink.h (merging) and
