@@ -25,8 +25,7 @@ namespace ullage {
 
 /// How the process's arena takes memory. Set before the first map with more than one segment.
 struct arena_options {
-  bool huge_pages = false;      ///< ask for 2 MiB pages (madvise); the kernel may say no
-  std::size_t ahead_bytes = 0;  ///< > 0: a helper thread touches this much ahead of use
+  bool huge_pages = false;  ///< ask for 2 MiB pages (madvise); the kernel may say no
 };
 
 namespace detail {
