@@ -197,7 +197,7 @@ class map_table {
     return erase(const_iterator(at));
   }
   iterator erase(const_iterator first, const_iterator last) {
-    while (first != last) first = erase(first);
+    while (first != last) first = static_cast<iterator>(erase(first));
     return at_place(first.place());
   }
   /// May, once in a while, merge the key's segment with its buddy: as for an insert that splits,
