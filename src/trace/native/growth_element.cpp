@@ -45,7 +45,7 @@ std::uint64_t descend(std::uint64_t seed, const Votes& votes, std::uint64_t enou
 }  // namespace
 
 std::uint64_t common_element(const Histogram& divisors) {
-  Votes votes = divisors.values();
+  Votes votes = divisors.exact_values();
   std::erase_if(votes, [](const auto& vote) { return vote.first == 0; });
   if (votes.empty()) return 0;
   std::stable_sort(votes.begin(), votes.end(),
