@@ -35,7 +35,9 @@ class Histogram {
   std::uint64_t max() const { return max_; }
   bool exact() const { return buckets_.empty(); }
   // Value and count, ascending; none of them once there were more than the limit.
-  const std::vector<std::pair<std::uint64_t, std::uint64_t>>& exact_values() const { return exact_; }
+  const std::vector<std::pair<std::uint64_t, std::uint64_t>>& exact_values() const {
+    return exact_;
+  }
   // The smallest value with at least share * count values not above it; 0 when empty.
   std::uint64_t quantile(double share) const;
   evidence::SizeSummary summary() const;
