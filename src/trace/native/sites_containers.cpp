@@ -66,11 +66,14 @@ evidence::GrowthSite growth_of(const ContainerTotals& told, const evidence::Cont
   evidence::GrowthSite out;
   out.user = out.growth = site.where;
   out.stack = site.stack;
+  if (out.stack.empty()) out.stack.push_back(site.where);  // its contexts were lost
   out.container_site = site.name;
   out.verdict = evidence::Verdict::kReported;
   describe_container(told, out);
   out.factor = static_cast<double>(told.factor.quantile(0.5)) / 1000.0;
-  out.chains = std::max<std::uint64_t>(site.final.count, 1);
+  // A damaged recording may tell of ends without their growths.
+  out.chains =
+      std::clamp<std::uint64_t>(site.final.count, 1, std::max<std::uint64_t>(told.alone, 1));
   out.chains_alive = site.final.count == 0 ? 1 : 0;
   out.links = told.alone;
   out.moved_links = told.alone_moving;
