@@ -78,7 +78,7 @@ TEST(HashMapGrowth, NoInsertMovesMoreThanOneSegmentWhateverTheHash) {
   no_insert_works_more_than_it_says<ullage::hash<std::uint64_t>>(300000);
   no_insert_works_more_than_it_says<constant_hash>(4000);
   static_assert(ledger_map<constant_hash>::max_moves_per_insert() == 960);
-  static_assert(hash_map<std::string, std::uint64_t>::max_moves_per_insert() == 720);
+  static_assert(hash_map<std::string, std::uint64_t>::max_moves_per_insert() == 960);
 }
 
 TEST(HashMapGrowth, TenThousandEqualHashesStayCorrectAndAreReported) {

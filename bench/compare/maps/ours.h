@@ -6,7 +6,7 @@
 
 struct ours {
   static void prepare(bool huge_pages) {
-    ullage::detail::segment_arena::process().configure({.huge_pages = huge_pages});
+    ullage::detail::segment_arena::configure({.huge_pages = huge_pages});
   }
   template <class K, class V, class H, class E>
   using map = ullage::hash_map<K, V, H, E>;

@@ -10,28 +10,23 @@
 
 #include <ullage/detail/map_storage.h>
 
+#include <algorithm>
+
 namespace ullage::detail {
 
-// The hashes of a segment's entries, in the order of their slots.
+// The hashes of a run's entries, in the order of their slots.
 template <class Policy>
 struct map_storage<Policy>::harvest {
-  unsigned char* base;
-  std::size_t groups;
+  group_run run;
   std::size_t entries = 0;
-  std::size_t displaced = 0;
   std::uint64_t hashes[shape::kSlotsMax];
 
-  harvest(const map_storage& map, unsigned char* from, std::size_t count)
-      : base(from), groups(count) {
-    for (std::size_t g = 0; g < groups; ++g) {
-      unsigned char* group = base + g * shape::kStride;
-      for (unsigned used = used_slots(group); used != 0; used &= used - 1) {
-        const std::uint64_t h = seeded_hash(
-            map.hash_, Policy::key(*slot_at(slots_in(base, groups, g), lowest(used))), map.seed_);
-        displaced += home_of(h, groups) != g;
-        hashes[entries++] = h;
-      }
-    }
+  harvest(const map_storage& map, const group_run& from) : run(from) {
+    std::uint64_t* next = hashes;
+    each_slot(run, [&](value_type* at, std::uint8_t) {
+      *next++ = seeded_hash(map.hash_, Policy::key(*at), map.seed_);
+    });
+    entries = static_cast<std::size_t>(next - hashes);
   }
   /// Entries whose directory bit `depth` is set.
   std::size_t ones(unsigned depth) const noexcept {
@@ -39,38 +34,55 @@ struct map_storage<Policy>::harvest {
     for (std::size_t i = 0; i < entries; ++i) n += (directory_bits(hashes[i]) >> depth) & 1;
     return n;
   }
+  /// visit(entry, tag) for every entry of a run.
+  template <class Visit>
+  static void each_slot(const group_run& run, Visit visit) {
+    unsigned char* slots = run.slots;
+    unsigned char* const end = end_of(run);
+    for (unsigned char* group = run.tags; group != end;
+         group += shape::kStride, slots += shape::kGroupBytes) {
+      for (unsigned used = used_slots(group); used != 0; used &= used - 1) {
+        const std::size_t j = lowest(used);
+        visit(slot_at(slots, j), group[j]);
+      }
+    }
+  }
 };
 
-// A fresh block that is being filled.
+// A fresh run that is being filled.
 template <class Policy>
 struct map_storage<Policy>::builder {
-  unsigned char* base = nullptr;
-  std::size_t groups = 0;
+  group_run run;
   std::size_t displaced = 0;
-  std::uint8_t counts[shape::kGroupsMax] = {};
+  bool far = false;                       // entries prefer a line (map_shape)
+  std::uint16_t open[shape::kGroupsMax];  // slots
 
-  builder(unsigned char* at, std::size_t count) noexcept : base(at), groups(count) {}
+  explicit builder(const group_run& fresh, bool prefers_lines = false) noexcept
+      : run(fresh), far(prefers_lines) {
+    std::fill(open, open + run.groups, static_cast<std::uint16_t>(kSlotMask));
+  }
 
   /// Constructs an entry with `make(slot)` in the home group of hash h; false: there is no room.
   template <class Make>
-  bool add_home(std::uint64_t h, Make make) {
-    const std::size_t g = home_of(h, groups);
-    if (counts[g] == kGroupSlots) [[unlikely]]
+  [[gnu::always_inline]] bool add_home(std::uint64_t h, std::uint8_t tag, Make make) {
+    const std::size_t g = home_of(h, run.groups);
+    const unsigned slots = open[g];
+    if (slots == 0) [[unlikely]]
       return false;
-    put(g, tag_of(h), make);
+    put(g, far ? shape::pick(slots, slots_in(run, g), h) : lowest(slots), tag, make);
     return true;
   }
   /// The same in the first group after its home that has room.
   template <class Make>
   void add_displaced(std::uint64_t h, Make make) {
     ++displaced;
-    std::size_t g = home_of(h, groups);
-    for (; counts[g] == kGroupSlots; g = g + 1 == groups ? 0 : g + 1) {
-      mark_overflow(base + g * shape::kStride, tag_of(h));
+    std::size_t g = home_of(h, run.groups);
+    for (; open[g] == 0; g = g + 1 == run.groups ? 0 : g + 1) {
+      mark_overflow(run.tags + g * shape::kStride, h);
     }
-    put(g, tag_of(h), make);
+    put(g, lowest(open[g]), tag_of(h), make);
   }
-  static void* slot_at_raw(unsigned char* slots, unsigned slot) noexcept {
+  static void* slot_at_raw(unsigned char* slots, std::size_t slot) noexcept {
     return slots + slot * sizeof(value_type);
   }
   /// Takes all entries of `all`; those for which `mine(hash)` is false go to `other`. First come
@@ -92,9 +104,9 @@ struct map_storage<Policy>::builder {
       };
     };
     const auto all_of_it = [&] {
-      each_slot(all, [&](value_type* from) {
-        builder& to = mine(*h) ? *this : other;
-        if (!to.add_home(*h, carry(from))) [[unlikely]] {
+      harvest::each_slot(all.run, [&](value_type* from, std::uint8_t tag) {
+        builder* const to = mine(*h) ? this : &other;
+        if (!to->add_home(*h, tag, carry(from))) [[unlikely]] {
           late[waiting] = static_cast<std::uint16_t>(h - all.hashes);
           late_from[waiting++] = from;
         }
@@ -111,11 +123,12 @@ struct map_storage<Policy>::builder {
       try {
         all_of_it();
       } catch (...) {
-        map.destroy_in(base, groups);
-        if (&other != this) map.destroy_in(other.base, other.groups);
+        map.destroy_in(run);
+        if (&other != this) map.destroy_in(other.run);
         throw;
       }
-      each_slot(all, [&](value_type* from) { Policy::destroy(map.alloc_, from); });
+      harvest::each_slot(
+          all.run, [&](value_type* from, std::uint8_t) { Policy::destroy(map.alloc_, from); });
     }
   }
   void take(map_storage& map, const harvest& all) {
@@ -124,19 +137,10 @@ struct map_storage<Policy>::builder {
 
  private:
   template <class Make>
-  void put(std::size_t g, std::uint8_t tag, Make make) {
-    make(slot_at_raw(slots_in(base, groups, g), counts[g]));
-    base[g * shape::kStride + counts[g]] = tag;
-    ++counts[g];
-  }
-  template <class Visit>
-  static void each_slot(const harvest& all, Visit visit) {
-    for (std::size_t g = 0; g < all.groups; ++g) {
-      unsigned char* group = all.base + g * shape::kStride;
-      for (unsigned used = used_slots(group); used != 0; used &= used - 1) {
-        visit(slot_at(slots_in(all.base, all.groups, g), lowest(used)));
-      }
-    }
+  [[gnu::always_inline]] void put(std::size_t g, std::size_t j, std::uint8_t tag, Make make) {
+    make(slot_at_raw(slots_in(run, g), j));
+    run.tags[g * shape::kStride + j] = tag;
+    open[g] = static_cast<std::uint16_t>(open[g] & ~(1u << j));
   }
 };
 
@@ -229,41 +233,40 @@ struct map_storage<Policy>::attempt {
   }
 };
 
-// ---- memory
-// ---------------------------------------------------------------------------------------
+// ---- memory ---------------------------------------------------------------------------------
 
 template <class Policy>
-unsigned char* map_storage<Policy>::get_small(std::size_t groups, std::size_t limit) {
+group_run map_storage<Policy>::get_small(std::size_t groups, std::size_t limit) {
   unsigned char* base = raw::get(alloc_, small_bytes(groups, limit));
   std::memset(base, 0, groups * kMetaBytes);
-  return base;
+  return {base, base + shape::slots_at(groups), groups};
 }
 
 template <class Policy>
-unsigned char* map_storage<Policy>::get_segment(unsigned code) {
-  const std::size_t groups = shape::groups_of(code);
-  unsigned char* base = names::template get<raw>(alloc_, segment_bytes(groups));
-  std::memset(base, 0, groups * kMetaBytes);
-  segment_header* head = ::new (static_cast<void*>(base + header_offset(groups))) segment_header;
-  head->code = static_cast<std::uint8_t>(code);
-  settle(head, groups, 0);
+group_run map_storage<Policy>::get_segment(unsigned units) {
+  const std::size_t groups = shape::groups_of(units);
+  const group_run run = run_at(space::get(space::tags_origin(), alloc_, units), groups);
+  std::memset(run.tags, 0, groups * kMetaBytes);
+  segment_header* head = ::new (static_cast<void*>(header_of(run))) segment_header;
+  head->units = static_cast<std::uint8_t>(units);
+  settle(head, groups * kGroupSlots, 0, 0);
   large_->groups += groups;
-  large_->block_bytes += names::template held<raw>(segment_bytes(groups));
-  return base;
+  large_->block_bytes += space::held(units);
+  return run;
 }
 
 template <class Policy>
-void map_storage<Policy>::put_segment(unsigned char* base, std::size_t groups) noexcept {
-  large_->groups -= groups;
-  large_->block_bytes -= names::template held<raw>(segment_bytes(groups));
-  names::template put<raw>(alloc_, base, segment_bytes(groups));
+void map_storage<Policy>::put_segment(const group_run& run) noexcept {
+  const auto units = static_cast<unsigned>(run.groups / shape::kUnit);
+  large_->groups -= run.groups;
+  large_->block_bytes -= space::held(units);
+  space::put(space::tags_origin(), alloc_, run.tags, units);
 }
 
 template <class Policy>
 void map_storage<Policy>::make_large() {
   if (large_ != nullptr) return;
   large_ = ::new (static_cast<void*>(raw::get(alloc_, sizeof(large_state)))) large_state;
-  origin_ = names::origin();
 }
 
 template <class Policy>
@@ -277,19 +280,16 @@ void map_storage<Policy>::drop_large() noexcept {
 }
 
 template <class Policy>
-void map_storage<Policy>::destroy_in(unsigned char* base, std::size_t groups) noexcept {
-  if constexpr (Policy::kTrivialDestroy) return;
-  for (std::size_t g = 0; g < groups; ++g) {
-    for (unsigned used = used_slots(base + g * shape::kStride); used != 0; used &= used - 1) {
-      Policy::destroy(alloc_, slot_at(slots_in(base, groups, g), lowest(used)));
-    }
+void map_storage<Policy>::destroy_in(const group_run& run) noexcept {
+  if constexpr (!Policy::kTrivialDestroy) {
+    harvest::each_slot(run, [&](value_type* at, std::uint8_t) { Policy::destroy(alloc_, at); });
   }
 }
 
 template <class Policy>
 void map_storage<Policy>::release() noexcept {
-  if (groups_ != 0) {
-    if (limit_ != 0) destroy_in(groups_base(), groups_);
+  if (is_small()) {
+    if (limit_ != 0) destroy_in(small_run());
     put_small();
   } else {
     // From the back, because an alias comes after the entry of the segment it names.
@@ -297,26 +297,28 @@ void map_storage<Policy>::release() noexcept {
       const entry e = large_->dir.get(i);
       if (e == 0 || header_named(e)->index != i) continue;
       for (segment_header* more = header_named(e)->next; more != nullptr;) {
-        unsigned char* base = block_of(std::exchange(more, more->next));
-        destroy_in(base, shape::kGroupsMax);
-        put_segment(base, shape::kGroupsMax);
+        const group_run run = block_of(std::exchange(more, more->next));
+        destroy_in(run);
+        put_segment(run);
       }
-      destroy_in(base_named(e), groups_named(e));
-      put_segment(base_named(e), groups_named(e));
+      const group_run run = run_named(e);
+      destroy_in(run);
+      put_segment(run);
     }
   }
   drop_large();
+  chained_ = 0;
   become_empty();
 }
 
 template <class Policy>
 void map_storage<Policy>::clear() noexcept {
   const std::size_t before = held_bytes();
-  if (groups_ != 0 && large_ == nullptr && before <= 4096) {
+  if (is_small() && large_ == nullptr && before <= 4096) {
     // Little enough to keep.
     if (size_ != 0) {
-      destroy_in(groups_base(), groups_);
-      std::memset(groups_base(), 0, groups_ * kMetaBytes);
+      destroy_in(small_run());
+      std::memset(tags_, 0, small_groups() * kMetaBytes);
       size_ = 0;
     }
     return;
@@ -337,13 +339,20 @@ void map_storage<Policy>::swap(map_storage& other) noexcept {
     adjust_growth(site_, more);
     adjust_growth(other.site_, -more);
   }
-  swap(place_, other.place_);
-  swap(origin_, other.origin_);
-  swap(mask_, other.mask_);
+  const bool small = is_small(), other_small = other.is_small();
+  swap(entries_, other.entries_);
+  swap(tags_, other.tags_);
+  swap(slots_, other.slots_);
   swap(seed_, other.seed_);
   swap(size_, other.size_);
-  swap(groups_, other.groups_);
   swap(limit_, other.limit_);
+  swap(mask_, other.mask_);
+  swap(shift_, other.shift_);
+  swap(small_entry_, other.small_entry_);
+  swap(chained_, other.chained_);
+  swap(erased_, other.erased_);
+  if (other_small) entries_ = &small_entry_;
+  if (small) other.entries_ = &other.small_entry_;
   swap(large_, other.large_);
   swap(peak_, other.peak_);
 }

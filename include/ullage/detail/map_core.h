@@ -4,7 +4,7 @@
 //
 // Nobody counts a segment's entries here. An entry goes to its home group and touches nothing else;
 // only when that group is full is the segment's header looked at, and how often that has happened
-// tells how full the segment is (6 % of its slots displaced: load 7/8, give or take 3 %).
+// tells how full the segment is (7 % of its slots displaced: load 9/10, give or take 3 %).
 #pragma once
 
 #include <ullage/detail/map_chain.h>
@@ -17,27 +17,24 @@ namespace ullage::detail {
 template <class Policy>
 class map_core : public map_storage<Policy> {
   using storage = map_storage<Policy>;
-  using storage::base_named;
-  using storage::end_of;
-  using storage::entries;
+  using storage::entries_;
   using storage::equal_;
-  using storage::groups_;
-  using storage::groups_base;
   using storage::hash_;
-  using storage::header_at;
   using storage::large_;
   using storage::limit_;
   using storage::mask_;
-  using storage::origin_;
   using storage::seed_;
+  using storage::shift_;
   using storage::size_;
+  using storage::slots_;
+  using storage::tags_;
 
  public:
   using storage::slot_at;
   using storage::storage;
   using typename storage::entry;
-  using typename storage::names;
   using typename storage::shape;
+  using typename storage::space;
   using typename storage::value_type;
 
   static value_type* slot(const map_place& at) noexcept { return slot_at(at.slots, at.slot); }
@@ -53,34 +50,41 @@ class map_core : public map_storage<Policy> {
   }
   template <class Q>
   [[gnu::always_inline]] map_place find(const Q& key, std::uint64_t h) const {
-    unsigned char* base = groups_base();
-    std::size_t groups = groups_;
-    if (groups == 0) [[likely]] {
-      const entry e = entries()[directory_bits(h) & mask_];
-      const auto code = static_cast<unsigned>(e & names::kCodeMask);
-      if (code == 0) [[unlikely]]
-        return find_detour<by_value<Q>>(key, h);
-      base = names::base(origin_, e);
-      groups = shape::groups_of(code);
-    }
-    return probe<by_value<Q>>(base, groups, key, h);
+    const entry e = entries_[directory_bits(h) & mask_];
+    const auto units = static_cast<std::uint32_t>(e & space::kUnitsMask);
+    if (units == 0) [[unlikely]]
+      return find_detour<by_value<Q>>(key, h);
+    const searched in = open(e, units);
+    const std::size_t home = in.home(h);
+    if (this->prefers_lines()) in.fetch(home, h);
+    if (const std::size_t j = match(in, home, key, h); j != kGroupSlots) [[likely]]
+      return in.place(home, j);
+    if (overflowed(in.tags(home), h)) [[unlikely]]
+      return find_further<by_value<Q>>(e, key, h);
+    return {};
   }
 
   /// Where `key` is, or a free slot for it. The slot becomes an entry by commit().
   template <class Q>
   map_insertion find_or_place(const Q& key) {
     const std::uint64_t h = hash_of(key);
-    unsigned char* base = groups_base();
-    std::size_t groups = groups_;
-    const bool small = groups != 0;
-    if (!small) {
-      const entry e = entries()[directory_bits(h) & mask_];
-      if ((e & names::kCodeMask) == 0) [[unlikely]]
-        return place_detour<by_value<Q>>(key, h);
-      base = names::base(origin_, e);
-      groups = shape::groups_of(static_cast<unsigned>(e & names::kCodeMask));
+    const entry e = entries_[directory_bits(h) & mask_];
+    const auto units = static_cast<std::uint32_t>(e & space::kUnitsMask);
+    if (units == 0) [[unlikely]]
+      return place_detour<by_value<Q>>(key, h);
+    const searched in = open(e, units);
+    const std::size_t home = in.home(h);
+    if (this->prefers_lines()) in.fetch(home, h);
+    if (const std::size_t j = match(in, home, key, h); j != kGroupSlots)
+      return {in.place(home, j), 0, true, growth_end::done};
+    if (!overflowed(in.tags(home), h)) [[likely]] {
+      const unsigned open = free_slots(in.tags(home));
+      // Of a group that is cut short the lowest slots are there: with room left one of them is
+      // free.
+      if (open != 0 && size_ < limit_) [[likely]]
+        return {in.place(home, choose(in, home, open, h)), tag_of(h), false, growth_end::done};
     }
-    return probe_or_place<by_value<Q>>(base, groups, small, key, h);
+    return place_further<by_value<Q>>(e, key, h);
   }
   void commit(const map_insertion& made) noexcept {
     made.at.group[made.at.slot] = made.tag;
@@ -96,107 +100,136 @@ class map_core : public map_storage<Policy> {
   void forget(const map_place& at) noexcept {
     at.group[at.slot] = 0;
     --size_;
-    if (groups_ == 0 && large_->tallies.chained != 0) [[unlikely]]
+    ++this->erased_;
+    if (this->chained_ != 0) [[unlikely]]
       this->chain_erased(at);
   }
   /// After an erasure: merges segments or gives room back, one step at most.
   void shrink_after(const map_place& at) noexcept {
-    if (groups_ == 0 && used_slots(at.group) == 0) [[unlikely]]
-      this->group_emptied(at);
+    if ((this->erased_ % kErasedPerLook == 0 || this->chained_ != 0) && !this->is_small())
+        [[unlikely]]
+      this->look_after_erasure(at);
   }
 
  private:
   // Small keys travel in registers: a reference would force them into memory.
   template <class Q>
   using by_value =
-      std::conditional_t<std::is_trivially_copyable_v<Q> && sizeof(Q) <= 16, const Q, const Q&>;
+      std::conditional_t<std::is_trivially_copyable_v<Q> && sizeof(Q) <= 16 && !std::is_array_v<Q>,
+                         const Q, const Q&>;
 
-  static unsigned char* slots_of(unsigned char* base, std::size_t groups,
-                                 unsigned char* group) noexcept {
-    const auto off = static_cast<std::size_t>(group - base);
-    if constexpr (shape::kGroupBytes % kMetaBytes == 0) {
-      return base + shape::slots_at(groups) + off * (shape::kGroupBytes / kMetaBytes);
-    } else {
-      return base + shape::slots_at(groups) + off / kMetaBytes * shape::kGroupBytes;
+  // A segment, or a small map, that is being searched. Offsets are bytes of tags from the origin.
+  struct searched {
+    group_origin in;
+    std::uint32_t units, shift;
+
+    std::size_t home(std::uint64_t h) const noexcept {
+      return in.first + home_offset(h, units, shift);
     }
+    std::size_t end() const noexcept { return in.first + (std::size_t{units} << 16 >> shift); }
+    unsigned char* tags(std::size_t off) const noexcept { return in.tags + off; }
+    value_type* slot(std::size_t off, std::size_t j) const noexcept {
+      return slot_at(in.slots + shape::slot_offset(off, j), 0);
+    }
+    void fetch([[maybe_unused]] std::size_t off, [[maybe_unused]] std::uint64_t h) const noexcept {
+#if defined(__GNUC__)
+      __builtin_prefetch(in.slots + shape::slot_offset(off, shape::preferred_slot(h)));
+#endif
+    }
+    map_place place(std::size_t off, std::size_t j) const noexcept {
+      return {in.tags + off, in.slots + shape::slot_offset(off, 0), j, in.tags + end()};
+    }
+  };
+  std::size_t choose(const searched& in, std::size_t off, unsigned open,
+                     std::uint64_t h) const noexcept {
+    return this->prefers_lines() ? shape::pick(open, in.in.slots + shape::slot_offset(off, 0), h)
+                                 : lowest(open);
+  }
+  [[gnu::always_inline]] searched open(entry e, std::uint32_t units) const noexcept {
+    return {space::open(tags_, slots_, e, std::size_t{units} << 16 >> shift_), units, shift_};
+  }
+  // The slot of `key` in one group, or kGroupSlots.
+  template <class Q>
+  [[gnu::always_inline]] std::size_t match(const searched& in, std::size_t off, const Q& key,
+                                           std::uint64_t h) const {
+    for (unsigned bits = match_tag(in.tags(off), tag_word(h)); bits != 0; bits &= bits - 1) {
+      const std::size_t j = lowest(bits);
+      if (equal_(Policy::key(*in.slot(off, j)), key)) [[likely]]
+        return j;
+    }
+    return kGroupSlots;
+  }
+  // Most searches end in the home group; those that don't go on here.
+  template <class Q>
+  [[gnu::noinline]] map_place find_further(entry e, Q key, std::uint64_t h) const {
+    const searched in = open(e, units_of(e));
+    const std::size_t home = in.home(h);
+    std::size_t off = home;
+    do {
+      off += shape::kStride;
+      if (off == in.end()) off = in.in.first;
+      if (off == home) return {};
+      if (const std::size_t j = match(in, off, key, h); j != kGroupSlots) return in.place(off, j);
+    } while (overflowed(in.tags(off), h));
+    return {};
   }
   template <class Q>
-  [[gnu::always_inline]] map_place probe(unsigned char* base, std::size_t groups, Q key,
-                                         std::uint64_t h) const {
-    const std::uint8_t tag = tag_of(h);
-    unsigned char* const home = base + home_of(h, groups) * shape::kStride;
-    unsigned char* const end = end_of(base, groups);
-    unsigned char* group = home;
-    for (;;) {
-      for (unsigned bits = match_tag(group, tag); bits != 0; bits &= bits - 1) {
-        const unsigned j = lowest(bits);
-        unsigned char* const slots = slots_of(base, groups, group);
-        if (equal_(Policy::key(*slot_at(slots, j)), key)) [[likely]]
-          return {group, slots, j, end};
-      }
-      if (!overflowed(group, tag)) [[likely]]
-        return {};
-      group += shape::kStride;
-      if (group == end) group = base;
-      if (group == home) return {};
+  [[gnu::noinline]] map_insertion place_further(entry e, Q key, std::uint64_t h) {
+    const searched in = open(e, units_of(e));
+    const std::size_t home = in.home(h);
+    if (overflowed(in.tags(home), h)) {
+      const map_place found = find_further<by_value<Q>>(e, key, h);
+      if (found.group != nullptr) return {found, 0, true, growth_end::done};
     }
-  }
-  template <class Q>
-  [[gnu::always_inline]] map_insertion probe_or_place(unsigned char* base, std::size_t groups,
-                                                      bool small, Q key, std::uint64_t h) {
-    const std::uint8_t tag = tag_of(h);
-    unsigned char* const home = base + home_of(h, groups) * shape::kStride;
-    unsigned char* const end = end_of(base, groups);
-    unsigned char* group = home;
-    for (;;) {
-      for (unsigned bits = match_tag(group, tag); bits != 0; bits &= bits - 1) {
-        const unsigned j = lowest(bits);
-        unsigned char* const slots = slots_of(base, groups, group);
-        if (equal_(Policy::key(*slot_at(slots, j)), key)) [[likely]] {
-          return {{group, slots, j, end}, tag, true, growth_end::done};
-        }
-      }
-      if (!overflowed(group, tag)) [[likely]]
-        break;
-      group += shape::kStride;
-      if (group == end) group = base;
-      if (group == home) break;
-    }
-    const unsigned open = free_slots(home);
-    if (open != 0 && (!small || size_ < limit_)) [[likely]] {
-      // Of a group that is cut short the lowest slots are there: with room left one of them is
-      // free.
-      return {
-          {home, slots_of(base, groups, home), lowest(open), end}, tag, false, growth_end::done};
+    const unsigned open = free_slots(in.tags(home));
+    if (open != 0 && size_ < limit_) {
+      return {in.place(home, choose(in, home, open, h)), tag_of(h), false, growth_end::done};
     }
     return this->place_slow(h);
+  }
+  // All of one segment, which need not be what entries_ names.
+  template <class Q>
+  map_place find_in(entry e, Q& key, std::uint64_t h) const {
+    const searched in = open(e, units_of(e));
+    const std::size_t home = in.home(h);
+    if (const std::size_t j = match(in, home, key, h); j != kGroupSlots) return in.place(home, j);
+    if (overflowed(in.tags(home), h)) return find_further<by_value<Q>>(e, key, h);
+    return {};
   }
 
   // The entry is 0, or of a chain, or lies beyond what lookups see directly.
   template <class Q>
   [[gnu::noinline]] map_place find_detour(Q key, std::uint64_t h) const {
-    const entry e = large_->dir.resolve(directory_bits(h));
-    unsigned char* base = base_named(e);
-    map_place found = probe<Q>(base, this->groups_named(e), key, h);
-    if (found.group != nullptr || (e & names::kCodeMask) != 0) return found;
-    for (segment_header* more = this->header_named(e)->next; more != nullptr; more = more->next) {
-      found = probe<Q>(this->block_of(more), shape::kGroupsMax, key, h);
-      if (found.group != nullptr) return found;
+    return find_at(large_->dir.resolve(directory_bits(h)), key, h);
+  }
+  template <class Q>
+  map_place find_at(entry e, Q& key, std::uint64_t h) const {
+    const map_place found = find_in(e, key, h);
+    if (found.group != nullptr || (e & space::kUnitsMask) != 0) return found;
+    for (segment_header* block = this->header_named(e)->next; block != nullptr;
+         block = block->next) {
+      if (block->alike != this->alike_of(h)) continue;
+      const map_place further = find_in(this->name_of(this->block_of(block), 0), key, h);
+      if (further.group != nullptr) return further;
     }
     return {};
   }
   template <class Q>
   [[gnu::noinline]] map_insertion place_detour(Q key, std::uint64_t h) {
     const entry e = large_->dir.resolve(directory_bits(h));
-    if ((e & names::kCodeMask) != 0) {
+    if ((e & space::kUnitsMask) != 0) {
       // The next lookup need not come here.
       this->make_alias(directory_bits(h) & (large_->dir.size() - 1));
-      return probe_or_place<Q>(base_named(e), this->groups_named(e), false, key, h);
     }
-    if (const map_place found = find_detour<by_value<Q>>(key, h); found.group != nullptr) {
+    if (const map_place found = find_at<Q>(e, key, h); found.group != nullptr) {
       return {found, 0, true, growth_end::done};
     }
-    return this->place_in_chain(this->header_named(e), h);
+    return this->place_slow(h);
+  }
+  // Without a number: of full size.
+  static std::uint32_t units_of(entry e) noexcept {
+    const auto units = static_cast<std::uint32_t>(e & space::kUnitsMask);
+    return units == 0 ? shape::kUnitsMax : units;
   }
 };
 

@@ -24,14 +24,15 @@
 
 namespace ullage::detail {
 
-template <class Names, class Alloc>
+template <class Space, class Alloc, bool MayReserve>
 class map_directory {
  public:
-  using entry = typename Names::entry;
+  using entry = typename Space::entry;
   static constexpr unsigned kFlatDepth = 12;
   static constexpr std::size_t kFlatEntries = std::size_t{1} << kFlatDepth;
   // Bits of the hash that choose a segment. At 2^24 segments of ~600 entries the map holds 1e10.
   static constexpr unsigned kDepthMax = 24;
+  static constexpr std::uint32_t kBitsMask = (std::uint32_t{1} << kDepthMax) - 1;
 
   map_directory() = default;
   map_directory(const map_directory&) = delete;
@@ -190,7 +191,7 @@ class map_directory {
   // Address space for all entries there can ever be; pages come as entries are set.
   bool reserve([[maybe_unused]] const Alloc& alloc) noexcept {
 #if defined(__unix__)
-    if constexpr (std::is_same_v<Names, arena_names>) {
+    if constexpr (MayReserve) {
       void* at = ::mmap(nullptr, kReservedBytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (at == MAP_FAILED) return false;

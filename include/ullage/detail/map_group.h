@@ -6,10 +6,11 @@
 //
 //   | tags: 15 x 1 B, 0 = empty | overflow: 1 B |         slots: 15
 //
-// Bit t of the overflow byte: some key whose tag ends in t was placed in a later group because this
-// one was full. A search stops at the first group whose bit is clear.
+// Bit t of the overflow byte: some key whose hash ends in t was placed in a later group because
+// this one was full. A search stops at the first group whose bit is clear.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -27,24 +28,34 @@ inline constexpr unsigned kGroupSlots = 15;
 inline constexpr std::size_t kMetaBytes = 16;
 inline constexpr unsigned kSlotMask = 0x7fff;  // one bit per slot
 
-/// The tag of a hash: never 0, which means "empty".
+/// Tags by the low byte of a hash: itself, but never 0, which means "empty"; four times over, so
+/// that a vector can be filled from it.
+struct tag_table {
+  std::uint32_t words[256] = {};
+  constexpr tag_table() noexcept {
+    for (std::uint32_t low = 0; low < 256; ++low) words[low] = (low == 0 ? 1 : low) * 0x01010101u;
+  }
+};
+inline constexpr tag_table kTags{};
+inline std::uint32_t tag_word(std::uint64_t hash) noexcept {
+  return kTags.words[static_cast<std::uint8_t>(hash)];
+}
 inline std::uint8_t tag_of(std::uint64_t hash) noexcept {
-  const auto low = static_cast<std::uint8_t>(hash);
-  return static_cast<std::uint8_t>(low + (low == 0 ? 1 : 0));
+  return static_cast<std::uint8_t>(tag_word(hash));
 }
 
 #if defined(__SSE2__)
 
-inline unsigned match_tag(const unsigned char* meta, std::uint8_t tag) noexcept {
+inline unsigned match_tag(const unsigned char* meta, std::uint32_t word) noexcept {
   const __m128i tags = _mm_load_si128(reinterpret_cast<const __m128i*>(meta));
-  const __m128i wanted = _mm_set1_epi8(static_cast<char>(tag));
+  const __m128i wanted = _mm_set1_epi32(static_cast<int>(word));
   return static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(tags, wanted))) & kSlotMask;
 }
 
 #elif defined(__ARM_NEON) && defined(__aarch64__)
 
-inline unsigned match_tag(const unsigned char* meta, std::uint8_t tag) noexcept {
-  const uint8x16_t equal = vceqq_u8(vld1q_u8(meta), vdupq_n_u8(tag));
+inline unsigned match_tag(const unsigned char* meta, std::uint32_t word) noexcept {
+  const uint8x16_t equal = vceqq_u8(vld1q_u8(meta), vreinterpretq_u8_u32(vdupq_n_u32(word)));
   static constexpr std::uint8_t kBits[16] = {1, 2, 4, 8, 16, 32, 64, 128,
                                              1, 2, 4, 8, 16, 32, 64, 128};
   const uint8x16_t bits = vandq_u8(equal, vld1q_u8(kBits));
@@ -55,7 +66,8 @@ inline unsigned match_tag(const unsigned char* meta, std::uint8_t tag) noexcept 
 
 #else
 
-inline unsigned match_tag(const unsigned char* meta, std::uint8_t tag) noexcept {
+inline unsigned match_tag(const unsigned char* meta, std::uint32_t word) noexcept {
+  const auto tag = static_cast<unsigned char>(word);
   unsigned found = 0;
   for (unsigned i = 0; i < kGroupSlots; ++i) found |= unsigned{meta[i] == tag} << i;
   return found;
@@ -69,15 +81,19 @@ inline unsigned free_slots(const unsigned char* meta) noexcept { return match_ta
 inline unsigned used_slots(const unsigned char* meta) noexcept {
   return match_tag(meta, 0) ^ kSlotMask;
 }
-/// True when a key with `tag` may live in a later group.
-inline bool overflowed(const unsigned char* meta, std::uint8_t tag) noexcept {
-  return ((unsigned{meta[kGroupSlots]} >> (tag & 7u)) & 1u) != 0;
+/// True when a key with this hash may live in a later group.
+inline bool overflowed(const unsigned char* meta, std::uint64_t hash) noexcept {
+  return ((unsigned{meta[kGroupSlots]} >> (hash & 7u)) & 1u) != 0;
 }
-inline void mark_overflow(unsigned char* meta, std::uint8_t tag) noexcept {
-  meta[kGroupSlots] = static_cast<unsigned char>(meta[kGroupSlots] | (1u << (tag & 7u)));
+inline void mark_overflow(unsigned char* meta, std::uint64_t hash) noexcept {
+  meta[kGroupSlots] = static_cast<unsigned char>(meta[kGroupSlots] | (1u << (hash & 7u)));
 }
-inline unsigned lowest(unsigned bits) noexcept {
-  return static_cast<unsigned>(std::countr_zero(bits));
+inline std::size_t lowest(unsigned bits) noexcept {
+#if defined(__GNUC__)
+  return static_cast<std::size_t>(static_cast<unsigned>(__builtin_ctz(bits)));
+#else
+  return static_cast<std::size_t>(std::countr_zero(bits));
+#endif
 }
 
 /// Lanes: the first four directory bits are not fair. Lane i of 16 gets a share of the hashes that
@@ -87,12 +103,10 @@ inline unsigned lowest(unsigned bits) noexcept {
 /// bits, found by eight.
 struct lane_table {
   std::uint8_t flips[256] = {};
-  std::uint8_t shares[16] = {};  // of 256
   constexpr lane_table() noexcept {
     for (unsigned x = 0; x < 256; ++x) {
       const unsigned lane = 16 * x * (x + 512) / (3 * 256 * 256);  // y = x (x + 2) / 3 on [0, 1)
       flips[x] = static_cast<std::uint8_t>(lane ^ (x >> 4));
-      ++shares[lane];
     }
   }
 };
@@ -104,24 +118,19 @@ inline std::uint64_t directory_bits(std::uint64_t hash) noexcept {
   return (hash >> 12) ^ kLanes.flips[static_cast<std::uint8_t>(hash >> 8)];
 }
 
-/// The share of all hashes that a segment answers for.
-inline double share_of(std::size_t index, unsigned depth) noexcept {
-  if (depth >= 4) {
-    return static_cast<double>(kLanes.shares[index & 15]) /
-           static_cast<double>(std::size_t{256} << (depth - 4));
-  }
-  double share = 0;
-  for (std::size_t lane = index; lane < 16; lane += std::size_t{1} << depth) {
-    share += static_cast<double>(kLanes.shares[lane]) / 256;
-  }
-  return share;
+/// Home group of a hash among `groups`: its upper 16 bits, scaled (Lemire, 2016). Monotone, so that
+/// a segment that gets more groups keeps its entries in order.
+inline std::size_t home_of(std::uint64_t hash, std::size_t groups) noexcept {
+  return static_cast<std::size_t>((hash >> 48) * groups >> 16);
+}
+/// The same in bytes of tags, for a segment of `units` with 2^16 >> shift bytes each.
+inline std::size_t home_offset(std::uint64_t hash, std::uint32_t units,
+                               std::uint32_t shift) noexcept {
+  return static_cast<std::uint32_t>(hash >> 48) * units >> shift & ~std::uint32_t{kMetaBytes - 1};
 }
 
-/// Home group of a hash among `groups`: its upper half, scaled (Lemire, 2016). Monotone, so that a
-/// segment that gets more groups keeps its entries in order.
-inline std::size_t home_of(std::uint64_t hash, std::size_t groups) noexcept {
-  return static_cast<std::size_t>(((hash >> 32) * groups) >> 32);
-}
+/// Directory entries from which on a map is taken to be larger than the caches.
+inline constexpr std::size_t kFarEntries = 1024;
 
 /// What an empty map searches: a group that holds nothing.
 alignas(64) inline constexpr unsigned char kEmptyMeta[kMetaBytes] = {};
@@ -141,26 +150,55 @@ struct map_shape {
   static constexpr std::size_t bytes(std::size_t groups) {
     return slots_at(groups) + groups * kGroupBytes;
   }
+  // Where slot j lies of the group whose tags lie at `off`, in bytes from where both begin.
+  static constexpr std::size_t slot_offset(std::size_t off, std::size_t j) {
+    if constexpr (SlotBytes % kMetaBytes == 0) {  // 15 off + 16 j, in few instructions
+      return ((off + j) * kMetaBytes - off) * (SlotBytes / kMetaBytes);
+    } else {
+      return (off / kMetaBytes * kGroupSlots + j) * SlotBytes;
+    }
+  }
 
-  // Bytes of slots in a full segment, at most: what one insert may have to move. 32 KiB keeps a
-  // split near 20 us, whatever a slot weighs.
-  static constexpr std::size_t kSegmentBytesMax = std::size_t{32} * 1024;
-  // Groups in a full segment: 64 for 16-byte slots; fewer for larger ones; never fewer than 4.
-  static constexpr std::size_t kGroupsMax = [] {
-    const std::size_t fit = kSegmentBytesMax / (kGroupSlots * SlotBytes);
-    if (fit >= 64) return std::size_t{64};
-    if (fit >= 16) return fit / 16 * 16;
-    return fit >= 8 ? std::size_t{8} : std::size_t{4};
-  }();
-  // A segment has base, base + step or base + 2 step groups: 40, 52, 64. Then it splits into two of
-  // 40.
-  static constexpr std::size_t kStep = kGroupsMax >= 16 ? kGroupsMax / 16 * 3 : kGroupsMax / 4;
-  static constexpr std::size_t kBase = kGroupsMax - 2 * kStep;
+  // In a map that the caches don't hold, an entry prefers the cache line of its slot that four bits
+  // of the hash name: a search asks for that line while it waits for the tags. Nine in ten entries
+  // find room there.
+  static constexpr bool kPrefersLine = SlotBytes == 8 || SlotBytes == 16 || SlotBytes == 32;
+  static constexpr std::size_t preferred_slot(std::uint64_t hash) { return (hash >> 44) & 15; }
+  /// One of the open slots of a group, in the preferred line if it can be.
+  static std::size_t pick(unsigned open, const unsigned char* slots, std::uint64_t hash) noexcept {
+    if constexpr (kPrefersLine) {
+      const auto first = reinterpret_cast<std::uintptr_t>(slots);
+      const std::uintptr_t line = (first + preferred_slot(hash) * SlotBytes) & ~std::uintptr_t{63};
+      // The line may begin before the group does.
+      constexpr unsigned kInLine = (1u << (64 / SlotBytes)) - 1;
+      const auto begin = static_cast<unsigned>((line + 64 - first) / SlotBytes);
+      const unsigned near =
+          open & static_cast<unsigned>(std::uint64_t{kInLine} << begin >> (64 / SlotBytes));
+      if (near != 0) return lowest(near);
+    }
+    return lowest(open);
+  }
+
+  // Bytes of slots in a full segment, at most: what one insert may have to move. 40 KiB keeps a
+  // split near 20 us, whatever a slot weighs; a string and a word just fit 64 groups.
+  static constexpr std::size_t kSegmentBytesMax = std::size_t{40} * 1024;
+  // Groups in a full segment: 64 for slots of up to 42 bytes; fewer for larger ones; never fewer
+  // than 4. A power of two.
+  static constexpr std::size_t kGroupsMax =
+      std::clamp(std::bit_floor(kSegmentBytesMax / (kGroupSlots * SlotBytes)), std::size_t{4},
+                 std::size_t{64});
+  // A segment has three units or four: 48 groups, 64. Then it splits into two of three.
+  static constexpr std::size_t kUnit = kGroupsMax / 4;
+  static constexpr unsigned kUnitsMin = 3, kUnitsMax = 4;
+  static constexpr std::size_t kBase = kUnitsMin * kUnit;
   static constexpr std::size_t kSlotsMax = kGroupsMax * kGroupSlots;
 
-  static constexpr std::size_t groups_of(unsigned code) { return kBase - kStep + kStep * code; }
-  // Entries at which a segment (or a small map) of this many groups gets more room: 7/8.
-  static constexpr std::size_t limit_of(std::size_t groups) { return groups * kGroupSlots * 7 / 8; }
+  static constexpr std::size_t groups_of(unsigned units) { return units * kUnit; }
+  // Entries at which a segment (or a small map) of this many groups gets more room: 9/10. There 7 %
+  // of the entries are away from home.
+  static constexpr std::size_t limit_of(std::size_t groups) {
+    return groups * kGroupSlots * 9 / 10;
+  }
 };
 
 }  // namespace ullage::detail

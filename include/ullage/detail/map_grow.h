@@ -1,49 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// map_grow: how a map gets room. A small map doubles; a full segment is stretched twice (40 -> 52
-// -> 64 groups) and then split into two of 40. Three small steps instead of one large one keep the
-// memory within a quarter of what the entries need, and no step moves more than one segment.
+// map_grow: how a map gets room. A small map doubles; a full segment is stretched (48 -> 64 groups)
+// and then split into two of 48. Two small steps instead of one large one keep the memory within a
+// third of what the entries need, and no step moves more than one segment.
 #pragma once
 
 #include <ullage/detail/map_build.h>
 
 namespace ullage::detail {
 
-// When a segment is to be looked at: 6 % of its slots displaced is load 7/8, give or take 3 %.
+// When a segment is to be looked at. Nobody counts its entries; what is counted, because it comes
+// by here, is entries that found their home full. Near the limit that is one in four that come: so
+// many more are waited for. The first look is at 3 % of the slots, which is load 0.83, give or take
+// 0.03.
 template <class Policy>
-void map_storage<Policy>::settle(segment_header* head, std::size_t groups,
+void map_storage<Policy>::settle(segment_header* head, std::size_t slots, std::size_t entries,
                                  std::size_t displaced) noexcept {
-  const std::size_t usual = groups * kGroupSlots * 6 / 100 + 2;
+  const std::size_t limit = slots * 9 / 10;
+  const std::size_t left = entries < limit ? (limit - entries) / 4 : 0;
   head->displaced = static_cast<std::uint16_t>(displaced);
-  head->displaced_max =
-      static_cast<std::uint16_t>(usual > displaced + usual / 4 ? usual : displaced + usual / 4);
+  head->displaced_max = static_cast<std::uint16_t>(
+      std::max({slots * 3 / 100, std::min(displaced + left, slots / 5), displaced + 2}));
 }
 
 // The smallest segment that `entries` leave some room in.
 template <class Policy>
-unsigned map_storage<Policy>::code_for(std::size_t entries) noexcept {
-  for (unsigned code = 1; code < 3; ++code) {
-    if (entries <= shape::limit_of(shape::groups_of(code)) * 15 / 16) return code;
-  }
-  return 3;
+unsigned map_storage<Policy>::units_for(std::size_t entries) noexcept {
+  return entries <= shape::limit_of(shape::kBase) * 15 / 16 ? shape::kUnitsMin : shape::kUnitsMax;
 }
 
 template <class Policy>
-map_place map_storage<Policy>::place_displaced(unsigned char* base, std::size_t groups,
-                                               std::uint64_t h) noexcept {
-  const std::uint8_t tag = tag_of(h);
-  unsigned char* const home = base + home_of(h, groups) * shape::kStride;
-  unsigned char* const end = end_of(base, groups);
-  unsigned char* group = home;
+map_place map_storage<Policy>::place_displaced(const group_run& run, std::uint64_t h) noexcept {
+  const std::size_t home = home_of(h, run.groups);
+  std::size_t g = home;
   do {
+    unsigned char* group = run.tags + g * shape::kStride;
     if (const unsigned open = free_slots(group); open != 0) {
-      const auto g = static_cast<std::size_t>(group - base) / kMetaBytes;
-      return {group, slots_in(base, groups, g), lowest(open), end};
+      return {group, slots_in(run, g), lowest(open), end_of(run)};
     }
-    mark_overflow(group, tag);
-    group += shape::kStride;
-    if (group == end) group = base;
-  } while (group != home);
+    mark_overflow(group, h);
+    if (++g == run.groups) g = 0;
+  } while (g != home);
   return {};
 }
 
@@ -51,41 +48,47 @@ template <class Policy>
 [[gnu::noinline]] map_insertion map_storage<Policy>::place_slow(std::uint64_t h) {
   const std::uint8_t tag = tag_of(h);
   growth_end end = growth_end::done;
-  bool grown = false;
-  if (groups_ != 0) {
+  bool grown = false, full = false;
+  if (is_small()) {
     if (size_ >= limit_) {
       end = grow_small();
       grown = true;
     }
-    if (groups_ != 0) {
-      // Told "no", a small map of several groups still has an eighth of its slots free; it keeps
-      // one.
-      const bool room = size_ < limit_ || (groups_ > 1 && size_ + 1 < small_slots());
+    if (is_small()) {
+      // Told "no", a small map of several groups still has a tenth of its slots free; it keeps one.
+      const bool room = size_ < limit_ || (small_groups() > 1 && size_ + 1 < small_slots());
       if (!room) return {{}, tag, false, end};
-      return {place_displaced(groups_base(), groups_, h), tag, false, growth_end::done};
+      return {place_displaced(small_run(), h), tag, false, growth_end::done};
     }
   }
   for (;;) {
     const entry e = large_->dir.resolve(directory_bits(h));
-    if ((e & names::kCodeMask) == 0) return place_in_chain(header_named(e), h);
     segment_header* head = header_named(e);
     const std::size_t index = head->index;  // e may have been an alias
-    const std::size_t groups = groups_named(e);
+    if (head->next != nullptr && has_block_for(head, alike_of(h))) {
+      const map_insertion made = place_in_block(head, h);
+      if (made.at.group != nullptr) return made;
+      end = add_block(index, e, alike_of(h));
+      if (end != growth_end::done) return {{}, tag, false, end};
+      continue;
+    }
     if (head->displaced < head->displaced_max || grown) {
-      const map_place at = place_displaced(base_named(e), groups, h);
+      const group_run run = run_named(e);
+      const map_place at = place_displaced(run, h);
       if (at.group != nullptr) {
-        const bool home = at.group == base_named(e) + home_of(h, groups) * shape::kStride;
+        const bool home = at.group == run.tags + home_of(h, run.groups) * shape::kStride;
         if (!home && head->displaced != 0xffff) ++head->displaced;
         return {at, tag, false, growth_end::done};
       }
-      if (grown && end != growth_end::done) return {{}, tag, false, end};
-      if (grown) {
-        end = chain(index, e);
+      if (full && grown && end != growth_end::done) return {{}, tag, false, end};
+      if (full && grown) {
+        end = add_block(index, e, alike_of(h));
         if (end != growth_end::done) return {{}, tag, false, end};
         continue;
       }
+      full = true;
     }
-    end = grow_segment(index, e);
+    end = grow_segment(index, e, full);
     grown = true;
   }
 }
@@ -93,20 +96,17 @@ template <class Policy>
 // ---- small maps
 // -----------------------------------------------------------------------------------
 
-// Sizes that double up to a segment's: 1, 2, 5, 10, 20, 40; then 52, 64.
+// Sizes that double up to a segment's: 1, 3, 6, 12, 24, 48; then 64.
 template <class Policy>
 constexpr std::size_t map_storage<Policy>::next_small(std::size_t groups) noexcept {
-  std::size_t next = shape::kGroupsMax;
-  for (unsigned code = 2; code >= 1; --code) {
-    if (shape::groups_of(code) > groups) next = shape::groups_of(code);
-  }
+  std::size_t next = shape::kBase > groups ? shape::kBase : shape::kGroupsMax;
   for (std::size_t half = shape::kBase / 2; half > groups; half /= 2) next = half;
   return next;
 }
 
 template <class Policy>
 growth_end map_storage<Policy>::grow_small() {
-  std::size_t groups = groups_, limit = limit_;
+  std::size_t groups = small_groups(), limit = limit_;
   if (groups == 1 && limit < kGroupSlots) {
     constexpr std::size_t kFirst = sizeof(value_type) > 64 ? 1 : 3;
     limit = limit == 0 ? kFirst : limit * 2 + 1;
@@ -114,21 +114,21 @@ growth_end map_storage<Policy>::grow_small() {
     groups = next_small(groups);
     limit = shape::limit_of(groups);
   } else {
-    const harvest all(*this, groups_base(), groups_);
+    const harvest all(*this, small_run());
     return small_to_large(all);
   }
   if (limit_ == 0) {
     attempt step(*this, growth_kind::first, growth_cause::insert);
     if (!step.admitted(raw::rounded(small_bytes(groups, limit)), 0)) return growth_end::denied;
     try {
-      become_small(get_small(groups, limit), groups, limit);
+      become_small(get_small(groups, limit), limit);
     } catch (const std::bad_alloc&) {
       return growth_end::no_memory;
     }
     step.done(0);
     return growth_end::done;
   }
-  const harvest all(*this, groups_base(), groups_);
+  const harvest all(*this, small_run());
   return small_to_small(all, groups, limit);
 }
 
@@ -136,26 +136,26 @@ template <class Policy>
 growth_end map_storage<Policy>::small_to_small(const harvest& all, std::size_t groups,
                                                std::size_t limit) {
   attempt step(*this, growth_kind::moved, growth_cause::insert);
-  const std::size_t old_bytes = raw::rounded(small_bytes(groups_, limit_));
+  const std::size_t old_bytes = raw::rounded(small_bytes());
   const std::size_t new_bytes = raw::rounded(small_bytes(groups, limit));
   if (new_bytes > old_bytes && !step.admitted(new_bytes - old_bytes, old_bytes)) {
     return growth_end::denied;
   }
-  unsigned char* base = nullptr;
+  group_run run;
   try {
-    base = get_small(groups, limit);
+    run = get_small(groups, limit);
   } catch (const std::bad_alloc&) {
     return growth_end::no_memory;
   }
-  builder fresh(base, groups);
+  builder fresh(run);
   try {
     fresh.take(*this, all);
   } catch (...) {
-    raw::put(alloc_, base, small_bytes(groups, limit));
+    raw::put(alloc_, run.tags, small_bytes(groups, limit));
     throw;
   }
   put_small();
-  become_small(base, groups, limit);
+  become_small(run, limit);
   step.done(all.entries);
   return growth_end::done;
 }
@@ -164,22 +164,21 @@ growth_end map_storage<Policy>::small_to_small(const harvest& all, std::size_t g
 template <class Policy>
 growth_end map_storage<Policy>::small_to_large(const harvest& all) {
   attempt step(*this, growth_kind::split, growth_cause::insert);
-  const bool two = [&] {
-    const std::size_t ones = all.ones(0);
-    return ones >= all.entries / 16 && all.entries - ones >= all.entries / 16;
-  }();
-  const std::size_t ones = two ? all.ones(0) : 0;
-  const unsigned codes[2] = {two ? code_for(all.entries - ones) : 3, code_for(ones)};
+  const unsigned depth = parts(all, 0) ? 1 : 0;
+  const unsigned count = depth + 1;
+  const std::size_t ones = depth == 0 ? 0 : all.ones(0);
+  const unsigned units[2] = {depth == 0 ? shape::kUnitsMax : units_for(all.entries - ones),
+                             units_for(ones)};
   std::size_t more = 0;
-  for (unsigned i = 0; i < (two ? 2u : 1u); ++i) more += shape::bytes(shape::groups_of(codes[i]));
-  const std::size_t old_bytes = raw::rounded(small_bytes(groups_, limit_));
+  for (unsigned i = 0; i < count; ++i) more += space::held(units[i]);
+  const std::size_t old_bytes = raw::rounded(small_bytes());
   if (!step.admitted(more > old_bytes ? more - old_bytes : 0, old_bytes)) return growth_end::denied;
 
   const bool had_state = large_ != nullptr;
-  unsigned char* bases[2] = {};
+  group_run runs[2];
   const auto undo = [&] {
-    for (unsigned i = 0; i < 2; ++i) {
-      if (bases[i] != nullptr) put_segment(bases[i], shape::groups_of(codes[i]));
+    for (const group_run& run : runs) {
+      if (run.tags != nullptr) put_segment(run);
     }
     if (had_state) {
       large_->dir.release(alloc_);
@@ -190,16 +189,15 @@ growth_end map_storage<Policy>::small_to_large(const harvest& all) {
   try {
     make_large();
     large_->dir.prepare(alloc_, 1);
-    bases[0] = get_segment(codes[0]);
-    if (two) bases[1] = get_segment(codes[1]);
+    for (unsigned i = 0; i < count; ++i) runs[i] = get_segment(units[i]);
   } catch (const std::bad_alloc&) {
     undo();
     return growth_end::no_memory;
   }
-  builder zero(bases[0], shape::groups_of(codes[0]));
-  builder one(two ? bases[1] : bases[0], shape::groups_of(codes[two ? 1 : 0]));
+  builder zero(runs[0]);
+  builder one(runs[count - 1]);
   try {
-    if (two) {
+    if (depth == 1) {
       zero.take(*this, all, one, [](std::uint64_t h) { return (directory_bits(h) & 1) == 0; });
     } else {
       zero.take(*this, all);
@@ -210,20 +208,19 @@ growth_end map_storage<Policy>::small_to_large(const harvest& all) {
   }
   put_small();
   directory& dir = large_->dir;
-  const unsigned depth = two ? 1 : 0;
-  for (unsigned i = 0; i < (two ? 2u : 1u); ++i) {
-    builder& built = i == 0 ? zero : one;
-    segment_header* head = header_of(built.base, built.groups);
+  const builder* const built[2] = {&zero, &one};
+  for (unsigned i = 0; i < count; ++i) {
+    segment_header* head = header_of(runs[i]);
     head->index = i;
     head->depth = static_cast<std::uint8_t>(depth);
-    settle(head, built.groups, built.displaced);
-    dir.set(i, name_of(built.base, codes[i]), depth);
+    settle(head, runs[i].groups * kGroupSlots, 0, built[i]->displaced);
+    dir.set(i, name_of(runs[i], units[i]), depth);
   }
   dir.set_depth(depth);
-  large_->segments = two ? 2 : 1;
-  large_->at_depth[depth] = static_cast<std::uint32_t>(large_->segments);
-  large_->filled = large_->segments;
-  large_->tallies.splits += two ? 1 : 0;
+  large_->segments = count;
+  large_->at_depth[depth] = count;
+  large_->filled = count;
+  large_->tallies.splits += depth;
   see_directory();
   step.done(all.entries);
   return growth_end::done;
@@ -232,34 +229,31 @@ growth_end map_storage<Policy>::small_to_large(const harvest& all) {
 // ---- segments
 // -------------------------------------------------------------------------------------
 
+// A segment that may be full. `must`: some entry found no slot in it.
 template <class Policy>
-growth_end map_storage<Policy>::grow_segment(std::size_t index, entry e) {
-  unsigned char* base = base_named(e);
-  const std::size_t groups = groups_named(e);
-  segment_header* head = header_named(e);
-  const harvest all(*this, base, groups);
-  const std::size_t slots = groups * kGroupSlots;
-  // What a segment of this share should hold. One that holds more by chance, while entries come and
-  // go, waits for chance to turn: else each would sooner or later meet its limit, and the map would
-  // grow without getting larger.
-  const double fair = static_cast<double>(size_) * share_of(index, head->depth);
-  const bool full = all.entries >= slots * 31 / 32 ||
-                    (all.entries >= slots * 13 / 16 && fair >= static_cast<double>(slots) * 0.875);
-  if (!full) {
-    // What made it look full are entries long erased, or chance, or hashes that crowd. No memory.
-    rebuild(base, groups, all);
+growth_end map_storage<Policy>::grow_segment(std::size_t index, entry e, bool must) {
+  const group_run run = run_named(e);
+  segment_header* head = header_of(run);
+  const std::size_t slots = run.groups * kGroupSlots;
+  const std::size_t entries = count_in(run);
+  if (!must && entries < slots * 9 / 10 - slots / 256) {
+    if (entries < slots * 4 / 5 || head->displaced >= slots / 5) {
+      // What made it look full are entries long erased, or hashes that crowd. No memory.
+      rebuild(run, harvest(*this, run));
+    } else {
+      settle(head, slots, entries, head->displaced);
+    }
     return growth_end::done;
   }
-  const auto code = static_cast<unsigned>(e & names::kCodeMask);
+  const harvest all(*this, run);
   growth_end end = growth_end::done;
-  if (code < 3) {
-    end = stretch(index, e, all, code + 1);
-  } else if (worth_splitting(all, head->depth)) {
-    end = split(index, e, all);
+  if (head->units < shape::kUnitsMax) {
+    end = stretch(index, e, all);
   } else {
-    // Only more room would help; place_slow() chains a block when the last slot is taken.
-    head->displaced_max = 0xffff;
-    return growth_end::done;
+    std::size_t count = 0;
+    const bool fruitless = head->depth >= directory::kDepthMax || !parts(all, head->depth);
+    const std::uint32_t alike = fruitless ? most_alike(all, &count) : 0;
+    end = count >= all.entries / 4 + 1 ? move_alike(index, e, all, alike) : split(index, e, all);
   }
   if (end != growth_end::done) {
     // Told "no": ask again when some more had to go elsewhere.
@@ -268,90 +262,108 @@ growth_end map_storage<Policy>::grow_segment(std::size_t index, entry e) {
   return end;
 }
 
+// A split that parts less than a sixteenth is fruitless: keys hash alike.
 template <class Policy>
-bool map_storage<Policy>::worth_splitting(const harvest& all, unsigned depth) const noexcept {
-  // A split that parts less than a sixteenth is fruitless: keys hash alike. Depth may run ahead of
-  // the number of segments by a few bits, so that keys which do differ get away from those which
-  // don't.
-  if (depth >= directory::kDepthMax) return false;
-  if (depth >= static_cast<unsigned>(std::bit_width(large_->segments)) + 6) return false;
+bool map_storage<Policy>::parts(const harvest& all, unsigned depth) noexcept {
   const std::size_t ones = all.ones(depth);
   return ones >= all.entries / 16 && all.entries - ones >= all.entries / 16;
 }
 
 template <class Policy>
-growth_end map_storage<Policy>::stretch(std::size_t index, entry e, const harvest& all,
-                                        unsigned code) {
+growth_end map_storage<Policy>::stretch(std::size_t index, entry e, const harvest& all) {
+  constexpr unsigned kUnits = shape::kUnitsMax;
   attempt step(*this, growth_kind::stretched, growth_cause::insert);
-  const std::size_t groups = shape::groups_of(code);
-  const std::size_t more = shape::bytes(groups) - shape::bytes(all.groups);
-  if (!step.admitted(more, shape::bytes(all.groups))) return growth_end::denied;
-  unsigned char* base = nullptr;
+  constexpr std::size_t kMore = space::held(kUnits) - space::held(shape::kUnitsMin);
+  if (!step.admitted(kMore, space::held(shape::kUnitsMin))) return growth_end::denied;
+  group_run run;
   try {
-    base = get_segment(code);
+    run = get_segment(kUnits);
   } catch (const std::bad_alloc&) {
     return growth_end::no_memory;
   }
-  builder fresh(base, groups);
-  try {
-    fresh.take(*this, all);
-  } catch (...) {
-    put_segment(base, groups);
-    throw;
-  }
-  segment_header* head = header_of(base, groups);
-  const segment_header* old = header_named(e);
-  head->index = static_cast<std::uint32_t>(index);
-  head->depth = old->depth;
-  settle(head, groups, fresh.displaced);
-  large_->dir.rename(index, e, name_of(base, code), head->depth);
-  put_segment(all.base, all.groups);
+  builder fresh(run, prefers_lines());
+  replace(index, e, fresh, all, header_named(e)->depth);
   ++large_->tallies.stretches;
   step.done(all.entries);
   return growth_end::done;
 }
 
+// The entries of `all` move into `fresh`, which takes the place of the segment named e.
+template <class Policy>
+void map_storage<Policy>::replace(std::size_t index, entry e, builder& fresh, const harvest& all,
+                                  unsigned depth) {
+  try {
+    fresh.take(*this, all);
+  } catch (...) {
+    put_segment(fresh.run);
+    throw;
+  }
+  segment_header* head = header_of(fresh.run);
+  head->index = static_cast<std::uint32_t>(index);
+  head->depth = static_cast<std::uint8_t>(depth);
+  settle(head, fresh.run.groups * kGroupSlots, all.entries, fresh.displaced);
+  large_->dir.rename(index, e, name_of(fresh.run, head->units), depth);
+  put_segment(all.run);
+}
+
 template <class Policy>
 growth_end map_storage<Policy>::split(std::size_t index, entry e, const harvest& all) {
-  const unsigned depth = header_named(e)->depth;
+  segment_header* const old = header_of(all.run);
+  const unsigned depth = old->depth;
   const std::size_t ones = all.ones(depth);
-  const unsigned codes[2] = {code_for(all.entries - ones), code_for(ones)};
-  const std::size_t groups[2] = {shape::groups_of(codes[0]), shape::groups_of(codes[1])};
   const std::size_t other = index | std::size_t{1} << depth;
   directory& dir = large_->dir;
+  // A segment with a chain is of full size.
+  unsigned units[2] = {units_for(all.entries - ones), units_for(ones)};
+  bool chained[2] = {};
+  for (segment_header* block = old->next; block != nullptr; block = block->next) {
+    const unsigned half = (block->alike >> depth) & 1;
+    chained[half] = true;
+    units[half] = shape::kUnitsMax;
+  }
 
   attempt step(*this, growth_kind::split, growth_cause::insert);
-  const std::size_t more =
-      shape::bytes(groups[0]) + shape::bytes(groups[1]) - shape::bytes(all.groups);
-  if (!step.admitted(more, shape::bytes(all.groups))) return growth_end::denied;
-  unsigned char* bases[2] = {};
+  const std::size_t fresh_bytes = space::held(units[0]) + space::held(units[1]);
+  const std::size_t old_bytes = space::held(old->units);
+  if (!step.admitted(fresh_bytes - old_bytes, old_bytes)) return growth_end::denied;
+  group_run runs[2];
   try {
     dir.prepare(alloc_, other);
-    bases[0] = get_segment(codes[0]);
-    bases[1] = get_segment(codes[1]);
+    runs[0] = get_segment(units[0]);
+    runs[1] = get_segment(units[1]);
   } catch (const std::bad_alloc&) {
-    if (bases[0] != nullptr) put_segment(bases[0], groups[0]);
+    if (runs[0].tags != nullptr) put_segment(runs[0]);
     see_directory();
     return growth_end::no_memory;
   }
-  builder zero(bases[0], groups[0]);
-  builder one(bases[1], groups[1]);
+  builder zero(runs[0], prefers_lines());
+  builder one(runs[1], prefers_lines());
   try {
     zero.take(*this, all, one,
               [depth](std::uint64_t h) { return ((directory_bits(h) >> depth) & 1) == 0; });
   } catch (...) {
-    put_segment(bases[0], groups[0]);
-    put_segment(bases[1], groups[1]);
+    put_segment(runs[0]);
+    put_segment(runs[1]);
     see_directory();
     throw;
   }
-  const entry fresh[2] = {name_of(bases[0], codes[0]), name_of(bases[1], codes[1])};
-  const builder* built[2] = {&zero, &one};
+  entry fresh[2];
+  segment_header* heads[2];
+  const builder* const built[2] = {&zero, &one};
   for (unsigned i = 0; i < 2; ++i) {
-    segment_header* head = header_of(bases[i], groups[i]);
-    head->index = static_cast<std::uint32_t>(i == 0 ? index : other);
-    head->depth = static_cast<std::uint8_t>(depth + 1);
-    settle(head, groups[i], built[i]->displaced);
+    fresh[i] = name_of(runs[i], chained[i] ? 0 : units[i]);
+    heads[i] = header_of(runs[i]);
+    heads[i]->index = static_cast<std::uint32_t>(i == 0 ? index : other);
+    heads[i]->depth = static_cast<std::uint8_t>(depth + 1);
+    settle(heads[i], runs[i].groups * kGroupSlots, i == 0 ? all.entries - ones : ones,
+           built[i]->displaced);
+  }
+  for (segment_header* block = old->next; block != nullptr;) {
+    segment_header* const next = block->next;
+    segment_header* const head = heads[(block->alike >> depth) & 1];
+    block->index = head->index;
+    block->next = std::exchange(head->next, block);
+    block = next;
   }
   dir.rename(index, e, fresh[0], depth + 1);
   dir.set(other, fresh[1], depth + 1);
@@ -360,7 +372,7 @@ growth_end map_storage<Policy>::split(std::size_t index, entry e, const harvest&
   large_->at_depth[depth + 1] += 2;
   ++large_->segments;
   ++large_->tallies.splits;
-  put_segment(all.base, all.groups);
+  put_segment(all.run);
   see_directory();
   fill_aliases(index, other, depth + 1);
   step.done(all.entries);
@@ -385,15 +397,16 @@ void map_storage<Policy>::fill_aliases(std::size_t zero, std::size_t one, unsign
 template <class Policy>
 void map_storage<Policy>::make_alias(std::size_t i) noexcept {
   if (i == 0) return;
-  large_->dir.fill(i, [this](entry e) { return std::size_t{header_named(e)->index}; });
+  large_->dir.fill(i, [](entry e) { return std::size_t{header_named(e)->index}; });
 }
 
 // Puts displaced entries back home where there is room, and says of each group anew whether entries
 // went past it. In place; takes no memory.
 template <class Policy>
-void map_storage<Policy>::rebuild(unsigned char* base, std::size_t groups,
-                                  const harvest& all) noexcept {
-  for (std::size_t g = 0; g < groups; ++g) base[g * shape::kStride + kGroupSlots] = 0;
+void map_storage<Policy>::rebuild(const group_run& run, const harvest& all) noexcept {
+  const std::size_t groups = run.groups;
+  const auto tags = [&run](std::size_t g) { return run.tags + g * shape::kStride; };
+  for (std::size_t g = 0; g < groups; ++g) tags(g)[kGroupSlots] = 0;
   const std::uint64_t* h = all.hashes;
   std::size_t displaced = 0, moved = 0;
   // Hashes are in the order of slots. An entry only ever moves to a group that it passes on its
@@ -401,19 +414,19 @@ void map_storage<Policy>::rebuild(unsigned char* base, std::size_t groups,
   // here.
   std::uint16_t met[shape::kGroupsMax] = {};
   for (std::size_t g = 0; g < groups; ++g) {
-    unsigned char* group = base + g * shape::kStride;
+    unsigned char* group = tags(g);
     for (unsigned used = used_slots(group) & ~unsigned{met[g]}; used != 0; used &= used - 1) {
-      const unsigned j = lowest(used);
+      const std::size_t j = lowest(used);
       const std::uint64_t hash = *h++;
       std::size_t at = home_of(hash, groups);
       while (at != g) {
-        unsigned char* closer = base + at * shape::kStride;
+        unsigned char* closer = tags(at);
         const unsigned open = free_slots(closer);
         if (open != 0 && kMovesSafely) {
-          const unsigned slot = lowest(open);
+          const std::size_t slot = lowest(open);
           if constexpr (kMovesSafely) {
-            Policy::relocate(alloc_, builder::slot_at_raw(slots_in(base, groups, at), slot),
-                             slot_at(slots_in(base, groups, g), j));
+            Policy::relocate(alloc_, builder::slot_at_raw(slots_in(run, at), slot),
+                             slot_at(slots_in(run, g), j));
           }
           closer[slot] = group[j];
           group[j] = 0;
@@ -421,14 +434,13 @@ void map_storage<Policy>::rebuild(unsigned char* base, std::size_t groups,
           ++moved;
           break;
         }
-        mark_overflow(closer, tag_of(hash));
+        mark_overflow(closer, hash);
         if (++at == groups) at = 0;
       }
       displaced += at != home_of(hash, groups);
     }
   }
-  segment_header* head = header_of(base, groups);
-  settle(head, groups, displaced);
+  settle(header_of(run), groups * kGroupSlots, all.entries, displaced);
   ++large_->tallies.rebuilds;
   attempt step(*this, growth_kind::rebuilt, growth_cause::insert);
   step.done(moved);

@@ -19,13 +19,12 @@ growth_end map_storage<Policy>::reserve_empty(std::size_t n, growth_cause cause)
     return static_cast<std::size_t>(mean + 3 * std::sqrt(mean));
   };
   while (depth < directory::kDepthMax && most() > shape::limit_of(shape::kGroupsMax)) ++depth;
-  unsigned code = 1;
-  while (code < 3 && shape::limit_of(shape::groups_of(code)) < most()) ++code;
-  const std::size_t groups = shape::groups_of(code);
+  const unsigned units =
+      most() <= shape::limit_of(shape::kBase) ? shape::kUnitsMin : shape::kUnitsMax;
   const std::size_t segments = std::size_t{1} << depth;
 
   attempt step(*this, growth_kind::first, cause);
-  if (!step.admitted(segments * shape::bytes(groups), 0)) return growth_end::denied;
+  if (!step.admitted(segments * space::held(units), 0)) return growth_end::denied;
   put_small();
   become_empty();
   make_large();
@@ -34,14 +33,14 @@ growth_end map_storage<Policy>::reserve_empty(std::size_t n, growth_cause cause)
   try {
     for (; made < segments; ++made) {
       dir.prepare(alloc_, made);
-      unsigned char* base = get_segment(code);
-      segment_header* head = header_of(base, groups);
+      const group_run run = get_segment(units);
+      segment_header* head = header_of(run);
       head->index = static_cast<std::uint32_t>(made);
       head->depth = static_cast<std::uint8_t>(depth);
-      dir.set(made, name_of(base, code), depth);
+      dir.set(made, name_of(run, units), depth);
     }
   } catch (const std::bad_alloc&) {
-    while (made > 0) put_segment(base_named(dir.get(--made)), groups);
+    while (made > 0) put_segment(run_named(dir.get(--made)));
     drop_large();
     return growth_end::no_memory;
   }
@@ -65,14 +64,14 @@ growth_end map_storage<Policy>::reserve_small(std::size_t n, growth_cause cause)
   if (groups * kGroupSlots <= capacity() && limit <= limit_) return growth_end::done;
   attempt step(*this, growth_kind::first, cause);
   if (!step.admitted(raw::rounded(small_bytes(groups, limit)), 0)) return growth_end::denied;
-  unsigned char* base = nullptr;
+  group_run run;
   try {
-    base = get_small(groups, limit);
+    run = get_small(groups, limit);
   } catch (const std::bad_alloc&) {
     return growth_end::no_memory;
   }
   put_small();
-  become_small(base, groups, limit);
+  become_small(run, limit);
   step.done(0);
   return growth_end::done;
 }
@@ -84,7 +83,7 @@ void map_storage<Policy>::take_all(map_storage& other) {
   for (map_place run = other.first_groups(); run.group != nullptr; run = other.next_groups(run)) {
     for (; run.group != run.end; run.group += shape::kStride, run.slots += shape::kGroupBytes) {
       for (unsigned used = used_slots(run.group); used != 0; used &= used - 1) {
-        const unsigned j = lowest(used);
+        const std::size_t j = lowest(used);
         value_type* from = slot_at(run.slots, j);
         const map_insertion to = place_absent(seeded_hash(hash_, Policy::key(*from), seed_));
         if (to.at.group == nullptr) throw std::bad_alloc();
@@ -106,8 +105,8 @@ void map_storage<Policy>::take_all(map_storage& other) {
 // A free slot for a key that is known to be absent.
 template <class Policy>
 map_insertion map_storage<Policy>::place_absent(std::uint64_t h) {
-  if (groups_ == 0 || size_ >= limit_) return place_slow(h);
-  return {place_displaced(groups_base(), groups_, h), tag_of(h), false, growth_end::done};
+  if (!is_small() || size_ >= limit_) return place_slow(h);
+  return {place_displaced(small_run(), h), tag_of(h), false, growth_end::done};
 }
 
 /// What the map looks like from inside; walks all of it.
@@ -117,7 +116,7 @@ map_counters map_storage<Policy>::counters() const {
   told.entries = size_;
   told.capacity = capacity();
   told.memory_bytes = held_bytes();
-  told.segments = groups_ == 0 ? large_->segments : (limit_ == 0 ? 0 : 1);
+  told.segments = !is_small() ? large_->segments : (limit_ == 0 ? 0 : 1);
   if (large_ != nullptr) {
     const map_tallies& t = large_->tallies;
     told.splits = t.splits;
@@ -126,14 +125,15 @@ map_counters map_storage<Policy>::counters() const {
     told.merges = t.merges;
     told.denials = t.denials;
     told.moved = t.moved;
-    told.chained_blocks = t.chained;
+    told.chained_blocks = chained_;
     told.directory_bytes = large_->dir.bytes();
     told.directory_depth = large_->dir.depth();
   }
   double probes = 0, lines = 0, misses = 0, groups_seen = 0;
   for (map_place run = first_groups(); run.group != nullptr;) {
     unsigned char* base = run.group;
-    const auto groups = static_cast<std::size_t>(run.end - base) / kMetaBytes;
+    const group_run here{base, run.slots, static_cast<std::size_t>(run.end - base) / kMetaBytes};
+    const std::size_t groups = here.groups;
     for (std::size_t g = 0; g < groups; ++g) {
       unsigned char* group = base + g * shape::kStride;
       // An absent key goes on for as long as its bit is set.
@@ -141,19 +141,19 @@ map_counters map_storage<Policy>::counters() const {
         std::size_t at = g;
         do {
           misses += 0.125;
-          if (!overflowed(base + at * shape::kStride, static_cast<std::uint8_t>(bit))) break;
+          if (!overflowed(base + at * shape::kStride, bit)) break;
           at = at + 1 == groups ? 0 : at + 1;
         } while (at != g);
       }
       ++groups_seen;
       for (unsigned used = used_slots(group); used != 0; used &= used - 1) {
-        const unsigned j = lowest(used);
+        const std::size_t j = lowest(used);
         const std::uint64_t h =
-            seeded_hash(hash_, Policy::key(*slot_at(slots_in(base, groups, g), j)), seed_);
+            seeded_hash(hash_, Policy::key(*slot_at(slots_in(here, g), j)), seed_);
         const std::size_t passed = (g + groups - home_of(h, groups)) % groups;
         ++told.found_after[std::min<std::size_t>(passed, map_counters::kProbes - 1)];
         probes += static_cast<double>(passed + 1);
-        const auto first = reinterpret_cast<std::uintptr_t>(slot_at(slots_in(base, groups, g), j));
+        const auto first = reinterpret_cast<std::uintptr_t>(slot_at(slots_in(here, g), j));
         const auto meta_line = reinterpret_cast<std::uintptr_t>(group) / 64;
         lines += static_cast<double>(passed + 1);
         for (std::uintptr_t line = first / 64; line <= (first + sizeof(value_type) - 1) / 64;
@@ -163,7 +163,7 @@ map_counters map_storage<Policy>::counters() const {
       }
     }
     run.group = run.end;
-    run.slots = slots_in(base, groups, groups);
+    run.slots = slots_in(here, groups);
     run = next_groups(run);
   }
   if (size_ != 0) {

@@ -102,7 +102,6 @@ namespace detail {
 /// What a large map counts while it grows.
 struct map_tallies {
   std::uint64_t splits = 0, stretches = 0, rebuilds = 0, merges = 0, denials = 0, moved = 0;
-  std::uint64_t chained = 0;  // blocks in chains, now
   stall_histogram* stalls = nullptr;
 };
 

@@ -2,12 +2,9 @@
 //
 // map_storage: the state of a map and the paths that change its shape. A small map is one run of
 // groups, named by the object itself; a large one is a directory of segments (map_directory.h),
-// each a run of groups (map_group.h) with a header behind them:
-//
-//   | tags of group 0 .. n-1 | slots of group 0 .. n-1 | header |    n = 40, 52 or 64
-//
-// (for 16-byte slots). Tags lie together, four groups to a cache line: those of a
-// map of a million entries fill 1.5 MB, and a search that fails touches nothing else.
+// each a run of groups (map_group.h) with a head. Where the three parts of a segment lie is
+// map_memory.h's to know: in the process's arena tags lie with tags and slots with slots, so that
+// the tags of ten million entries are 14 MB, and a search that fails touches nothing else.
 //
 // What is declared here and not defined is in map_grow.h (growth), map_shrink.h (merging) and
 // map_chain.h (keys that no split can part).
@@ -25,24 +22,32 @@
 
 namespace ullage::detail {
 
-/// Behind the groups of each segment of a map that has a directory.
+/// The head of each segment of a map that has a directory, and of each block of a chain.
 struct segment_header {
-  segment_header* next = nullptr;   ///< more storage for keys no split can part
+  segment_header* next = nullptr;   ///< blocks of keys that no split can part (map_chain.h)
   std::uint32_t index = 0;          ///< the `depth` low directory bits of its hashes
-  std::uint32_t emptied = 0;        ///< erasures that left a group empty
+  std::uint32_t alike = 0;          ///< of a block: the directory bits of all its hashes
   std::uint16_t displaced = 0;      ///< entries put outside their home group since it was built
-  std::uint16_t displaced_max = 0;  ///< then it is looked at: stretch, split or rebuild
-  std::uint16_t entries = 0;        ///< in this block; kept only while it is part of a chain
+  std::uint16_t displaced_max = 0;  ///< then it is looked at: perhaps it is full
+  std::uint16_t entries = 0;        ///< of a block; nobody counts those of a segment
   std::uint8_t depth = 0;
-  std::uint8_t code = 0;  ///< 1..3: how many groups
+  std::uint8_t units = 0;  ///< 3 or 4: how many groups
+  bool is_block = false;
 };
-static_assert(sizeof(segment_header) <= 32);
+static_assert(sizeof(segment_header) <= 48);
+
+/// Groups side by side: a segment, or a small map.
+struct group_run {
+  unsigned char* tags = nullptr;
+  unsigned char* slots = nullptr;
+  std::size_t groups = 0;
+};
 
 /// Where an entry is, or would go.
 struct map_place {
   unsigned char* group = nullptr;  // its tags; null: nowhere
   unsigned char* slots = nullptr;  // its slots
-  unsigned slot = 0;
+  std::size_t slot = 0;
   unsigned char* end = nullptr;  // behind the tags of the segment's last group
 };
 
@@ -65,16 +70,16 @@ class map_storage {
   using allocator_type = typename Policy::allocator_type;
   using shape = map_shape<sizeof(value_type), alignof(value_type)>;
 
-  static constexpr std::size_t kTail = shape::round_up(sizeof(segment_header), shape::kAlign);
-  static constexpr std::size_t kBlockBytesMax = shape::bytes(shape::kGroupsMax) + kTail;
-  // Segments that outgrow the arena's blocks (slots above a kilobyte) come from the allocator.
-  static constexpr bool kArena = kHaveArena && is_arena_allocator<allocator_type>::value &&
-                                 kBlockBytesMax <= segment_arena::kBlockBytesMax &&
-                                 shape::kAlign <= 64;
-  using names = std::conditional_t<kArena, arena_names, address_names>;
   using raw = raw_memory<allocator_type, shape::kAlign>;
-  using directory = map_directory<names, allocator_type>;
-  using entry = typename names::entry;
+  // Segments with slots above a kilobyte come from the allocator.
+  static constexpr bool kArena = kHaveArena && is_arena_allocator<allocator_type>::value &&
+                                 shape::bytes(shape::kGroupsMax) <= std::size_t{64} * 1024 &&
+                                 alignof(value_type) <= 4096;
+  using space = std::conditional_t<kArena, arena_space<shape, raw, allocator_type>,
+                                   block_space<shape, raw, allocator_type>>;
+  using directory = map_directory<space, allocator_type, kArena>;
+  using entry = typename space::entry;
+  static_assert(space::kHeadMost >= sizeof(segment_header));
 
   // Bits of a hash: 0-7 the tag, 8-35 the directory (directory_bits), 32-63 the home group.
   // One step of growth moves the entries of one segment, at most; an insert takes one step, at
@@ -109,11 +114,11 @@ class map_storage {
 
   std::size_t size() const noexcept { return size_; }
   std::size_t capacity() const noexcept {
-    return groups_ != 0 ? small_slots() : large_->groups * 15;
+    return is_small() ? small_slots() : large_->groups * kGroupSlots;
   }
   std::size_t held_bytes() const noexcept {
     std::size_t n = large_ == nullptr ? 0 : raw::rounded(sizeof(large_state));
-    if (groups_ != 0) return n + (limit_ == 0 ? 0 : raw::rounded(small_bytes(groups_, limit_)));
+    if (is_small()) return n + (limit_ == 0 ? 0 : raw::rounded(small_bytes()));
     return n + large_->block_bytes + large_->dir.bytes();
   }
 
@@ -146,7 +151,7 @@ class map_storage {
     return large_ == nullptr ? nullptr : large_->tallies.stalls;
   }
 
-  static value_type* slot_at(unsigned char* slots, unsigned slot) noexcept {
+  static value_type* slot_at(unsigned char* slots, std::size_t slot) noexcept {
     return std::launder(reinterpret_cast<value_type*>(slots + slot * sizeof(value_type)));
   }
 
@@ -154,116 +159,135 @@ class map_storage {
 
   /// To the first group of the first segment; group is null when there is none.
   map_place first_groups() const noexcept {
-    if (groups_ == 0) return groups_after(kNoIndex);
-    return limit_ == 0 ? map_place{} : start_of(groups_base(), groups_);
+    if (!is_small()) return groups_after(kNoIndex);
+    return limit_ == 0 ? map_place{} : start_of(small_run());
   }
   /// From behind the last group of a segment to the first of the next.
   map_place next_groups(const map_place& at) const noexcept {
-    if (groups_ != 0) return {};
+    if (is_small()) return {};
     const segment_header* here = header_of(at);
     if (here->next == nullptr) return groups_after(here->index);
-    return start_of(block_of(here->next), shape::kGroupsMax);
+    return start_of(block_of(here->next));
   }
 
  protected:
   static constexpr std::size_t kNoIndex = ~std::size_t{0};
 
-  static constexpr std::size_t header_offset(std::size_t groups) {
-    return shape::round_up(shape::bytes(groups), alignof(segment_header));
+  static unsigned char* end_of(const group_run& run) noexcept {
+    return run.tags + run.groups * shape::kStride;
+  }
+  static unsigned char* slots_in(const group_run& run, std::size_t g) noexcept {
+    return run.slots + g * shape::kGroupBytes;
+  }
+  static map_place start_of(const group_run& run) noexcept {
+    return {run.tags, run.slots, 0, end_of(run)};
   }
   static segment_header* header_at(void* at) noexcept {
     return std::launder(static_cast<segment_header*>(at));
   }
-  static segment_header* header_of(unsigned char* base, std::size_t groups) noexcept {
-    return header_at(base + header_offset(groups));
+  static segment_header* header_of(const group_run& run) noexcept {
+    return header_at(space::head(space::tags_origin(), end_of(run), slots_in(run, run.groups)));
   }
   // Of the segment that the place is in.
   static segment_header* header_of(const map_place& at) noexcept {
     const auto left = static_cast<std::size_t>(at.end - at.group) / kMetaBytes;
-    const auto end = reinterpret_cast<std::uintptr_t>(at.slots) + left * shape::kGroupBytes;
-    const std::size_t odd = end % alignof(segment_header);
-    return header_at(at.slots + left * shape::kGroupBytes +
-                     (odd == 0 ? 0 : alignof(segment_header) - odd));
+    return header_at(
+        space::head(space::tags_origin(), at.end, at.slots + left * shape::kGroupBytes));
   }
-  static unsigned char* slots_in(unsigned char* base, std::size_t groups, std::size_t g) noexcept {
-    return base + shape::slots_at(groups) + g * shape::kGroupBytes;
+
+  // ---- segments by name ---------------------------------------------------------------------
+
+  static group_run run_at(unsigned char* tags, std::size_t groups) noexcept {
+    return {tags, space::slots(space::tags_origin(), space::slots_origin(), tags, groups, tags),
+            groups};
   }
-  static map_place start_of(unsigned char* base, std::size_t groups) noexcept {
-    return {base, slots_in(base, groups, 0), 0, end_of(base, groups)};
-  }
-  // Tags of a segment's groups end here.
-  static unsigned char* end_of(unsigned char* base, std::size_t groups) noexcept {
-    return base + groups * shape::kStride;
-  }
-  // Groups that an entry's segment has: one without a code is always a full-size one.
+  // Groups that an entry's segment has: one without a number is always of full size.
   static std::size_t groups_named(entry e) noexcept {
-    const auto code = static_cast<unsigned>(e & names::kCodeMask);
-    return code == 0 ? shape::kGroupsMax : shape::groups_of(code);
+    const auto units = static_cast<unsigned>(e & space::kUnitsMask);
+    return units == 0 ? shape::kGroupsMax : shape::groups_of(units);
   }
-  unsigned char* base_named(entry e) const noexcept { return names::base(origin_, e); }
-  segment_header* header_named(entry e) const noexcept {
-    return header_of(base_named(e), groups_named(e));
+  static group_run run_named(entry e) noexcept {
+    return run_at(space::tags(space::tags_origin(), e), groups_named(e));
+  }
+  static segment_header* header_named(entry e) noexcept { return header_of(run_named(e)); }
+  static entry name_of(const group_run& run, unsigned units) noexcept {
+    return space::name(space::tags_origin(), run.tags, units);
   }
   // Blocks of chains are of full size.
-  static unsigned char* block_of(segment_header* chained) noexcept {
-    return reinterpret_cast<unsigned char*>(chained) - header_offset(shape::kGroupsMax);
+  static group_run block_of(segment_header* block) noexcept {
+    return run_at(space::tags_of_full(space::tags_origin(), block), shape::kGroupsMax);
   }
   map_place groups_after(std::size_t index) const noexcept {
     const directory& dir = large_->dir;
     for (std::size_t i = index + 1; i < dir.size(); ++i) {
       const entry e = dir.get(i);
       if (e == 0 || header_named(e)->index != i) continue;  // nothing, or an alias
-      return start_of(base_named(e), groups_named(e));
+      return start_of(run_named(e));
     }
     return {};
   }
 
-  unsigned char* groups_base() const noexcept { return static_cast<unsigned char*>(place_); }
-  entry* entries() const noexcept { return static_cast<entry*>(place_); }
+  // ---- small maps ---------------------------------------------------------------------------
 
-  // Small maps: 1, 3, 7 or 15 slots in one group that may be cut short, then whole groups.
-  std::size_t small_slots() const noexcept { return groups_ == 1 ? limit_ : groups_ * kGroupSlots; }
+  // A small map is a segment without a head, named by an entry in the map itself: a search need not
+  // know. It has 1, 3, 7 or 15 slots in one group that may be cut short, then 3, 6, 12, .. groups.
+  static constexpr std::uint32_t shift_for(std::size_t groups_a_unit) noexcept {
+    return 16 - static_cast<std::uint32_t>(std::bit_width(groups_a_unit * kMetaBytes) - 1);
+  }
+  bool is_small() const noexcept { return entries_ == &small_entry_; }
+  std::size_t small_groups() const noexcept {
+    return (static_cast<std::size_t>(small_entry_ & space::kUnitsMask) << 16 >> shift_) /
+           kMetaBytes;
+  }
+  group_run small_run() const noexcept { return {tags_, slots_, small_groups()}; }
+  std::size_t small_slots() const noexcept {
+    const std::size_t groups = small_groups();
+    return groups == 1 ? limit_ : groups * kGroupSlots;
+  }
   static constexpr std::size_t small_bytes(std::size_t groups, std::size_t limit) {
     return groups == 1 ? shape::slots_at(1) + limit * sizeof(value_type) : shape::bytes(groups);
   }
-  static constexpr std::size_t segment_bytes(std::size_t groups) {
-    return header_offset(groups) + sizeof(segment_header);
-  }
-
+  std::size_t small_bytes() const noexcept { return small_bytes(small_groups(), limit_); }
   void become_empty() noexcept {
     // The empty map searches a group that holds nothing; nobody writes to it, because limit_ is 0.
-    place_ = const_cast<unsigned char*>(kEmptyMeta);
-    groups_ = 1;
-    limit_ = 0;
-    mask_ = 0;
+    become_small({const_cast<unsigned char*>(kEmptyMeta), nullptr, 1}, 0);
     size_ = 0;
   }
-  void become_small(unsigned char* base, std::size_t groups, std::size_t limit) noexcept {
-    place_ = base;
-    groups_ = static_cast<std::uint32_t>(groups);
-    limit_ = static_cast<std::uint32_t>(limit);
+  void become_small(const group_run& run, std::size_t limit) noexcept {
+    const unsigned units = run.groups == 1                   ? 1
+                           : run.groups == shape::kGroupsMax ? shape::kUnitsMax
+                                                             : shape::kUnitsMin;
+    entries_ = &small_entry_;
+    tags_ = run.tags;
+    slots_ = run.slots;
     mask_ = 0;
+    shift_ = shift_for(run.groups / units);
+    limit_ = limit;
+    small_entry_ = space::name(run.tags, run.tags, units);
   }
   void see_directory() noexcept {
-    place_ = large_->dir.flat();
-    mask_ = large_->dir.flat_mask();
-    origin_ = names::origin();
-    groups_ = 0;
-    limit_ = 0;
+    entries_ = large_->dir.flat();
+    mask_ = static_cast<std::uint32_t>(large_->dir.flat_mask());
+    tags_ = space::tags_origin();
+    slots_ = space::slots_origin();
+    shift_ = shift_for(shape::kUnit);
+    limit_ = ~std::size_t{0};
   }
 
   // ---- blocks -------------------------------------------------------------------------------
 
-  unsigned char* get_small(std::size_t groups, std::size_t limit);
+  group_run get_small(std::size_t groups, std::size_t limit);
   void put_small() noexcept {
-    if (limit_ != 0) raw::put(alloc_, place_, small_bytes(groups_, limit_));
+    if (limit_ != 0) raw::put(alloc_, tags_, small_bytes());
   }
-  unsigned char* get_segment(unsigned code);
-  void put_segment(unsigned char* base, std::size_t groups) noexcept;
+  group_run get_segment(unsigned units);
+  void put_segment(const group_run& run) noexcept;
   void make_large();
   void drop_large() noexcept;
-  void destroy_in(unsigned char* base, std::size_t groups) noexcept;
+  void destroy_in(const group_run& run) noexcept;
   void release() noexcept;
+
+  bool prefers_lines() const noexcept { return shape::kPrefersLine && mask_ >= kFarEntries - 1; }
 
   // ---- growth (map_grow.h) ------------------------------------------------------------------
 
@@ -275,45 +299,58 @@ class map_storage {
   static constexpr std::size_t next_small(std::size_t groups) noexcept;
   map_insertion place_slow(std::uint64_t h);
   map_insertion place_absent(std::uint64_t h);
-  map_place place_displaced(unsigned char* base, std::size_t groups, std::uint64_t h) noexcept;
+  map_place place_displaced(const group_run& run, std::uint64_t h) noexcept;
   growth_end grow_small();
-  growth_end grow_segment(std::size_t index, entry e);
-  growth_end stretch(std::size_t index, entry e, const harvest& all, unsigned code);
+  growth_end grow_segment(std::size_t index, entry e, bool must);
+  growth_end stretch(std::size_t index, entry e, const harvest& all);
   growth_end split(std::size_t index, entry e, const harvest& all);
   growth_end small_to_large(const harvest& all);
   growth_end small_to_small(const harvest& all, std::size_t groups, std::size_t limit);
-  bool worth_splitting(const harvest& all, unsigned depth) const noexcept;
-  void rebuild(unsigned char* base, std::size_t groups, const harvest& all) noexcept;
-  void settle(segment_header* head, std::size_t groups, std::size_t displaced) noexcept;
+  static bool parts(const harvest& all, unsigned depth) noexcept;
+  void rebuild(const group_run& run, const harvest& all) noexcept;
+  void settle(segment_header* head, std::size_t slots, std::size_t entries,
+              std::size_t displaced) noexcept;
   void fill_aliases(std::size_t zero, std::size_t one, unsigned depth) noexcept;
   void make_alias(std::size_t i) noexcept;
-  entry name_of(unsigned char* base, unsigned code) const noexcept {
-    return names::name(origin_, base, code);
+  static unsigned units_for(std::size_t entries) noexcept;
+
+  // ---- chains (map_chain.h) -----------------------------------------------------------------
+
+  static std::uint32_t alike_of(std::uint64_t h) noexcept {
+    return static_cast<std::uint32_t>(directory_bits(h)) & directory::kBitsMask;
   }
-  static unsigned code_for(std::size_t entries) noexcept;
-  growth_end chain(std::size_t index, entry e);
-  map_insertion place_in_chain(segment_header* head, std::uint64_t h);
+  static std::uint32_t most_alike(const harvest& all, std::size_t* count);
+  growth_end move_alike(std::size_t index, entry e, const harvest& all, std::uint32_t alike);
+  growth_end add_block(std::size_t index, entry e, std::uint32_t alike);
+  segment_header* new_block(segment_header* head, std::uint32_t alike);
+  void become_chain(std::size_t index, entry e) noexcept;
+  map_insertion place_in_block(segment_header* head, std::uint64_t h) noexcept;
+  static bool has_block_for(const segment_header* head, std::uint32_t alike) noexcept;
   void chain_erased(const map_place& at) noexcept;
-  void shorten_chain(segment_header* block) noexcept;
+  void drop_block(segment_header* block) noexcept;
 
   // ---- shrinking (map_shrink.h) -------------------------------------------------------------
 
-  void group_emptied(const map_place& at) noexcept;
-  static std::size_t count_in(unsigned char* base, std::size_t groups) noexcept;
-  std::size_t try_shrink(std::size_t index, std::size_t most, growth_cause cause);
+  void look_after_erasure(const map_place& at) noexcept;
+  static std::size_t count_in(const group_run& run) noexcept;
+  std::size_t try_shrink(std::size_t index, growth_cause cause);
   std::size_t merge(std::size_t low, entry low_name, entry high_name, growth_cause cause);
   std::size_t large_to_small(entry e, std::size_t entries, growth_cause cause);
   void replace(std::size_t index, entry e, builder& fresh, const harvest& all, unsigned depth);
 
   // ---- data: one cache line for the paths that find and insert --------------------------------
 
-  void* place_ = nullptr;            // small: the groups; large: the directory's entries
-  unsigned char* origin_ = nullptr;  // what names count from
-  std::size_t mask_ = 0;
+  entry* entries_ = nullptr;        // the directory's; of a small map: small_entry_
+  unsigned char* tags_ = nullptr;   // what entries count from
+  unsigned char* slots_ = nullptr;  // likewise
   std::uint64_t seed_ = fresh_seed();
   std::size_t size_ = 0;
-  std::uint32_t groups_ = 1;  // 0: large
-  std::uint32_t limit_ = 0;   // small: entries at which it grows
+  std::size_t limit_ = 0;  // entries at which a small map grows
+  std::uint32_t mask_ = 0;
+  std::uint32_t shift_ = 0;  // a unit has 2^16 >> shift_ bytes of tags
+  entry small_entry_ = 0;
+  std::uint32_t chained_ = 0;  // blocks in chains
+  std::size_t erased_ = 0;     // entries, ever: now and then one of them has its segment looked at
   large_state* large_ = nullptr;
   growth_site* site_ = nullptr;
   std::size_t peak_ = 0;  // entries when it last grew

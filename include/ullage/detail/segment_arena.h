@@ -1,151 +1,315 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// segment_arena: where the segments of all maps come from. One range of reserved address space for
-// the process, cut from the front; what is given back waits in a list per size. Because all blocks
-// lie within one range, a map can name a block in 30 bits.
+// segment_arena: where the segments of all maps with slots of one form come from. Three ranges of
+// reserved address space run in step, cut from the front in units:
 //
-// Cost      get, put: O(1) under one lock; a map calls them once per ~400 inserts.
+//   tags    | unit 0 | unit 1 | ...        16 bytes a group
+//   slots   |     unit 0     |     ...     15 slots a group
+//   heads   |0|1|...                       kHeadBytes a unit
+//
+// A segment is a run of units, so one number names all three of its parts, and the tags of a map of
+// ten million entries lie in 14 MB of their own: what a search reads first stays in the caches.
+// Runs that are given back wait in a list per length.
+//
+// Cost      get, put: O(1) under one lock; a map calls them once per ~200 inserts.
 // Memory    Reserving costs address space only. Pages are touched when a segment is.
-// Threads   All members from any thread.
-// Limit     kReachBytes of blocks (64 GiB); less where address space is scarce. get() then returns
-//           null. Maps that need more take a plain allocator.
+// Threads   All members from any thread. A fork waits for the lock: the child's arena works.
+// Limit     kReachBytes of slots (64 GiB) and kUnitsReach units for each form of slot; less where
+//           address space is scarce. get() then says so. Maps that need more take a plain
+//           allocator.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <new>
+#include <thread>
 
 #if defined(__unix__)
+#include <pthread.h>
 #include <sys/mman.h>
 #endif
 
 namespace ullage {
 
-/// How the process's arena takes memory. Set before the first map with more than one segment.
+/// How the process's arenas take memory. Set before the first map with more than one segment.
 struct arena_options {
   bool huge_pages = false;  ///< ask for 2 MiB pages (madvise); the kernel may say no
+  /// A helper thread touches so many bytes ahead of use, but never more than are in use: maps then
+  /// seldom wait for the kernel to find and clear a page. Costs that memory and part of a core
+  /// while maps grow. 0: no helper. A child process has none until it asks again.
+  std::size_t ahead_bytes = 0;
+};
+struct arena_usage {
+  std::size_t used_bytes = 0;  ///< cut from the ranges so far
+  std::size_t free_bytes = 0;  ///< of those, waiting in lists
 };
 
 namespace detail {
 
 class segment_arena {
  public:
-  static constexpr std::size_t kGranule = 64;  // blocks begin at multiples; a map names granules
-  static constexpr std::size_t kReachBytes = (std::size_t{1} << 30) * kGranule;
-  static constexpr std::size_t kBlockBytesMax = std::size_t{64} * 1024;
-  // Made usable at a time: one system call per 16 MiB taken. It zeroes nothing and copies nothing.
-  static constexpr std::size_t kCommitBytes = std::size_t{16} * 1024 * 1024;
-  // Below this there is no point in reserving; get() returns null.
-  static constexpr std::size_t kReachBytesMin = std::size_t{64} * 1024 * 1024;
+  static constexpr std::size_t kReachBytes = std::size_t{64} << 30;
+  // Below this there is no point in reserving; get() returns kNone.
+  static constexpr std::size_t kReachBytesMin = std::size_t{64} << 20;
+  // Slots made usable at a time: three system calls per 16 MiB taken. They zero and copy nothing.
+  static constexpr std::size_t kCommitBytes = std::size_t{16} << 20;
+  static constexpr std::size_t kHeadBytes = 16;  // of a unit; a segment has three units at least
+  static constexpr unsigned kUnitsMax = 4;       // of a segment
+  static constexpr std::uint32_t kNone = 0;      // unit 0 names "no segment"
+  static constexpr std::size_t kUnitsReach = std::size_t{1} << 27;  // what 32-bit entries can name
 
-  static segment_arena& process() noexcept {
-    // Never destroyed: maps with static storage may outlive any other static.
+  /// The arena for units of these sizes. Never destroyed: maps with static storage may outlive any
+  /// other static.
+  template <std::size_t TagBytes, std::size_t SlotBytes>
+  static segment_arena& of() noexcept {
     alignas(segment_arena) static unsigned char place[sizeof(segment_arena)];
-    static segment_arena* const one = ::new (static_cast<void*>(place)) segment_arena;
+    static segment_arena* const one =
+        ::new (static_cast<void*>(place)) segment_arena(TagBytes, SlotBytes);
     return *one;
   }
 
-  unsigned char* base() const noexcept { return base_; }
+  unsigned char* tags() const noexcept { return tags_.base; }
+  unsigned char* slots() const noexcept { return slots_.base; }
+  unsigned char* heads() const noexcept { return heads_.base; }
 
-  /// `bytes` at a multiple of kGranule, or null. The contents are whatever they were.
-  void* get(std::size_t bytes) noexcept {
-    const std::size_t granules = (bytes + kGranule - 1) / kGranule;
-    if (bytes > kBlockBytesMax) return nullptr;
+  /// The first of `units` units, or kNone. The contents are whatever they were.
+  std::uint32_t get(unsigned units) noexcept {
     const std::lock_guard<std::mutex> hold(lock_);
-    if (free_block* block = free_[granules]; block != nullptr) {
-      free_[granules] = block->next;
-      free_bytes_ -= granules * kGranule;
-      return block;
+    if (const std::uint32_t first = free_[units]; first != kNone) {
+      free_[units] = next_of(first);
+      free_units_ -= units;
+      return first;
     }
-    const std::size_t wanted = granules * kGranule;
-    if (!ready(used_ + wanted)) return nullptr;
-    void* block = base_ + used_;
-    used_ += wanted;
-    return block;
+    if (!ready(used_ + units)) return kNone;
+    const std::uint32_t first = used_;
+    used_ += units;
+    return first;
   }
-  void put(void* block, std::size_t bytes) noexcept {
-    const std::size_t granules = (bytes + kGranule - 1) / kGranule;
+  void put(std::uint32_t first, unsigned units) noexcept {
     const std::lock_guard<std::mutex> hold(lock_);
-    free_[granules] = ::new (block) free_block{free_[granules]};
-    free_bytes_ += granules * kGranule;
+    next_of(first) = free_[units];
+    free_[units] = first;
+    free_units_ += units;
   }
 
-  /// Bytes cut from the range so far, and how many of them wait in lists.
-  std::size_t used_bytes() const noexcept {
+  arena_usage usage() const noexcept {
     const std::lock_guard<std::mutex> hold(lock_);
-    return used_;
+    const std::size_t unit = tags_.unit + slots_.unit + heads_.unit;
+    return {(used_ - 1) * unit, free_units_ * unit};
   }
-  std::size_t free_bytes() const noexcept {
-    const std::lock_guard<std::mutex> hold(lock_);
-    return free_bytes_;
-  }
-  void configure(const arena_options& options) noexcept {
-    const std::lock_guard<std::mutex> hold(lock_);
-    options_ = options;
-#if defined(MADV_HUGEPAGE)
-    if (base_ != nullptr) {
-      ::madvise(base_, reach_, options_.huge_pages ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+  /// The same for all arenas there are.
+  static arena_usage usage_of_all() noexcept {
+    arena_usage sum;
+    for (const segment_arena* a = first_of_all().load(); a != nullptr; a = a->next_arena_) {
+      const arena_usage one = a->usage();
+      sum.used_bytes += one.used_bytes;
+      sum.free_bytes += one.free_bytes;
     }
-#endif
+    return sum;
   }
-  /// Tests only: the next `n` blocks, then null for ever; -1: no such limit.
+  /// For all arenas, those to come included. False: the helper thread could not be started.
+  static bool configure(const arena_options& options) noexcept {
+    wants_huge_pages().store(options.huge_pages);
+    wants_ahead().store(options.ahead_bytes);
+    for (segment_arena* a = first_of_all().load(); a != nullptr; a = a->next_arena_) {
+      const std::lock_guard<std::mutex> hold(a->lock_);
+      for (range* r : {&a->tags_, &a->slots_, &a->heads_}) advise(r->base, r->reach);
+    }
+    return options.ahead_bytes == 0 || start_helper();
+  }
+  /// Tests only: the next `n` segments of new memory, then none for ever; -1: no such limit.
   void fail_after(long n) noexcept {
     const std::lock_guard<std::mutex> hold(lock_);
     fail_after_ = n;
   }
 
  private:
-  struct free_block {
-    free_block* next;
+  struct range {
+    std::size_t unit = 0;  // bytes
+    unsigned char* base = nullptr;
+    std::size_t reach = 0, committed = 0;
   };
+  static constexpr std::size_t kHugeBytes = std::size_t{2} << 20;
 
-  segment_arena() noexcept { reserve(); }
-
-  void reserve() noexcept {
+  segment_arena(std::size_t tag_bytes, std::size_t slot_bytes) noexcept {
+    tags_.unit = tag_bytes;
+    slots_.unit = slot_bytes;
+    heads_.unit = kHeadBytes;
+    reserve();
+    const std::lock_guard<std::mutex> hold(list_lock());
+    next_arena_ = first_of_all().load();
+    first_of_all().store(this);
 #if defined(__unix__)
-    constexpr std::size_t kHuge = std::size_t{2} * 1024 * 1024;
-    // Without access rights, so that it counts neither as memory nor as a promise of memory.
-    for (std::size_t reach = kReachBytes; reach >= kReachBytesMin; reach /= 4) {
-      void* got = ::mmap(nullptr, reach + kHuge, PROT_NONE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-      if (got == MAP_FAILED) continue;
-      const auto at = (reinterpret_cast<std::uintptr_t>(got) + kHuge - 1) / kHuge * kHuge;
-      base_ = reinterpret_cast<unsigned char*>(at);
-      reach_ = reach;
-      used_ = kGranule;  // granule 0 names "no block"
-      return;
-    }
+    static const int registered = ::pthread_atfork(&lock_all, &unlock_all, &unlock_in_child);
+    static_cast<void>(registered);
 #endif
   }
-  bool ready(std::size_t bytes) noexcept {
-    if (fail_after_ >= 0 && fail_after_-- == 0) {
-      fail_after_ = 0;
+
+  // Held while an arena joins the list: a fork sees the same list before and after.
+  static std::mutex& list_lock() noexcept {
+    static std::mutex lock;
+    return lock;
+  }
+
+  static std::atomic<segment_arena*>& first_of_all() noexcept {
+    static std::atomic<segment_arena*> first{nullptr};
+    return first;
+  }
+  static std::atomic<bool>& wants_huge_pages() noexcept {
+    static std::atomic<bool> huge{false};
+    return huge;
+  }
+  // ---- the helper that touches memory ahead of use --------------------------------------------
+
+  static std::atomic<std::size_t>& wants_ahead() noexcept {
+    static std::atomic<std::size_t> bytes{0};
+    return bytes;
+  }
+  static std::atomic<bool>& helper_runs() noexcept {
+    static std::atomic<bool> runs{false};
+    return runs;
+  }
+  static bool start_helper() noexcept {
+    if (helper_runs().exchange(true)) return true;
+    try {
+      std::thread(help).detach();
+      return true;
+    } catch (...) {
+      helper_runs().store(false);
       return false;
     }
-#if defined(__unix__)
-    if (bytes <= committed_) return true;
-    const std::size_t upto = (bytes + kCommitBytes - 1) / kCommitBytes * kCommitBytes;
-    if (upto > reach_) return false;
-    if (::mprotect(base_ + committed_, upto - committed_, PROT_READ | PROT_WRITE) != 0)
-      return false;
-#if defined(MADV_HUGEPAGE)
-    if (options_.huge_pages) ::madvise(base_ + committed_, upto - committed_, MADV_HUGEPAGE);
-#endif
-    committed_ = upto;
+  }
+  static void help() noexcept {
+    using namespace std::chrono_literals;
+    while (const std::size_t ahead = wants_ahead().load()) {
+      bool worked = false;
+      for (segment_arena* a = first_of_all().load(); a != nullptr; a = a->next_arena_) {
+        worked |= a->touch_ahead(ahead);
+      }
+      if (!worked) std::this_thread::sleep_for(200us);
+    }
+    helper_runs().store(false);
+  }
+  // One small step, so that nobody waits long for the address space. True: it was needed.
+  bool touch_ahead([[maybe_unused]] std::size_t ahead) noexcept {
+#if defined(MADV_POPULATE_WRITE)
+    constexpr std::size_t kStepBytes = std::size_t{256} << 10;
+    std::size_t from = 0, upto = 0;
+    {
+      const std::lock_guard<std::mutex> hold(lock_);
+      const std::size_t step = (wants_huge_pages().load() ? kHugeBytes : kStepBytes) / slots_.unit;
+      const std::size_t wanted = used_ + std::min<std::size_t>(ahead / slots_.unit, used_);
+      from = std::max<std::size_t>(touched_units_, used_);
+      upto = std::min(from + step, wanted);
+      if (upto < from + step || !commit(upto)) return false;
+      touched_units_ = upto;
+    }
+    for (const range* r : {&tags_, &slots_, &heads_}) {
+      const std::size_t begin = from * r->unit / kPageBytesMin * kPageBytesMin;
+      const std::size_t end = upto * r->unit / kPageBytesMin * kPageBytesMin;
+      if (end > begin) ::madvise(r->base + begin, end - begin, MADV_POPULATE_WRITE);
+    }
     return true;
 #else
     return false;
 #endif
   }
 
+  static void lock_all() noexcept {
+    list_lock().lock();
+    for (segment_arena* a = first_of_all().load(); a != nullptr; a = a->next_arena_) {
+      a->lock_.lock();
+    }
+  }
+  static void unlock_all() noexcept {
+    for (segment_arena* a = first_of_all().load(); a != nullptr; a = a->next_arena_) {
+      a->lock_.unlock();
+    }
+    list_lock().unlock();
+  }
+  static void unlock_in_child() noexcept {
+    helper_runs().store(false);
+    wants_ahead().store(0);
+    unlock_all();
+  }
+  // What waits in a list names the next in its first head.
+  std::uint32_t& next_of(std::uint32_t unit) noexcept {
+    return *reinterpret_cast<std::uint32_t*>(heads_.base + unit * heads_.unit);
+  }
+
+  static void advise([[maybe_unused]] void* at, [[maybe_unused]] std::size_t bytes) noexcept {
+#if defined(MADV_HUGEPAGE)
+    if (at != nullptr) {
+      ::madvise(at, bytes, wants_huge_pages().load() ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    }
+#endif
+  }
+  void reserve() noexcept {
+#if defined(__unix__)
+    // Without access rights, so that it counts neither as memory nor as a promise of memory.
+    for (std::size_t reach = kReachBytes; reach >= kReachBytesMin; reach /= 4) {
+      const std::size_t units = std::min(reach / slots_.unit, kUnitsReach);
+      std::size_t all = 0;
+      for (range* r : {&tags_, &slots_, &heads_}) {
+        r->reach = (units * r->unit + kHugeBytes - 1) / kHugeBytes * kHugeBytes;
+        all += r->reach;
+      }
+      void* got = ::mmap(nullptr, all + kHugeBytes, PROT_NONE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      if (got == MAP_FAILED) continue;
+      const auto at = (reinterpret_cast<std::uintptr_t>(got) + kHugeBytes - 1) / kHugeBytes;
+      auto* base = reinterpret_cast<unsigned char*>(at * kHugeBytes);
+      for (range* r : {&tags_, &slots_, &heads_}) {
+        r->base = base;
+        base += r->reach;
+        if (wants_huge_pages().load()) advise(r->base, r->reach);
+      }
+      units_ = units;
+      return;
+    }
+#endif
+  }
+  bool ready(std::size_t units) noexcept {
+    if (fail_after_ >= 0 && fail_after_-- == 0) {
+      fail_after_ = 0;
+      return false;
+    }
+    return commit(units);
+  }
+  bool commit(std::size_t units) noexcept {
+    if (units > units_) return false;
+    if (units <= ready_units_) return true;
+#if defined(__unix__)
+    const std::size_t step = kCommitBytes / slots_.unit + kUnitsMax;
+    const std::size_t upto = std::min(units + step, units_);
+    for (range* r : {&tags_, &slots_, &heads_}) {
+      const std::size_t end = (upto * r->unit + kPageBytes - 1) / kPageBytes * kPageBytes;
+      if (end <= r->committed) continue;
+      if (::mprotect(r->base + r->committed, end - r->committed, PROT_READ | PROT_WRITE) != 0) {
+        return false;
+      }
+      r->committed = end;
+    }
+    ready_units_ = upto;
+    return true;
+#else
+    return false;
+#endif
+  }
+  static constexpr std::size_t kPageBytes = std::size_t{64} << 10;  // a multiple of any page size
+  static constexpr std::size_t kPageBytesMin = 4096;
+
   mutable std::mutex lock_;
-  unsigned char* base_ = nullptr;
-  std::size_t reach_ = 0, committed_ = 0, used_ = 0, free_bytes_ = 0;
-  arena_options options_;
+  range tags_, slots_, heads_;
+  std::size_t units_ = 0, ready_units_ = 0, touched_units_ = 0, free_units_ = 0;
+  std::uint32_t used_ = 1;  // unit 0 names "no segment"
+  std::uint32_t free_[kUnitsMax + 1] = {};
+  segment_arena* next_arena_ = nullptr;
   long fail_after_ = -1;
-  free_block* free_[kBlockBytesMax / kGranule + 1] = {};
 };
 
 }  // namespace detail
