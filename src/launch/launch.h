@@ -104,8 +104,9 @@ struct LaunchReport {
 Result<LaunchReport> launch(const LaunchOptions& options);
 
 // Completes recordings whose `ullage record` was killed: `path` is one .live file, or the prefix
-// that several share. Processes that still run are left alone (Outcome::kStillRunning). Each
-// becomes PREFIX.PID.IMAGE.ulg beside its live file.
+// that several share. Each becomes PREFIX.PID.IMAGE.ulg beside its live file. One whose process or
+// recorder still runs is left alone (Outcome::kStillRunning): it would lack what comes. `notes` say
+// what was left undone, and why; when all was done there are none.
 Result<LaunchReport> finish(const std::string& path);
 
 // libullage_agent.so: $ULLAGE_AGENT when that is an absolute path, else beside this program.
