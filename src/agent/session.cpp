@@ -356,11 +356,24 @@ static void name_sanitized() {
   g_config.present = false;
 }
 
+// Who answers the program's malloc, if it is not us: why there may be nothing to see.
+static void name_malloc_owner() {
+  malloc_owner(g_output.malloc_owner, sizeof g_output.malloc_owner);
+  record::FileHeader* header = g_output.file.header();
+  if (header != nullptr) {
+    memcpy(header->malloc_owner, g_output.malloc_owner, sizeof header->malloc_owner);
+  }
+}
+
 __attribute__((constructor)) static void construct() {
   load();                                                 // programs that never allocate
   if (prepare_operators != nullptr) prepare_operators();  // asks the loader: not in a fork's child
   const Inside inside;
-  if (has_sanitizer()) name_sanitized();  // its runtime has started before us
+  if (has_sanitizer()) {
+    name_sanitized();  // its runtime has started before us
+  } else if (g_config.present) {
+    name_malloc_owner();
+  }
   if (g_config.verify_every != 0) prepare_verify();
 }
 

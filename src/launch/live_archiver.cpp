@@ -173,6 +173,8 @@ RecordedProcess LiveArchiver::describe(const FileHeader& header) const {
   p.image = image_;
   p.program = header.exe;
   p.called.assign(header.cmdline, strnlen(header.cmdline, sizeof header.cmdline));
+  p.malloc_owner.assign(header.malloc_owner,
+                        strnlen(header.malloc_owner, sizeof header.malloc_owner));
   p.children_lost = header.counters.children_lost;
   p.state = header.state;
   p.events = header.counters.events;

@@ -203,10 +203,12 @@ void list_processes(const LaunchReport& report) {
   }
 }
 
-// No process had the agent in it, or memory grew and the agent saw none of it. A program that never
-// allocates (`false`) is fine.
+// No process had the agent in it, another allocator answered what was run, or memory grew and the
+// agent saw none of it. A program that never allocates (`false`) is fine.
 bool saw_nothing(const LaunchReport& report, std::uint64_t events) {
   if (report.processes.empty()) return true;
+  const RecordedProcess& first = report.processes.front();  // the command's last program
+  if (first.root && first.unseen) return true;
   return events == 0 && total(report, &RecordedProcess::raw_bytes) == 0 &&
          total(report, &RecordedProcess::rss_peak_bytes) >= launch::kHiddenGrowthBytes;
 }
@@ -291,10 +293,10 @@ int Record::finish() {
     std::move(one->processes.begin(), one->processes.end(), std::back_inserter(all.processes));
     std::move(one->notes.begin(), one->notes.end(), std::back_inserter(all.notes));
   }
-  return sum_up(all);
-}
   if (all.notes.empty()) return sum_up(all);
   all.exit_code = kExitCannot;  // what was left undone; everything else was done
+  return sum_up(all);
+}
 
 int Record::run() {
   if (Result<void> fine = check(); !fine.ok()) return fail(fine.error(), kExitUsage);

@@ -117,6 +117,11 @@ void fill_understood(const record::Recording& recording, const Loaded& loaded,
                       std::to_string(counts.stackless) + " of " +
                       std::to_string(counts.allocations) + " allocations are missing.");
   }
+  const FileHeader& h = recording.header();
+  if (h.malloc_owner[0] != 0 && counts.allocations + counts.reallocs == 0) {
+    u.notes.push_back(std::string("Nothing that it asked for was seen: ") + h.malloc_owner +
+                      " answered its malloc instead of the agent.");
+  }
   if (recording.segments().empty()) {
     u.notes.push_back("The recording holds no events: it was cut short behind its header.");
   }
