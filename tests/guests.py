@@ -6,6 +6,7 @@ programs/guest_cases.cpp holds one case per argument; each call of one of its gr
 exactly LINKS growths with the C library's malloc.
 """
 import ctypes.util
+import json
 import os
 import pathlib
 import resource
@@ -204,6 +205,16 @@ def test_a_program_on_standby_records_what_it_asks_for(folder):
 
 
 # What the recordings say.
+
+def test_threads_have_their_names_in_a_timeline_however_they_got_them(folder):
+    recorded = guest(folder, "pool")
+    expect_links(diagnose(recorded.root), grow_thread=3, grow_late=1)
+    trace = json.loads(ullage("diagnose", "--perfetto", recorded.root).stdout)["traceEvents"]
+    names = {event["tid"]: event["args"]["name"] for event in trace if event["name"] == "thread_name"}
+    grew = {event["tid"] for event in trace if event["ph"] == "b" and "grow_thread" in event["args"]["site"]}
+    assert sorted(names[tid] for tid in grew) == ["by-another", "by-itself", "by-prctl"], names
+    assert names[trace[0]["pid"]] == "guest_cases", names
+
 
 def test_memory_that_only_grows_is_named_though_it_is_freed_at_the_end(folder):
     report = diagnose(guest(folder, "teardown").root)
