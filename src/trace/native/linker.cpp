@@ -290,10 +290,10 @@ std::uint32_t Linker::link_to(const RingBlock& b, bool elder, const Event& e, co
 }
 
 void Linker::note_made(const Block& made, bool grows) {
+  if (!grows && made_by(made.stack) == nullptr) return;
   if (made_index_.empty()) made_index_.resize(stacks_.size());
   std::uint32_t& index = made_index_[made.stack];
   if (index == 0) {
-    if (!grows) return;
     made_.emplace_back();
     index = static_cast<std::uint32_t>(made_.size());
   }
