@@ -54,6 +54,16 @@ def test_a_program_that_changes_its_root_folder_is_recorded_to_its_end(folder):
     assert not list(jail.iterdir()), "something was written into the program's new root"
 
 
+def test_a_server_that_becomes_another_user_is_recorded_to_its_end(folder):
+    if os.geteuid() != 0:
+        raise support.Skip("only root may become another user")
+    os.chmod(folder, 0o700)
+    report = diagnose(guest(folder, "other_user").root)
+    expect_links(report, grow_early=1, grow_thread=1, grow_late=1)
+    assert report["process"]["events"] > 390_000, report["process"]["events"]
+    assert report["process"]["ended"] == "normally", report["process"]["ended"]
+
+
 def test_a_daemon_is_recorded_when_waited_for(folder):
     recorded = record(folder, [support.program("guest_cases"), "daemon"], "--wait-all")
     reports = recorded.reports()

@@ -116,6 +116,19 @@ int case_chroot() {
   return 0;
 }
 
+// What a server started by root does. Its recording's folder is closed to the user it becomes.
+int case_other_user() {
+  constexpr uid_t kNobody = 65534;
+  grow_early();
+  if (setgid(kNobody) != 0 || setuid(kNobody) != 0) return 1;
+  std::thread([] {
+    many_events();
+    grow_thread();
+  }).join();
+  grow_late();
+  return 0;
+}
+
 int case_many_threads() {
   for (int round = 0; round < 1250; ++round) {
     pthread_t threads[4];
@@ -215,6 +228,7 @@ constexpr Case kCases[] = {
     {"daemon", case_daemon},
     {"closefrom", case_closefrom},
     {"chroot", case_chroot},
+    {"other_user", case_other_user},
     {"many_threads", case_many_threads},
     {"unmap_in_pieces", case_unmap_in_pieces},
     {"standby", case_standby},
