@@ -218,6 +218,31 @@ def test_colour_is_for_terminals_and_for_those_who_ask(folder):
     assert ullage("diagnose", "--no-progress", path).stderr == ""
 
 
+def on_terminal(*words):
+    """What a run writes to a standard error that is a terminal."""
+    controller, terminal = os.openpty()
+    try:
+        done = support.run([support.BIN, *words], stderr=terminal)
+        assert done.returncode == 0, done.stdout
+        os.set_blocking(controller, False)
+        return os.read(controller, 1 << 16).decode()
+    except BlockingIOError:
+        return ""
+    finally:
+        os.close(terminal)
+        os.close(controller)
+
+
+def test_progress_is_shown_on_a_terminal_and_leaves_nothing_behind(folder):
+    path = recording(folder)
+    shown_there = on_terminal("diagnose", path)
+    steps = [int(step) for step in re.findall(r"\] (\d+) %", shown_there)]
+    assert len(steps) > 1 and steps == sorted(steps) and steps[-1] == 100, shown_there
+    assert path.name in shown_there and shown_there.endswith("\r\x1b[K"), shown_there
+    assert on_terminal("diagnose", "--no-progress", path) == ""
+    assert ullage("diagnose", path).stderr == "", "a file is no terminal"
+
+
 def test_the_next_line_runs_when_it_is_pasted(folder):
     path = folder / "o'clock of app.ulg"
     recording(folder).rename(path)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Seventeen containers whose growth is known: the profiler counts exactly what they did.
+"""Nineteen containers whose growth is known: the profiler counts exactly what they did.
 
 growth_cases counts the growths of its containers from their capacities and prints them; the
 recording must show the same number of links and bytes, whatever compiled the program. What a

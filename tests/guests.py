@@ -6,6 +6,7 @@ programs/guest_cases.cpp holds one case per argument; each call of one of its gr
 exactly LINKS growths with the C library's malloc.
 """
 import ctypes.util
+import json
 import os
 import pathlib
 import resource
@@ -53,6 +54,16 @@ def test_a_program_that_changes_its_root_folder_is_recorded_to_its_end(folder):
     assert not list(jail.iterdir()), "something was written into the program's new root"
 
 
+def test_a_server_that_becomes_another_user_is_recorded_to_its_end(folder):
+    if os.geteuid() != 0:
+        raise support.Skip("only root may become another user")
+    os.chmod(folder, 0o700)
+    report = diagnose(guest(folder, "other_user").root)
+    expect_links(report, grow_early=1, grow_thread=1, grow_late=1)
+    assert report["process"]["events"] > 390_000, report["process"]["events"]
+    assert report["process"]["ended"] == "normally", report["process"]["ended"]
+
+
 def test_a_daemon_is_recorded_when_waited_for(folder):
     recorded = record(folder, [support.program("guest_cases"), "daemon"], "--wait-all")
     reports = recorded.reports()
@@ -93,22 +104,91 @@ def allocator(name):
     return found
 
 
-def check_allocator(recorded):
+def check_allocator(recorded, report=None):
     # Size classes differ: one of the first growths may lie below the smallest block that counts.
-    report = diagnose(recorded.root)
+    report = report or diagnose(recorded.root)
     seen = links(report, "grow_late")
     assert LINKS - 1 <= seen <= LINKS, f"{seen} growths" + shown(recorded.done)
     assert report["process"]["live_bytes_end"] < 1 << 20, report["process"]
 
 
-def test_a_preloaded_allocator_is_recorded(folder):
-    program = support.program("guest_cases")
-    tried = [name for name in ("jemalloc", "tcmalloc_minimal") if ctypes.util.find_library(name)]
-    if not tried:
-        raise support.Skip("neither libjemalloc nor libtcmalloc is installed")
-    for name in tried:
-        # After the agent: what comes before it answers without it.
-        check_allocator(record(folder, ["sh", "-c", f"LD_PRELOAD=$LD_PRELOAD:{allocator(name)} exec {program} grow"]))
+def check_preloaded(folder, name):
+    """However somebody asks for it: the agent comes first, and calls on to the allocator."""
+    library = allocator(name)
+    program = [str(support.program("guest_cases")), "grow"]
+    words = " ".join(program)
+    own = dict(os.environ, LD_PRELOAD=library)
+    spawn = ("import os, sys; library, words = sys.argv[1], sys.argv[2:]; "
+             "pid = os.posix_spawn(words[0], words, dict(os.environ, LD_PRELOAD=library)); "
+             "sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))")
+    for command, environment in (
+            (program, own),
+            (["sh", "-c", f"LD_PRELOAD=$LD_PRELOAD:{library} exec {words}"], None),
+            (["sh", "-c", f"LD_PRELOAD={library}:$LD_PRELOAD exec {words}"], None),
+            (["sh", "-c", f"LD_PRELOAD={library} exec {words}"], None),
+            (["env", f"LD_PRELOAD={library}", *program], None),
+            (["env", f"LD_PRELOAD={library}", "sh", "-c", f"{words}; exit $?"], None),
+            (["python3", "-c", spawn, library, *program], None)):
+        recorded = record(folder, command, env=environment)
+        reports = [report for report in recorded.reports() if report["process"]["program"] == "guest_cases"]
+        assert len(reports) == 1, (command, recorded.paths, shown(recorded.done))
+        check_allocator(recorded, reports[0])
+
+
+def test_a_preloaded_jemalloc_is_recorded(folder):
+    check_preloaded(folder, "jemalloc")
+
+
+def test_a_preloaded_tcmalloc_is_recorded(folder):
+    check_preloaded(folder, "tcmalloc_minimal")
+
+
+BEHIND_OUR_BACK = """
+#include <stdlib.h>
+#include <string>
+#include <sys/syscall.h>
+#include <unistd.h>
+extern char** environ;
+int main(int, char** words) {
+  setenv("LD_PRELOAD", (std::string(words[1]) + ":" + getenv("LD_PRELOAD")).c_str(), 1);
+  syscall(SYS_execve, words[2], words + 2, environ);
+}
+"""
+
+
+def test_an_allocator_that_answers_before_the_agent_is_named_with_what_to_do(folder):
+    launcher = support.compile_text(BEHIND_OUR_BACK, folder / "launcher", "-O1")
+    library = allocator("jemalloc")
+    recorded = record(folder, [launcher, library, support.program("guest_cases"), "grow"], expect=3)
+    assert library in recorded.done.stderr and "LD_PRELOAD=$LD_PRELOAD:" in recorded.done.stderr, shown(recorded.done)
+    assert "replaced itself" not in recorded.done.stderr, shown(recorded.done)
+    report = diagnose(recorded.root)
+    assert any(library in note for note in report["understood"]["notes"]), report["understood"]
+    # Quiet or not, this is what went wrong.
+    quiet = record(folder, [launcher, library, support.program("guest_cases"), "grow"], "-q", expect=3)
+    assert library in quiet.done.stderr, shown(quiet.done)
+
+
+OWN_MALLOC = """
+#include <dlfcn.h>
+#include <stddef.h>
+#include <vector>
+extern "C" void* malloc(size_t bytes) {
+  static auto* const next = reinterpret_cast<void* (*)(size_t)>(dlsym(RTLD_NEXT, "malloc"));
+  return next(bytes);
+}
+int main() {
+  std::vector<void*> blocks;
+  for (int i = 0; i < 1000; ++i) blocks.push_back(malloc(100));
+}
+"""
+
+
+def test_a_program_whose_own_malloc_calls_the_next_one_is_recorded(folder):
+    program = support.compile_text(OWN_MALLOC, folder / "own", "-O0", "-g")
+    recorded = record(folder, [program])
+    assert diagnose(recorded.root)["process"]["allocations"] > 1000, shown(recorded.done)
+    assert "was seen" not in recorded.done.stderr, shown(recorded.done)
 
 
 def linked_against(folder, name):
@@ -135,6 +215,16 @@ def test_a_program_on_standby_records_what_it_asks_for(folder):
 
 
 # What the recordings say.
+
+def test_threads_have_their_names_in_a_timeline_however_they_got_them(folder):
+    recorded = guest(folder, "pool")
+    expect_links(diagnose(recorded.root), grow_thread=3, grow_late=1)
+    trace = json.loads(ullage("diagnose", "--perfetto", recorded.root).stdout)["traceEvents"]
+    names = {event["tid"]: event["args"]["name"] for event in trace if event["name"] == "thread_name"}
+    grew = {event["tid"] for event in trace if event["ph"] == "b" and "grow_thread" in event["args"]["site"]}
+    assert sorted(names[tid] for tid in grew) == ["by-another", "by-itself", "by-prctl"], names
+    assert names[trace[0]["pid"]] == "guest_cases", names
+
 
 def test_memory_that_only_grows_is_named_though_it_is_freed_at_the_end(folder):
     report = diagnose(guest(folder, "teardown").root)

@@ -87,6 +87,69 @@ def test_a_killed_recorder_leaves_recordings_that_finish_completes(folder):
         check(support.diagnose(finished[0]), calls(counter), f"round {round_number}, finished")
 
 
+def finish(out, *options, expect):
+    done = support.ullage("record", *options, "--finish", out, expect=expect)
+    return done, sorted(out.parent.glob(f"{out.stem}.*.live")), sorted(out.parent.glob(f"{out.stem}*.ulg"))
+
+
+def test_finish_leaves_a_program_that_still_runs_alone_and_completes_it_later(folder):
+    out = folder / "out.ulg"
+    recorder, counter = start(folder, out)
+    program = child_of(recorder.pid)
+    try:
+        support.stop(recorder)
+        for options in ([], ["-q"]):
+            done, live, finished = finish(out, *options, expect=3)
+            assert f"pid {program}) still runs" in done.stderr, support.shown(done)
+            assert len(live) == 1 and not finished, (live, finished)
+        before = calls(counter)
+        check_read = support.diagnose(live[0])["process"]["events"]
+        assert check_read >= before - SLACK_CALLS, f"{before} calls, {check_read} read from the live file"
+        support.wait_until(lambda: calls(counter) > before + 1000, "the program goes on")
+    finally:
+        os.kill(program, signal.SIGKILL)
+    support.wait_until(lambda: gone(program), "the program ended")
+    done, live, finished = finish(out, expect=0)
+    assert len(finished) == 1 and not live, support.shown(done)
+    check(support.diagnose(finished[0]), calls(counter), "finished")
+
+
+def test_finish_leaves_what_a_recorder_still_follows_to_it(folder):
+    out = folder / "out.ulg"
+    recorder, counter = start(folder, out)
+    program = child_of(recorder.pid)
+    try:
+        support.wait_until(lambda: list(folder.glob("*.part")), "the recorder follows its program")
+        # Stopped and not killed: it holds what it follows, and looks at nothing.
+        os.kill(recorder.pid, signal.SIGSTOP)
+        os.kill(program, signal.SIGKILL)
+        support.wait_until(lambda: gone(program), "the program ended")
+        done, live, finished = finish(out, expect=3)
+        assert "still runs" in done.stderr and "completes it" in done.stderr, support.shown(done)
+        assert len(live) == 1 and not finished, (live, finished)
+        os.kill(recorder.pid, signal.SIGCONT)
+        assert recorder.wait(timeout=support.TIMEOUT_S) == 137
+    finally:
+        support.stop(recorder)
+    assert not list(folder.glob("*.live")) and not list(folder.glob("*.part")), list(folder.iterdir())
+    check(support.diagnose(out), calls(counter), "by its recorder")
+
+
+def test_finish_does_what_it_can_and_names_what_it_can_not(folder):
+    out = folder / "out.ulg"
+    recorder, counter = start(folder, out)
+    program = child_of(recorder.pid)
+    support.stop(recorder)
+    os.kill(program, signal.SIGKILL)
+    support.wait_until(lambda: gone(program), "the program ended")
+    broken = folder / "out.0badc0de.1.0.live"  # comes first
+    broken.write_bytes(b"no recording" * 1000)
+    done, live, finished = finish(out, expect=3)
+    assert broken.name in done.stderr, support.shown(done)
+    assert live == [broken] and len(finished) == 1, support.shown(done)
+    check(support.diagnose(finished[0]), calls(counter), "finished")
+
+
 def gone(pid):
     try:
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"

@@ -15,16 +15,25 @@ uint64_t number(const char* name, uint64_t otherwise, int base = 10) {
   return text == nullptr || *text == 0 ? otherwise : strtoull(text, nullptr, base);
 }
 
-// Edits the value in place: setenv would allocate and move it. Only our own entry is taken out.
-void leave_ld_preload() {
+// Our own entry in LD_PRELOAD; null: it is not there.
+char* own_entry(size_t* bytes) {
   char* value = getenv("LD_PRELOAD");
-  if (value == nullptr) return;
-  char* ours = strstr(value, "libullage_agent.so");
-  if (ours == nullptr) return;
+  char* ours = value == nullptr ? nullptr : strstr(value, "libullage_agent.so");
+  if (ours == nullptr) return nullptr;
   char* start = ours;
   while (start > value && start[-1] != ':' && start[-1] != ' ') --start;
   char* end = ours;
   while (*end != 0 && *end != ':' && *end != ' ') ++end;
+  *bytes = static_cast<size_t>(end - start);
+  return start;
+}
+
+// Edits the value in place: setenv would allocate and move it.
+void leave_ld_preload() {
+  size_t bytes = 0;
+  char* start = own_entry(&bytes);
+  if (start == nullptr) return;
+  char* end = start + bytes;
   if (*end != 0) ++end;
   memmove(start, end, strlen(end) + 1);
 }
@@ -36,6 +45,9 @@ void read_config() {
   if (prefix == nullptr || *prefix == 0 || strlen(prefix) >= sizeof g_config.prefix) return;
   memcpy(g_config.prefix, prefix, strlen(prefix) + 1);
   g_config.present = true;
+  size_t bytes = 0;
+  const char* own = own_entry(&bytes);
+  if (own != nullptr && bytes < sizeof g_config.agent) memcpy(g_config.agent, own, bytes);
   const char* mode = getenv("ULLAGE_AGENT");
   g_config.standby = mode != nullptr && strcmp(mode, "standby") == 0;
   g_config.follow = number("ULLAGE_FOLLOW", 1) != 0;

@@ -21,6 +21,7 @@ struct Config {
   uint64_t verify_every = 0;  // re-unwind every Nth stack the slow way
   bool verify_print = false;  // ULLAGE_VERIFY_PRINT: show differing stacks on stderr
   char prefix[3900] = {};
+  char agent[1024] = {};  // this library as LD_PRELOAD names it; empty: it does not
 };
 extern Config g_config;
 

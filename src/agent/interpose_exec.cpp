@@ -4,12 +4,14 @@
 // Each of the family stands for itself in the C library (none calls another by its public name), so
 // each is interposed. All may be called in the child of a fork or of a vfork, where nobody else's
 // recording may be touched, and in signal handlers: no locks, no allocation. posix_spawn calls none
-// of them.
+// of them. What they execute finds the agent first in LD_PRELOAD (preload.h).
 
 #include <errno.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <unistd.h>
 
+#include "agent/preload.h"
 #include "agent/real.h"
 #include "agent/session.h"
 
@@ -62,36 +64,69 @@ void collect_words(char** words, const char* first, va_list rest) {
   va_start(list, first);                                                                     \
   collect_words(words, first, list)
 
-ULLAGE_EXPORT int execve(const char* path, char* const words[],
-                         char* const environment[]) noexcept {
+// `environment` with the agent first in LD_PRELOAD, on the caller's stack where it is not.
+#define ULLAGE_AGENT_FIRST(environment)                                 \
+  if (const size_t room = preload_room(environment)) {                  \
+    (environment) = preload_first(environment, __builtin_alloca(room)); \
+  }
+
+ULLAGE_EXPORT int execve(const char* path, char* const words[], char* const* environment) noexcept {
   const Executing executing;
+  ULLAGE_AGENT_FIRST(environment)
   return g_real.execve(path, words, environment);
 }
 
 ULLAGE_EXPORT int execv(const char* path, char* const words[]) noexcept {
   const Executing executing;
-  return g_real.execv(path, words);
+  char* const* environment = environ;
+  ULLAGE_AGENT_FIRST(environment)
+  return environment == environ ? g_real.execv(path, words)
+                                : g_real.execve(path, words, environment);
+}
+
+ULLAGE_EXPORT int execvpe(const char* file, char* const words[],
+                          char* const* environment) noexcept {
+  const Executing executing;
+  ULLAGE_AGENT_FIRST(environment)
+  return g_real.execvpe(file, words, environment);
 }
 
 ULLAGE_EXPORT int execvp(const char* file, char* const words[]) noexcept {
   const Executing executing;
-  return g_real.execvp(file, words);
+  char* const* environment = environ;
+  ULLAGE_AGENT_FIRST(environment)
+  return environment == environ ? g_real.execvp(file, words)
+                                : g_real.execvpe(file, words, environment);
 }
 
-ULLAGE_EXPORT int execvpe(const char* file, char* const words[],
-                          char* const environment[]) noexcept {
+ULLAGE_EXPORT int fexecve(int fd, char* const words[], char* const* environment) noexcept {
   const Executing executing;
-  return g_real.execvpe(file, words, environment);
-}
-
-ULLAGE_EXPORT int fexecve(int fd, char* const words[], char* const environment[]) noexcept {
-  const Executing executing;
+  ULLAGE_AGENT_FIRST(environment)
   return g_real.fexecve(fd, words, environment);
 }
 
+ULLAGE_EXPORT int posix_spawn(pid_t* pid, const char* path,
+                              const posix_spawn_file_actions_t* actions,
+                              const posix_spawnattr_t* attributes, char* const* words,
+                              char* const* environment) {
+  resolve_real();
+  ULLAGE_AGENT_FIRST(environment)
+  return g_real.posix_spawn(pid, path, actions, attributes, words, environment);
+}
+
+ULLAGE_EXPORT int posix_spawnp(pid_t* pid, const char* file,
+                               const posix_spawn_file_actions_t* actions,
+                               const posix_spawnattr_t* attributes, char* const* words,
+                               char* const* environment) {
+  resolve_real();
+  ULLAGE_AGENT_FIRST(environment)
+  return g_real.posix_spawnp(pid, file, actions, attributes, words, environment);
+}
+
 ULLAGE_EXPORT int execveat(int folder, const char* path, char* const words[],
-                           char* const environment[], int flags) noexcept {
+                           char* const* environment, int flags) noexcept {
   const Executing executing;
+  ULLAGE_AGENT_FIRST(environment)
   if (g_real.execveat != nullptr) {
     return g_real.execveat(folder, path, words, environment, flags);
   }

@@ -71,6 +71,7 @@ record::FileHeader make_header() {
   const ssize_t n = readlink("/proc/self/exe", h.exe, sizeof h.exe - 1);
   h.exe[n > 0 ? n : 0] = 0;
   read_cmdline(h);
+  memcpy(h.malloc_owner, g_output.malloc_owner, sizeof h.malloc_owner);
   return h;
 }
 

@@ -16,6 +16,7 @@ inline constexpr unsigned kTickShift = 3;  // 8 TSC cycles: below what a call co
 struct Output {
   record::LiveFile file;
   bool use_tsc = false;
+  char malloc_owner[sizeof record::FileHeader::malloc_owner] = {};  // as the header says it
 
   uint64_t now() const { return use_tsc ? __rdtsc() : monotonic_ns(); }
 };

@@ -35,7 +35,7 @@ void next(F& function, const char* name) {
 
 struct Owner {
   uintptr_t address;
-  char name[64];
+  char name[256];
 };
 
 int find_owner(dl_phdr_info* info, size_t, void* data) {
@@ -57,6 +57,14 @@ int find_owner(dl_phdr_info* info, size_t, void* data) {
 bool has_sanitizer() {
   return __asan_init != nullptr || __hwasan_init != nullptr || __lsan_init != nullptr ||
          __msan_init != nullptr || __tsan_init != nullptr;
+}
+
+void malloc_owner(char* name, size_t bytes) {
+  Owner owner{reinterpret_cast<uintptr_t>(dlsym(RTLD_DEFAULT, "malloc")), {}};
+  dl_iterate_phdr(&find_owner, &owner);
+  if (strncmp(owner.name, "libullage_agent", strlen("libullage_agent")) == 0) return;
+  // The executable has no name there.
+  strncpy(name, owner.name[0] == 0 ? "the program itself" : owner.name, bytes - 1);
 }
 
 bool in_library(const void* code, const char* prefix) {
@@ -89,6 +97,8 @@ ULLAGE_COLD void resolve_real() {
   next(g_real.execvpe, "execvpe");
   next(g_real.fexecve, "fexecve");
   next(g_real.execveat, "execveat");
+  next(g_real.posix_spawn, "posix_spawn");
+  next(g_real.posix_spawnp, "posix_spawnp");
   void* (*found)(size_t) = nullptr;
   next(found, "malloc");
   // usable_size must be the same allocator's: another one's would misread the header.

@@ -4,6 +4,7 @@
 // The functions behind our hooks: the next definition after ours, whoever provides it.
 
 #include <pthread.h>
+#include <spawn.h>
 #include <stddef.h>
 
 namespace ullage::agent {
@@ -31,6 +32,10 @@ struct Real {
   int (*execvpe)(const char*, char* const[], char* const[]);
   int (*fexecve)(int, char* const[], char* const[]);
   int (*execveat)(int, const char*, char* const[], char* const[], int);
+  int (*posix_spawn)(int*, const char*, const posix_spawn_file_actions_t*, const posix_spawnattr_t*,
+                     char* const[], char* const[]);
+  int (*posix_spawnp)(int*, const char*, const posix_spawn_file_actions_t*,
+                      const posix_spawnattr_t*, char* const[], char* const[]);
   bool glibc;  // malloc is the C library's own: chunk headers may be read
 };
 extern Real g_real;
@@ -44,6 +49,10 @@ void* find_real(const char* name);
 
 // Is this code in a library whose file name begins with `prefix`?
 bool in_library(const void* code, const char* prefix);
+
+// The file whose `malloc` the program binds to, when that is not ours: what it asks for is not seen
+// here. Empty otherwise.
+void malloc_owner(char* name, size_t bytes);
 
 // Does the program bring a sanitizer, which replaces the allocator itself?
 bool has_sanitizer();

@@ -194,9 +194,27 @@ void before_fork() {
   }
 }
 
+// A thread that is alive at the program's end: the others said their names when they ended.
+void name_thread(Writer* w) {
+  Writer* mine = t_state.writer;
+  if (!w->in_use || w->tid == 0 || (mine->events.full() && !next_segment(mine))) return;
+  char path[] = "/proc/self/task/0123456789/comm";
+  char* at = path + sizeof "/proc/self/task/0123456789" - 1;
+  for (uint32_t tid = w->tid; tid != 0; tid /= 10) *--at = static_cast<char>('0' + tid % 10);
+  char* folder = path + sizeof "/proc/self/task/" - 1;
+  memmove(folder, at, strlen(at) + 1);
+  const int fd = static_cast<int>(syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC));
+  if (fd < 0) return;
+  char name[17];
+  const ssize_t n = syscall(SYS_read, fd, name, sizeof name);
+  syscall(SYS_close, fd);
+  if (n > 1) mine->events.thread_name(w->tid, name, static_cast<unsigned>(n - 1));  // '\n' follows
+}
+
 void on_exit() {
   if (g_shared->mode != kOn) return;
   const Inside inside;
+  if (g_many_threads && t_state.writer != nullptr) each_writer(&name_thread);
   end_output(record::State::kEnded);
 }
 
@@ -356,11 +374,24 @@ static void name_sanitized() {
   g_config.present = false;
 }
 
+// Who answers the program's malloc, if it is not us: why there may be nothing to see.
+static void name_malloc_owner() {
+  malloc_owner(g_output.malloc_owner, sizeof g_output.malloc_owner);
+  record::FileHeader* header = g_output.file.header();
+  if (header != nullptr) {
+    memcpy(header->malloc_owner, g_output.malloc_owner, sizeof header->malloc_owner);
+  }
+}
+
 __attribute__((constructor)) static void construct() {
   load();                                                 // programs that never allocate
   if (prepare_operators != nullptr) prepare_operators();  // asks the loader: not in a fork's child
   const Inside inside;
-  if (has_sanitizer()) name_sanitized();  // its runtime has started before us
+  if (has_sanitizer()) {
+    name_sanitized();  // its runtime has started before us
+  } else if (g_config.present) {
+    name_malloc_owner();
+  }
   if (g_config.verify_every != 0) prepare_verify();
 }
 

@@ -220,6 +220,8 @@ struct Evidence {
   std::vector<AllocationSite> allocation_sites;  // most bytes first, at most kAllocationSites
   std::vector<ContainerSite> container_sites;    // most moved bytes first
   std::vector<GrowthLink> worst_links;           // by duration, longest first
+  // Of threads that grew something above, where they have names: (thread id, name), by id.
+  std::vector<std::pair<std::uint32_t, std::string>> thread_names;
   Lifetimes lifetimes;
   Series live_series{};      // live bytes of the process at the end of each slice
   Series live_max_series{};  // and at its highest within each slice

@@ -21,12 +21,22 @@ bool is_python(const std::string& program) {
   return base_name(program).compare(0, 6, "python") == 0;
 }
 
-// Bytes that the events of a small recording asked for.
-uint64_t requested_bytes(const std::string& path) {
+bool of_allocator(Tag tag) {
+  return tag != Tag::kMap && tag != Tag::kUnmap && tag != Tag::kRemap && tag != Tag::kThread &&
+         tag != Tag::kThreadName && tag != Tag::kExtension;
+}
+
+struct Requested {
+  uint64_t bytes = 0;  // that the events of a small recording asked for
+  uint64_t calls = 0;  // of the allocator
+};
+
+// Of a recording that can't be read: more than any.
+Requested requested(const std::string& path) {
   std::string error;
   const auto recording = Recording::open(path, error);
-  if (recording == nullptr) return ~uint64_t{0};
-  uint64_t sum = 0;
+  if (recording == nullptr) return {~uint64_t{0}, ~uint64_t{0}};
+  Requested sum;
   std::vector<uint8_t> payload;
   for (const SegmentRef& s : recording->segments()) {
     if (s.header.kind != static_cast<uint16_t>(Kind::kEvents) ||
@@ -36,10 +46,24 @@ uint64_t requested_bytes(const std::string& path) {
     EventDecoder decoder(s.header, payload.data(), payload.size(), recording->header().tick_shift);
     Event e;
     while (decoder.next(e)) {
-      if (e.tag != Tag::kUnmap) sum += e.size;
+      if (e.tag != Tag::kUnmap) sum.bytes += e.size;
+      sum.calls += of_allocator(e.tag) ? 1 : 0;
     }
   }
   return sum;
+}
+
+std::string answered_by_another(const RecordedProcess& p) {
+  const std::string name = base_name(p.program) + " (pid " + std::to_string(p.pid) + ")";
+  if (p.malloc_owner.find(".so") == std::string::npos) {
+    return name +
+           ": nothing that it asked for was seen: it defines malloc itself, and that does not call "
+           "the next one. Build it with the C library's allocator, or with a shared one.";
+  }
+  return name + ": nothing that it asked for was seen: " + p.malloc_owner +
+         " comes before the agent in LD_PRELOAD, and its malloc answers without it. Preload it "
+         "behind the agent (LD_PRELOAD=$LD_PRELOAD:" +
+         p.malloc_owner + "), or before `ullage record` itself, which then puts the agent first.";
 }
 
 std::string nothing_recorded(const Program& program, const LaunchReport& report) {
@@ -81,7 +105,9 @@ void advise(const Program& program, const LaunchOptions& options, uint64_t anony
          " could not be recorded: no file could be made beside the recording (no descriptor left, "
          "another root folder, another user, or a full disk).");
   }
-  for (const RecordedProcess& p : report.processes) {
+  for (RecordedProcess& p : report.processes) {
+    p.unseen = !p.malloc_owner.empty() && p.events < kFewEvents && requested(p.path).calls == 0;
+    if (p.unseen) note(answered_by_another(p));
     const std::string name = base_name(p.program) + " (pid " + std::to_string(p.pid) + ")";
     switch (static_cast<State>(p.state)) {
       case State::kStoppedDiskFull:
@@ -114,6 +140,7 @@ void advise(const Program& program, const LaunchOptions& options, uint64_t anony
     }
   }
   if (root == report.processes.end() || root->outcome == Outcome::kStillRunning) return;
+  if (root->unseen) return;
   const std::string& last = report.last_program;
   const bool executed = root->state == static_cast<uint32_t>(State::kExecuted);
   const bool other = (executed || root->state == static_cast<uint32_t>(State::kRecording)) &&
@@ -134,7 +161,7 @@ void advise(const Program& program, const LaunchOptions& options, uint64_t anony
   }
   if (anonymous_bytes > kHiddenGrowthBytes && root->events < kFewEvents &&
       options.sample_bytes == 0 && !options.standby &&
-      requested_bytes(root->path) < anonymous_bytes / 4) {
+      requested(root->path).bytes < anonymous_bytes / 4) {
     note(base_name(root->program) + ": its memory grew to " + mib(anonymous_bytes) + ", but only " +
          std::to_string(root->events) +
          " allocator calls were seen: it seems to bring its own allocator. Build it with the C "

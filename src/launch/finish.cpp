@@ -3,14 +3,17 @@
 // finish(): completes what a killed `ullage record` left behind.
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "launch/collector.h"
 #include "launch/launch.h"
+#include "launch/live_archiver.h"
 #include "record/archive.h"
 #include "record/reader.h"
 
@@ -35,6 +38,25 @@ bool still_running(const std::string& path, uint32_t pid) {
   return found;
 }
 
+// Holds `path` for this finish(); who follows a live file (LiveArchiver) holds it the same way. No
+// lock where the file system has none: then it is nobody's.
+class Hold {
+ public:
+  explicit Hold(const std::string& path) : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    others_ = fd_ >= 0 && ::flock(fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  }
+  ~Hold() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Hold(const Hold&) = delete;
+  Hold& operator=(const Hold&) = delete;
+  bool others() const { return others_; }
+
+ private:
+  int fd_;
+  bool others_;
+};
+
 // Whether `path` is an archive of the very recording that `header` begins: its recorder was killed
 // after giving it its name.
 bool same_recording(const std::string& path, const FileHeader& header) {
@@ -45,7 +67,21 @@ bool same_recording(const std::string& path, const FileHeader& header) {
           other->header().start_monotonic_ns == header.start_monotonic_ns);
 }
 
-Result<RecordedProcess> finish_one(const std::string& live) {
+std::string unfinished(const RecordedProcess& p, bool followed) {
+  if (followed) {
+    return p.path +
+           ": nothing was completed: the `ullage record` that follows it still runs.\n  It "
+           "completes it when the program has ended; until then it can be diagnosed as it is.";
+  }
+  const std::string name = p.program.substr(p.program.rfind('/') + 1);
+  return p.path + ": nothing was completed: " + (name.empty() ? "its process" : name) + " (pid " +
+         std::to_string(p.pid) +
+         ") still runs and goes on recording into it.\n  Finish it when that has ended; until then "
+         "it can be diagnosed as it is.";
+}
+
+Result<RecordedProcess> finish_one(const std::string& live, std::vector<std::string>& notes) {
+  const Hold hold(live);
   std::string error;
   const auto recording = Recording::open(live, error);
   if (recording == nullptr) return Error{Code::kInvalid, error};
@@ -58,9 +94,11 @@ Result<RecordedProcess> finish_one(const std::string& live) {
   p.children_lost = h.counters.children_lost;
   p.state = h.state;
   p.events = h.counters.events;
+  if (h.state == static_cast<uint32_t>(State::kRecording)) p.events += uncounted_events(*recording);
   p.path = live;
-  if (still_running(live, h.pid)) {
+  if (hold.others() || still_running(live, h.pid)) {
     p.outcome = Outcome::kStillRunning;
+    notes.push_back(unfinished(p, hold.others()));
     return p;
   }
   const std::string part = part_path(live);
@@ -122,7 +160,7 @@ Result<LaunchReport> finish(const std::string& path) {
   }
   LaunchReport report;
   for (const std::string& file : live) {
-    Result<RecordedProcess> p = finish_one(file);
+    Result<RecordedProcess> p = finish_one(file, report.notes);
     if (p.ok()) {
       report.processes.push_back(p.value());
     } else if (live.size() == 1) {

@@ -87,6 +87,8 @@ struct RecordedProcess {
   uint64_t archive_bytes = 0;  // size of the finished file
   uint64_t rss_peak_bytes = 0;
   uint64_t segments_dropped = 0;  // by ring mode
+  std::string malloc_owner;       // whose malloc it called instead of the agent's; empty: none's
+  bool unseen = false;            // ... and none of its calls came to the agent
   uint64_t children_lost = 0;     // forked by it, and not recorded: they could not make a file
 };
 
@@ -104,8 +106,9 @@ struct LaunchReport {
 Result<LaunchReport> launch(const LaunchOptions& options);
 
 // Completes recordings whose `ullage record` was killed: `path` is one .live file, or the prefix
-// that several share. Processes that still run are left alone (Outcome::kStillRunning). Each
-// becomes PREFIX.PID.IMAGE.ulg beside its live file.
+// that several share. Each becomes PREFIX.PID.IMAGE.ulg beside its live file. One whose process or
+// recorder still runs is left alone (Outcome::kStillRunning): it would lack what comes. `notes` say
+// what was left undone, and why; when all was done there are none.
 Result<LaunchReport> finish(const std::string& path);
 
 // libullage_agent.so: $ULLAGE_AGENT when that is an absolute path, else beside this program.

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -34,6 +35,7 @@ std::unique_ptr<LiveArchiver> LiveArchiver::open(const std::string& live_path,
     error = live_path + ": holds no recording (its process did not get to write its header).";
     return nullptr;
   }
+  (void)::flock(a->fd_, LOCK_EX | LOCK_NB);  // a file system without locks has no finish() to fear
   a->pid_ = header.pid;
   a->image_ = header.image;
   a->use_tsc_ = (header.features & kFeatureClockTsc) != 0;
@@ -171,6 +173,8 @@ RecordedProcess LiveArchiver::describe(const FileHeader& header) const {
   p.image = image_;
   p.program = header.exe;
   p.called.assign(header.cmdline, strnlen(header.cmdline, sizeof header.cmdline));
+  p.malloc_owner.assign(header.malloc_owner,
+                        strnlen(header.malloc_owner, sizeof header.malloc_owner));
   p.children_lost = header.counters.children_lost;
   p.state = header.state;
   p.events = header.counters.events;
@@ -189,9 +193,6 @@ RecordedProcess LiveArchiver::leave() {
   return p;
 }
 
-namespace {
-
-// A killed process did not add up what was in its open segments: those are counted here.
 uint64_t uncounted_events(const Recording& recording) {
   uint64_t events = 0;
   std::vector<uint8_t> payload;
@@ -207,8 +208,6 @@ uint64_t uncounted_events(const Recording& recording) {
   }
   return events;
 }
-
-}  // namespace
 
 RecordedProcess LiveArchiver::complete(const std::string& final_path, std::string& problem) {
   const auto recording = Recording::open(live_path_, problem);

@@ -12,6 +12,7 @@
 //              the live file until the end, as the agent reads its own; copies go before the events
 //              that name them, so that the archive can be read however early it is cut short.
 // Cost         poll(): one read per open segment of the file, and the compression of the full ones.
+//              A lock on X.live (flock) tells finish() that somebody follows it.
 // Threads      One at a time.
 
 #include <cstdint>
@@ -89,5 +90,9 @@ class LiveArchiver {
   std::vector<uint8_t> buffer_;
   uint64_t rss_peak_bytes_ = 0, anonymous_peak_bytes_ = 0;
 };
+
+// Events of a killed or running process that its header does not count yet: those of the segments
+// under way.
+uint64_t uncounted_events(const record::Recording& recording);
 
 }  // namespace ullage::launch

@@ -127,6 +127,9 @@ struct FileHeader {
   uint8_t build_id[31];
   char exe[512];       // NUL-terminated, cut if longer
   char cmdline[2048];  // NUL-separated, ends with two NULs
+  // File whose malloc answers the program instead of the agent's, which then sees nothing of it
+  // unless that one calls on; empty: the agent's does.
+  char malloc_owner[256];
 };
 static_assert(sizeof(FileHeader) <= kFileHeaderBytes, "the header has one page");
 

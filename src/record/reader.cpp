@@ -161,6 +161,7 @@ void Recording::clamp_header() {
   }
   h.build_id_bytes = std::min<uint8_t>(h.build_id_bytes, sizeof h.build_id);
   h.exe[sizeof h.exe - 1] = 0;
+  h.malloc_owner[sizeof h.malloc_owner - 1] = 0;
   h.cmdline[sizeof h.cmdline - 1] = h.cmdline[sizeof h.cmdline - 2] = 0;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // build: -labsl_raw_hash_set -labsl_hash -labsl_city -labsl_low_level_hash
 //
-// growth_cases: seventeen containers that grow, or must not seem to, each in a function of its own.
+// growth_cases: nineteen containers that grow, or must not seem to, each in a function of its own.
 //
 //   growth_cases [CASE...]     prints "CASE links copied_bytes" for each: what must be recorded
 //
@@ -111,6 +111,39 @@ CASE case_vector_of_copied(Truth& truth) {
   std::vector<Copied> v;
   fill(truth, v, [&](int i) { v.push_back(Copied(i)); });
 }
+
+// What each of these owns is in the same power of two as the vector's own block at one of its
+// sizes (24 B times 8 and 32): of the copies made then, only the last are remembered.
+template <std::size_t Bytes>
+class Owner {
+ public:
+  Owner() : bytes_(new char[Bytes]) { std::memset(bytes_, 'o', Bytes); }
+  Owner(const Owner& other) : bytes_(new char[Bytes]) { std::memcpy(bytes_, other.bytes_, Bytes); }
+  Owner& operator=(const Owner& other) {
+    std::memcpy(bytes_, other.bytes_, Bytes);
+    return *this;
+  }
+  ~Owner() { delete[] bytes_; }
+
+ private:
+  char* bytes_;
+  long unused_[2] = {};
+};
+
+template <class Element>
+inline __attribute__((always_inline)) void fill_owners(Truth& truth) {
+  std::vector<Element> v;
+  for (int i = 0; i < kItems / 10; ++i) {
+    const std::size_t before = v.capacity();
+    v.push_back(Element());
+    if (v.capacity() != before)
+      truth.grew(before * sizeof(Element), v.capacity() * sizeof(Element));
+  }
+  escaped = v.data();
+}
+
+CASE case_vector_of_owners(Truth& truth) { fill_owners<Owner<600>>(truth); }
+CASE case_vector_of_small_owners(Truth& truth) { fill_owners<Owner<130>>(truth); }
 
 CASE case_string(Truth& truth) {
   std::string s;
@@ -302,6 +335,8 @@ constexpr Case kCases[] = {
     {"case_vector_of_strings", case_vector_of_strings},
     {"case_vector_of_objects", case_vector_of_objects},
     {"case_vector_of_copied", case_vector_of_copied},
+    {"case_vector_of_owners", case_vector_of_owners},
+    {"case_vector_of_small_owners", case_vector_of_small_owners},
     {"case_string", case_string},
     {"case_unordered_map", case_unordered_map},
 #if ULLAGE_ABSL

@@ -5,6 +5,7 @@
 // a grow_* function makes 14 growths that a profiler of malloc can see.
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -115,6 +116,19 @@ int case_chroot() {
   return 0;
 }
 
+// What a server started by root does. Its recording's folder is closed to the user it becomes.
+int case_other_user() {
+  constexpr uid_t kNobody = 65534;
+  grow_early();
+  if (setgid(kNobody) != 0 || setuid(kNobody) != 0) return 1;
+  std::thread([] {
+    many_events();
+    grow_thread();
+  }).join();
+  grow_late();
+  return 0;
+}
+
 int case_many_threads() {
   for (int round = 0; round < 1250; ++round) {
     pthread_t threads[4];
@@ -179,6 +193,31 @@ int case_teardown() {
   return 0;
 }
 
+// Threads that are alive at the end, named by themselves, by another and by the system call.
+int case_pool() {
+  static pthread_barrier_t named, grown;
+  pthread_barrier_init(&named, nullptr, 4);
+  pthread_barrier_init(&grown, nullptr, 4);
+  const auto work = [](void* number) -> void* {
+    if (number == nullptr) pthread_setname_np(pthread_self(), "by-itself");
+    if (number == arguments) prctl(PR_SET_NAME, "by-prctl");
+    pthread_barrier_wait(&named);
+    grow_thread();
+    pthread_barrier_wait(&grown);
+    for (;;) pause();
+  };
+  pthread_t threads[3];
+  void* const numbers[] = {nullptr, arguments, &grown};
+  for (int i = 0; i < 3; ++i) {
+    if (pthread_create(&threads[i], nullptr, work, numbers[i]) != 0) return 1;
+  }
+  pthread_setname_np(threads[2], "by-another");
+  pthread_barrier_wait(&named);
+  pthread_barrier_wait(&grown);
+  grow_late();
+  return 0;
+}
+
 struct Case {
   const char* name;
   int (*run)();
@@ -189,10 +228,12 @@ constexpr Case kCases[] = {
     {"daemon", case_daemon},
     {"closefrom", case_closefrom},
     {"chroot", case_chroot},
+    {"other_user", case_other_user},
     {"many_threads", case_many_threads},
     {"unmap_in_pieces", case_unmap_in_pieces},
     {"standby", case_standby},
     {"teardown", case_teardown},
+    {"pool", case_pool},
 };
 
 }  // namespace

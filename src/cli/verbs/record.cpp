@@ -96,14 +96,17 @@ void Record::describe(Command& command) {
   command
       .option("--finish", "PATH",
               "Instead of running anything: complete the recordings that a killed `ullage record` "
-              "left. PATH is a .live file, or the name given to --output.",
+              "left. PATH is a .live file, or the name given to --output. What a program still "
+              "records into is left alone.",
               finish_path_)
       .completes = Completes::kFiles;
   command.flag("-q,--quiet", "No summary; only what went wrong.", quiet_);
   command.option("--agent", "PATH", "The library to preload.", options_.agent_path).hidden = true;
-  command.exit_codes = {"N  what COMMAND exited with; 128 + signal when one ended it",
-                        "2  the command line was not understood",
-                        "3  COMMAND could not be recorded; the message says what to do instead"};
+  command.exit_codes = {
+      "N  what COMMAND exited with; 128 + signal when one ended it",
+      "2  the command line was not understood",
+      "3  COMMAND could not be recorded, or --finish left something unfinished; the "
+      "message says what to do instead"};
 }
 
 Result<void> Record::check() {
@@ -200,10 +203,12 @@ void list_processes(const LaunchReport& report) {
   }
 }
 
-// No process had the agent in it, or memory grew and the agent saw none of it. A program that never
-// allocates (`false`) is fine.
+// No process had the agent in it, another allocator answered what was run, or memory grew and the
+// agent saw none of it. A program that never allocates (`false`) is fine.
 bool saw_nothing(const LaunchReport& report, std::uint64_t events) {
   if (report.processes.empty()) return true;
+  const RecordedProcess& first = report.processes.front();  // the command's last program
+  if (first.root && first.unseen) return true;
   return events == 0 && total(report, &RecordedProcess::raw_bytes) == 0 &&
          total(report, &RecordedProcess::rss_peak_bytes) >= launch::kHiddenGrowthBytes;
 }
@@ -225,7 +230,7 @@ int Record::sum_up(const LaunchReport& report) {
   const std::uint64_t events = total(report, &RecordedProcess::events);
   const bool nothing = saw_nothing(report, events);
   for (const std::string& note : report.notes) {
-    if (!quiet_ || nothing) std::cerr << "ullage: " << note << '\n';
+    if (!quiet_ || nothing || command_.empty()) std::cerr << "ullage: " << note << '\n';
   }
   if (nothing) {
     if (report.notes.empty()) {
@@ -280,10 +285,16 @@ int Record::finish() {
   LaunchReport all;
   for (const std::string& path : paths) {
     Result<LaunchReport> one = launch::finish(path);
-    if (!one.ok()) return fail(one.error());
+    if (!one.ok()) {
+      if (paths.size() == 1) return fail(one.error());
+      all.notes.push_back(one.error().message);
+      continue;
+    }
     std::move(one->processes.begin(), one->processes.end(), std::back_inserter(all.processes));
     std::move(one->notes.begin(), one->notes.end(), std::back_inserter(all.notes));
   }
+  if (all.notes.empty()) return sum_up(all);
+  all.exit_code = kExitCannot;  // what was left undone; everything else was done
   return sum_up(all);
 }
 

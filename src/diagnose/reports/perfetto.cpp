@@ -47,8 +47,18 @@ class Trace {
     std::set<std::uint32_t> threads;
     for (const auto& link : evidence_.worst_links) threads.insert(link.tid);
     for (const std::uint32_t tid : threads) {
-      metadata("thread_name", tid, "thread " + std::to_string(tid));
+      metadata("thread_name", tid, thread_name(tid));
     }
+  }
+
+  // Its own name; without one the main thread is called by its program.
+  std::string thread_name(std::uint32_t tid) const {
+    const auto named =
+        std::lower_bound(evidence_.thread_names.begin(), evidence_.thread_names.end(), tid,
+                         [](const auto& one, std::uint32_t wanted) { return one.first < wanted; });
+    if (named != evidence_.thread_names.end() && named->first == tid) return named->second;
+    if (tid == evidence_.process.pid) return evidence_.process.program;
+    return "thread " + std::to_string(tid);
   }
 
   void growth(const evidence::GrowthLink& link, std::size_t id) {

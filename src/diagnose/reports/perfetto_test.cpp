@@ -72,6 +72,26 @@ TEST(PerfettoReport, NamesTheProcessAndItsThreads) {
   EXPECT_EQ(count(trace, "\"name\":\"thread_name\""), 4u);
 }
 
+TEST(PerfettoReport, CallsAThreadByItsOwnNameTheMainOneByItsProgramAndOthersByTheirNumber) {
+  evidence::Evidence evidence;
+  evidence.process.pid = 7;
+  evidence.process.program = "server";
+  evidence.growth_sites = {sample::orders_site()};
+  for (const std::uint32_t tid : {7u, 8u, 9u, 10u}) {
+    evidence.worst_links.push_back({0, tid, 1'500, 2'001'750, 64, 128, 60});
+  }
+  evidence.thread_names = {{8, "io \"1\""}, {10, "worker"}};
+  const auto named = [](int tid, const std::string& name) {
+    return HasSubstr("{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":7,\"tid\":" +
+                     std::to_string(tid) + ",\"ts\":0,\"args\":{\"name\":\"" + name + "\"}}");
+  };
+  const std::string trace = perfetto_report(evidence, {}, {});
+  EXPECT_THAT(trace, named(7, "server"));
+  EXPECT_THAT(trace, named(8, "io \\\"1\\\""));
+  EXPECT_THAT(trace, named(9, "thread 9"));
+  EXPECT_THAT(trace, named(10, "worker"));
+}
+
 TEST(PerfettoReport, ALinkOfASiteThatIsNotThereIsStillASlice) {
   evidence::Evidence evidence;
   evidence.worst_links = {{99, 1, 10, 5, 1, 2, 1}};  // and ends before it starts

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 namespace ullage::trace {
 namespace {
@@ -117,6 +118,11 @@ void fill_understood(const record::Recording& recording, const Loaded& loaded,
                       std::to_string(counts.stackless) + " of " +
                       std::to_string(counts.allocations) + " allocations are missing.");
   }
+  const FileHeader& h = recording.header();
+  if (h.malloc_owner[0] != 0 && counts.allocations + counts.reallocs == 0) {
+    u.notes.push_back(std::string("Nothing that it asked for was seen: ") + h.malloc_owner +
+                      " answered its malloc instead of the agent.");
+  }
   if (recording.segments().empty()) {
     u.notes.push_back("The recording holds no events: it was cut short behind its header.");
   }
@@ -154,6 +160,21 @@ void fill_facts(const record::Recording& recording, const Loaded& loaded,
       mark.psi_some_percent = m.psi_some_avg10_percent_x100 / 100.0;
     }
     out.marks.push_back(mark);
+  }
+}
+
+void fill_thread_names(const Linker& linker, evidence::Evidence& out) {
+  std::set<std::uint32_t> threads;
+  for (const evidence::GrowthLink& link : out.worst_links) threads.insert(link.tid);
+  for (const auto& site : out.growth_sites) threads.insert(begin(site.threads), end(site.threads));
+  for (const auto& site : out.container_sites) {
+    threads.insert(begin(site.threads), end(site.threads));
+  }
+  for (const std::uint32_t tid : threads) {
+    const auto named = linker.thread_names().find(tid);
+    if (named != linker.thread_names().end() && !named->second.empty()) {
+      out.thread_names.emplace_back(tid, named->second);
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 #include "trace/native/growth.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 namespace ullage::trace {
@@ -10,12 +11,25 @@ namespace {
 // A first block from here on was meant: smaller ones are what an empty container starts with.
 constexpr std::uint64_t kPresizedBytes = 1024;
 
+// Factors of one container: a string's differ by the byte that ends it, a table's by its rounding.
+constexpr double kFactorDrift = 0.02, kFactorMin = 1.2;
+
 bool longer(const evidence::GrowthLink& a, const evidence::GrowthLink& b) {
   const auto da = a.end_ns - a.start_ns, db = b.end_ns - b.start_ns;
   return da != db ? da > db : a.start_ns < b.start_ns;
 }
 
 }  // namespace
+
+std::uint64_t Growth::continues(std::uint32_t chain, std::uint64_t last_size,
+                                std::uint64_t size) const {
+  const Chain& c = chains_[chain];
+  if (c.links < 2 || c.last_old_size == 0 || last_size == 0) return 0;
+  const double before = static_cast<double>(last_size) / static_cast<double>(c.last_old_size);
+  const double now = static_cast<double>(size) / static_cast<double>(last_size);
+  const bool alike = before >= kFactorMin && std::abs(now - before) <= kFactorDrift * before;
+  return alike ? c.function : 0;
+}
 
 Growth::PerStack& Growth::per_stack(std::uint32_t stack) {
   if (stack >= per_stack_.size()) per_stack_.resize(std::max(stack + 1, stacks_.size()));
@@ -68,6 +82,7 @@ std::uint32_t Growth::link(const Link& link, std::uint32_t id, std::size_t slice
   c.place = where;
   c.function = link.function;
   ++c.links;
+  c.last_old_size = link.old_size;
   c.moved += link.moved;
   c.same_stack += link.old_stack == link.new_stack;
   c.checked += link.checked;

@@ -49,7 +49,7 @@ struct Chain {
   bool in_run = false;
   std::uint64_t copied = 0, stall = 0, stall_max = 0, spread_max = 0;
   std::uint64_t stall_credible = 0, stall_credible_max = 0;  // each link: evidence::copying_ns_max
-  std::uint64_t first_size = 0, gcd = 0, step = 0;
+  std::uint64_t first_size = 0, last_old_size = 0, gcd = 0, step = 0;
   std::uint64_t first_time = 0, last_time = 0;
 };
 
@@ -112,6 +112,9 @@ class Growth {
   void down(std::uint32_t stack);
   // The series rule saw a block go whose younger mates do not continue it.
   void series_misfit(std::uint32_t stack);
+  // The function that grows a chain, if its next block after `last_size` bytes would have `size`
+  // bytes: it grew twice at least, and by the same factor the last time. 0: no.
+  std::uint64_t continues(std::uint32_t chain, std::uint64_t last_size, std::uint64_t size) const;
   // Where the last link of a chain is counted: an index into places().
   std::uint32_t place(std::uint32_t chain) const { return chains_[chain].place; }
   // The last block of a container went with `unused` bytes never written.

@@ -135,6 +135,7 @@ void Linker::allocate(const Event& e, Block block) {
     if (oldest.size >= kElderBytesMin) grow_old(r, oldest);
     oldest = {block.address, block.size, block.time, block.stack, false};
   }
+  if (block.size >= kGapBytesMin) note_made(block, false);
 }
 
 // The address of a live block is handed out again. Either its free was not recorded, or it is the
@@ -192,6 +193,10 @@ void Linker::free(const Event& e) {
       return;
     }
   }
+  if (link_over_gap(e, old) != kNoChain) {
+    allocations_.freed(old.stack, old.size, weight(old.size, old.full), now_ - old.time);
+    return;
+  }
   note_down(e, old);
   if (old.painted || e.unused != 0) growth_.slack(old.chain, old.stack, old.size, e.unused);
   gone(old);
@@ -211,8 +216,15 @@ bool Linker::owed_to_another(const Ring& r, const RingBlock& b, const Block& old
     const LiveTable::Slot* slot = live_.find(a.address);
     return slot != nullptr && slot->time() == a.time;
   };
-  return std::any_of(r.blocks.begin(), r.blocks.end(), precedes) ||
-         std::any_of(r.elders.begin(), r.elders.end(), precedes);
+  if (std::any_of(r.blocks.begin(), r.blocks.end(), precedes) ||
+      std::any_of(r.elders.begin(), r.elders.end(), precedes)) {
+    return true;
+  }
+  // One that was pushed out, too. Many containers of one stack may live: the factor has to agree.
+  const Made* made = made_by(b.stack);
+  if (made == nullptr || !precedes(made->before)) return false;
+  const std::uint32_t chain = live_.find(made->before.address)->chain();
+  return chain != kNoChain && growth_.continues(chain, made->before.size, b.size) != 0;
 }
 
 std::uint32_t Linker::link_by_ring(const Event& e, const Block& old) {
@@ -227,6 +239,9 @@ std::uint32_t Linker::link_by_ring(const Event& e, const Block& old) {
       if (chain != kNoChain) return chain;
     }
     if (any) break;
+    // Rather than what an element owns, its stack's next block: sizes agree there.
+    const std::uint32_t chain = link_over_gap(e, old);
+    if (chain != kNoChain) return chain;
   }
   if (old.size < kElderBytesMin) return kNoChain;
   for (std::size_t i = elder_of(old.size); i < kElders; ++i) {
@@ -268,6 +283,59 @@ std::uint32_t Linker::link_to(const RingBlock& b, bool elder, const Event& e, co
   ring(e.tid).last = {chain, growth_.place(chain), now_, false};
   ++counts_.ring_links;
   counts_.tail_call_links += meeting.tail_call;
+  if (b.size >= kGapBytesMin && made_by(b.stack) == nullptr) note_made(slot->block(), true);
+  if (old.in_series) series_.claimed(old);
+  if (slot->in_series()) series_.claimed(slot->block());
+  return chain;
+}
+
+void Linker::note_made(const Block& made, bool grows) {
+  if (!grows && made_by(made.stack) == nullptr) return;
+  if (made_index_.empty()) made_index_.resize(stacks_.size());
+  std::uint32_t& index = made_index_[made.stack];
+  if (index == 0) {
+    made_.emplace_back();
+    index = static_cast<std::uint32_t>(made_.size());
+  }
+  Made& m = made_[index - 1];
+  m.before = m.newest;
+  m.newest = {made.address, made.size, made.time, made.stack, false};
+}
+
+// The new block was neither among the eight nor an elder when the old one went, as what elements
+// own had pushed it out; so the agent gave no context of the free. What is left to go by: this
+// container grew at least twice, its stack made exactly one block since its own, that one is alive
+// and nobody's successor, and it is larger by the factor of the growth before.
+std::uint32_t Linker::link_over_gap(const Event& e, const Block& old) {
+  const Made* made = old.chain != kNoChain ? made_by(old.stack) : nullptr;
+  if (made == nullptr) return kNoChain;
+  const RingBlock& b = made->newest;
+  const RingBlock& before = made->before;
+  if (before.address != old.address || before.time != old.time || b.time < old.time)
+    return kNoChain;
+  LiveTable::Slot* slot = live_.find(b.address);
+  if (slot == nullptr || slot->time() != b.time || slot->chain() != kNoChain) return kNoChain;
+  const std::uint64_t function = growth_.continues(old.chain, old.size, b.size);
+  std::uint32_t node = b.stack;
+  for (int calls = 0; stacks_.function(node) != function && calls < kGapCalls; ++calls) {
+    node = stacks_.parent(node);
+  }
+  if (function == 0 || node == 0 || stacks_.function(node) != function) return kNoChain;
+  Link link;
+  link.tid = e.tid;
+  link.node = node;
+  link.function = function;
+  link.old_stack = old.stack;
+  link.new_stack = b.stack;
+  link.old_size = old.size;
+  link.new_size = b.size;
+  link.start = b.time;
+  link.end = now_;
+  const std::uint32_t chain =
+      growth_.link(link, old.chain, allocations_.slice(), allocations_.peak_time());
+  slot->set_chain(chain);
+  ring(e.tid).last = {chain, growth_.place(chain), now_, false};
+  ++counts_.gap_links;
   if (old.in_series) series_.claimed(old);
   if (slot->in_series()) series_.claimed(slot->block());
   return chain;

@@ -14,13 +14,15 @@
 //            context parts from that of the free in one and the same function.
 //   elders   what left those eight alive stays as the newest of its power of two: elements that
 //            allocate when they are copied are more than eight, and push the container's block out.
+//   gaps     elements' own blocks may push that one out, too: then the growth shows by what its
+//            stack allocated before and after, if the container grew by the same factor before.
 //   realloc  links by itself; in place, and by moved pages, copies nothing.
 //   series   incremental rehash: series.h.
 //
 // Promises     Any events are accepted. Times that run backwards count as standing still.
 // Memory       live blocks (live_table.h), chains of live blocks, and places in the program.
 // Threads      One at a time.
-// Limits       kRingBlocks, kThreadsMax, kLimboBlocks below.
+// Limits       kRingBlocks, kThreadsMax, kLimboBlocks, kGapCalls below.
 
 #include <array>
 #include <cstdint>
@@ -46,6 +48,10 @@ inline constexpr std::size_t kRingBlocks = 8;
 inline constexpr std::size_t kElders = 16;
 inline constexpr std::uint32_t kElderPowerMin = 7;
 inline constexpr std::uint64_t kElderBytesMin = std::uint64_t{1} << kElderPowerMin;
+// Calls between a growth function and the allocator that are looked through for it.
+inline constexpr int kGapCalls = 8;
+// Blocks that may lie before a gap: the next is an elder at least, or pushed out by one.
+inline constexpr std::uint64_t kGapBytesMin = kElderBytesMin / 2;
 // Smaller allocations do not enter the ring: below it nothing grows that is worth a word.
 inline constexpr std::uint64_t kRingBytesMin = 16;
 // Threads remembered at a time; at the limit all rings are forgotten, and the links that were just
@@ -65,7 +71,7 @@ struct LinkerCounts {
   std::uint64_t unmatched = 0;   // frees and the like of blocks never seen allocated
   std::uint64_t stackless = 0;   // allocations whose calling context is not in the recording
   std::uint64_t lost_frees = 0;  // addresses handed out again whose free was never seen
-  std::uint64_t candidates = 0, ring_links = 0, tail_call_links = 0;
+  std::uint64_t candidates = 0, ring_links = 0, tail_call_links = 0, gap_links = 0;
   std::uint64_t threads = 0;  // different thread ids seen, up to kThreadsMax
   std::uint64_t last_step = 0;
 };
@@ -108,6 +114,10 @@ class Linker {
     std::uint32_t next = 0;
     LastLink last;
   };
+  // The last two blocks of kGapBytesMin and more that one stack made, since it was seen to grow.
+  struct Made {
+    RingBlock newest, before;
+  };
   struct Limbo {
     Block block;
     std::uint64_t displaced = 0;
@@ -125,6 +135,12 @@ class Linker {
   void displace(std::uint64_t address);
   std::uint32_t link_by_ring(const record::Event& e, const Block& old);
   void grow_old(Ring& r, const RingBlock& b);
+  std::uint32_t link_over_gap(const record::Event& e, const Block& old);
+  void note_made(const Block& made, bool grows);
+  const Made* made_by(std::uint32_t stack) const {
+    const bool known = stack < made_index_.size() && made_index_[stack] != 0;
+    return known ? &made_[made_index_[stack] - 1] : nullptr;
+  }
   bool owed_to_another(const Ring& r, const RingBlock& b, const Block& old);
   std::uint32_t link_to(const RingBlock& b, bool elder, const record::Event& e, const Block& old);
   void note_down(const record::Event& e, const Block& old);
@@ -145,6 +161,8 @@ class Linker {
   std::unordered_map<std::uint32_t, Ring> rings_;
   Ring* last_ring_ = nullptr;
   std::uint32_t last_tid_ = 0;
+  std::vector<std::uint32_t> made_index_;  // by stack: into made_, plus one
+  std::vector<Made> made_;
   std::vector<Limbo> limbo_;
   std::unordered_map<std::uint32_t, std::string> thread_names_;
 };

@@ -54,6 +54,7 @@ Result<evidence::Evidence> read_recording(const record::Recording& recording,
   fill_growth_sites(linker, frames, symbols ? &*symbols : nullptr, out);
   fill_container_sites(linker, frames, out);
   fill_allocation_sites(linker, frames, out);
+  fill_thread_names(linker, out);
   if (symbols) {
     out.process.missing_debug = symbols->missing_debug();
     for (const std::string& note : symbols->notes()) out.understood.notes.push_back(note);

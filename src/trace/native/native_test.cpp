@@ -53,6 +53,22 @@ Evidence evidence_of(const std::vector<std::uint8_t>& bytes) {
   return std::move(e.value());
 }
 
+TEST(ReadRecording, TellsTheNamesOfThreadsThatGrew) {
+  RecordingBuilder b;
+  b.module("/usr/bin/example", kLow, kHigh, kLow);
+  grow_a_vector(b, 1);
+  grow_a_vector(b, 2, 0x20000000);
+  grow_a_vector(b, 3, 0x30000000);
+  b.stream(1).thread_name(3, "worker");  // by its number: whoever tells it
+  b.stream(2).thread_name(2, "before");
+  b.stream(2).thread_name(2, "reader");
+  b.stream(1).thread_name(9, "idle");  // grew nothing
+  b.stream(1).thread_name(1, "");
+  b.end();
+  const std::vector<std::pair<std::uint32_t, std::string>> names = {{2, "reader"}, {3, "worker"}};
+  EXPECT_EQ(evidence_of(b.live()).thread_names, names);
+}
+
 TEST(ReadRecording, FindsTheGrowthWithoutAnySymbols) {
   const Evidence e = evidence_of(sample()->live());
   ASSERT_EQ(e.growth_sites.size(), 1u);

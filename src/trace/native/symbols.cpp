@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trace/native/symbols.h"
 
+#include <elfutils/libdwfl.h>
+
 #include <algorithm>
 #include <deque>
 #include <filesystem>
@@ -56,6 +58,7 @@ struct Symbolizer::State {
 
   const SymbolModule* module_at(std::uint64_t pc) const;
   void resolve_file(const FileKey& file, std::vector<Wanted>& wanted);
+  void note_split(const std::string& path);
   void note_status(const std::string& path, ElfModule::Status status);
 };
 
@@ -109,6 +112,19 @@ void Symbolizer::State::note_status(const std::string& path, ElfModule::Status s
   }
 }
 
+// Built with -gsplit-dwarf: lines are in the file itself, the rest is not.
+void Symbolizer::State::note_split(const std::string& path) {
+  std::error_code error;
+  const bool packaged = std::filesystem::exists(path + ".dwp", error);
+  notes.push_back(path + ": its split debug information (.dwo files) was not found, so " +
+                  "inlined functions and element types are missing there. " +
+                  (packaged ? "The package " + file_name(path) +
+                                  ".dwp is there, but libdw reads those from version 0.191 on, and "
+                                  "this one is " +
+                                  dwfl_version(nullptr) + ". Keep the .dwo files, too."
+                            : "Put them back where they were built."));
+}
+
 void Symbolizer::State::resolve_file(const FileKey& file, std::vector<Wanted>& wanted) {
   std::sort(wanted.begin(), wanted.end(),
             [](const Wanted& a, const Wanted& b) { return a.address < b.address; });
@@ -133,8 +149,9 @@ void Symbolizer::State::resolve_file(const FileKey& file, std::vector<Wanted>& w
     std::vector<std::uint64_t> calls;
     calls.reserve(returns.size());
     for (std::uint64_t address : returns) calls.push_back(address - 1 - bias);
-    resolve_dwarf(dwarf, calls,
-                  [&](std::size_t index, DwarfPlace place) { places[index] = std::move(place); });
+    const std::size_t split_missing =
+        resolve_dwarf(dwarf, calls, [&](std::size_t i, DwarfPlace p) { places[i] = std::move(p); });
+    if (split_missing != 0) note_split(file.first);
   }
 
   CodeReader code(elf.file(), [&](std::uint64_t address) { return elf.symbol(address); });

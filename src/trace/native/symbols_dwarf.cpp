@@ -58,7 +58,9 @@ class UnitPass {
     Dwarf_Die unit;
     if (dwarf_offdie(dwarf, offset, &unit) == nullptr) return;
     Dwarf_Die split{};
-    dwarf_cu_info(unit.cu, nullptr, nullptr, nullptr, &split, nullptr, nullptr, nullptr);
+    std::uint8_t type = 0;
+    dwarf_cu_info(unit.cu, nullptr, &type, nullptr, &split, nullptr, nullptr, nullptr);
+    split_missing_ += type == DW_UT_skeleton && split.addr == nullptr;
     Dwarf_Die root = split.addr != nullptr ? split : unit;
 
     chains_.clear();
@@ -70,6 +72,8 @@ class UnitPass {
     if (!left.empty()) functions(&root, left, true, 0);
     for (std::uint32_t i : wanted) emit(&unit, i);
   }
+
+  std::size_t split_missing() const { return split_missing_; }
 
  private:
   Indices covered(Dwarf_Die* die, const Indices& wanted) const {
@@ -341,13 +345,14 @@ class UnitPass {
   const std::function<void(std::size_t, DwarfPlace)>& found_;
   std::unordered_map<std::uint32_t, std::vector<Dwarf_Die>> chains_;  // outermost first
   std::unordered_map<const char*, std::string> tidy_names_;
+  std::size_t split_missing_ = 0;
   std::vector<Scope> scopes_;  // of the unit, in the order of their entries
 };
 
 }  // namespace
 
-void resolve_dwarf(Dwarf* dwarf, std::span<const std::uint64_t> addresses,
-                   const std::function<void(std::size_t, DwarfPlace)>& found) {
+std::size_t resolve_dwarf(Dwarf* dwarf, std::span<const std::uint64_t> addresses,
+                          const std::function<void(std::size_t, DwarfPlace)>& found) {
   const std::vector<Extent> extents = unit_extents(dwarf);
   std::unordered_map<Dwarf_Off, Indices> by_unit;
   std::vector<Dwarf_Off> order;
@@ -366,6 +371,7 @@ void resolve_dwarf(Dwarf* dwarf, std::span<const std::uint64_t> addresses,
   }
   UnitPass pass(addresses, found);
   for (Dwarf_Off unit : order) pass.run(dwarf, unit, by_unit[unit]);
+  return pass.split_missing();
 }
 
 }  // namespace ullage::trace

@@ -33,8 +33,9 @@ struct DwarfPlace {
 };
 
 // `addresses` sorted, as DWARF numbers them, lying within the call instructions. `found` gets the
-// index of each address that something is known about, in no particular order.
-void resolve_dwarf(Dwarf* dwarf, std::span<const std::uint64_t> addresses,
-                   const std::function<void(std::size_t, DwarfPlace)>& found);
+// index of each address that something is known about, in no particular order. Returns how many of
+// the units that hold them keep their functions in another file (.dwo) that was not found.
+std::size_t resolve_dwarf(Dwarf* dwarf, std::span<const std::uint64_t> addresses,
+                          const std::function<void(std::size_t, DwarfPlace)>& found);
 
 }  // namespace ullage::trace

@@ -297,6 +297,23 @@ TEST_F(SymbolsTest, FindsADebugFileByItsBuildIdInADebugDirectory) {
   EXPECT_TRUE(gone.notes().empty());
 }
 
+TEST_F(SymbolsTest, SaysThatSplitDebugInformationIsGoneAndKeepsTheLines) {
+  build("g++ -O2 -g -gsplit-dwarf");
+  for (const auto& entry : fs::directory_iterator(dir)) {
+    if (entry.path().extension() == ".dwo") fs::remove(entry.path());
+  }
+  for (const bool packaged : {false, true}) {
+    if (packaged) std::ofstream(dir / "shop.dwp") << "whatever is in there";
+    Symbolizer symbols = symbolizer();
+    const auto inlined = frames(symbols, 1);
+    EXPECT_EQ(inlined[0].line, line_of("inner"));
+    EXPECT_NE(find(inlined, "shop::outer_function"), nullptr);
+    ASSERT_EQ(symbols.notes().size(), 1U);
+    EXPECT_THAT(symbols.notes()[0], HasSubstr(binary + ": its split debug information"));
+    EXPECT_THAT(symbols.notes()[0], HasSubstr(packaged ? "shop.dwp is there" : "Put them back"));
+  }
+}
+
 TEST_F(SymbolsTest, ReadsMiniDebugInfo) {
   if (!available("xz") || !available("objcopy")) GTEST_SKIP() << "needs xz and objcopy";
   build("g++ -O2");
