@@ -127,10 +127,11 @@ Tag elder_tag(Writer* w, size_t usable, uint32_t age, uintptr_t sp, uint64_t* co
 }
 
 // The tag of a free: has a recent block taken this one's place?
-Tag free_tag(Writer* w, const void* block, size_t usable, uintptr_t pc, uint64_t* context,
+Tag free_tag(Writer* w, const void* block, size_t usable, const Registers& at, uint64_t* context,
              uint32_t* successor) {
   unsigned bits = w->recent.larger_than(usable);
   if (ULLAGE_LIKELY(bits == 0)) return Tag::kFree;
+  w->unwinder.prefetch(at);  // most likely its stack is asked for
   if (ULLAGE_UNLIKELY(w->recent_stale)) {
     forget_recent(w);
     return Tag::kFree;
@@ -144,7 +145,7 @@ Tag free_tag(Writer* w, const void* block, size_t usable, uintptr_t pc, uint64_t
     const Same same =
         g_shared->many_threads == 0
             ? same_bytes(block, windows, w->recent.address[i])
-            : same_bytes_shared(w, block, windows, w->recent.address[i], pc, much_larger);
+            : same_bytes_shared(w, block, windows, w->recent.address[i], at.pc, much_larger);
     if (same != Same::kYes && !much_larger) continue;
     *context = w->recent.context[i];
     *successor = w->recent.stack[i];
@@ -197,7 +198,7 @@ ULLAGE_COLD void free_special(Writer* w, void* block, const Registers& at) {
   uint64_t context = 0;
   uint32_t successor = 0;
   Tag tag = Tag::kFree;
-  if (usable >= kGrowthBytesMin) tag = free_tag(w, block, usable, at.pc, &context, &successor);
+  if (usable >= kGrowthBytesMin) tag = free_tag(w, block, usable, at, &context, &successor);
   const uint32_t age = w->recent.remove(address, usable);
   if (tag == Tag::kFree && usable >= Recent::kElderBytesMin && age != Recent::kYoung) {
     tag = elder_tag(w, usable, age, at.sp, &context, &successor);
@@ -250,7 +251,7 @@ void on_free(Writer* w, void* block, const Registers& at) {
   uint64_t context = 0;
   uint32_t successor = 0;
   Tag tag = Tag::kFree;
-  if (usable >= kGrowthBytesMin) tag = free_tag(w, block, usable, at.pc, &context, &successor);
+  if (usable >= kGrowthBytesMin) tag = free_tag(w, block, usable, at, &context, &successor);
   const uint32_t age = w->recent.remove(address, usable);
   if (tag == Tag::kFree && usable >= Recent::kElderBytesMin && age != Recent::kYoung) {
     tag = elder_tag(w, usable, age, at.sp, &context, &successor);

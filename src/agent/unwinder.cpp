@@ -6,118 +6,9 @@
 
 #include "agent/modules.h"
 #include "agent/output.h"
+#include "agent/stepping.h"
 
 namespace ullage::agent {
-namespace {
-
-// Where stack words are read from: the thread's own stack, or a copy of a foreign one.
-struct View {
-  uintptr_t low, high;  // readable addresses
-  intptr_t shift;       // add to an address to get where its word is
-  bool readable(uintptr_t a) const { return a >= low && a <= high - 8 && (a & 7) == 0; }
-  uint64_t word(uintptr_t a) const {
-    uint64_t v;
-    memcpy(&v, reinterpret_cast<const void*>(a + static_cast<uintptr_t>(shift)), 8);
-    return v;
-  }
-};
-
-// Words read by one step; at most: CFA word, return address, saved rbp.
-struct StepWords {
-  uintptr_t address[3];
-  int count = 0;
-  void add(uintptr_t a) { address[count++] = a; }
-};
-
-struct State {
-  uintptr_t pc, sp, bp;
-  uintptr_t bp_word;  // stack word bp came from and nobody has consumed yet; 0 = none
-  bool bp_incoming;   // bp is still the register the walk began with
-  bool bp_lost;
-};
-
-enum class Stepped { kOk, kEnd, kFailed };
-
-// One step outwards. Consumed words are added in `words`; reads_bp tells that bp's value mattered.
-Stepped step(const Rule& rule, const View& view, State& s, StepWords& words, bool& reads_bp) {
-  reads_bp = false;
-  uintptr_t cfa = 0;
-  switch (rule.cfa) {
-    case Rule::kEnd:
-      return Stepped::kEnd;
-    case Rule::kRsp:
-      cfa = s.sp + static_cast<intptr_t>(rule.cfa_offset);
-      break;
-    case Rule::kAtRsp: {
-      const uintptr_t a = s.sp + static_cast<intptr_t>(rule.cfa_offset);
-      if (!view.readable(a)) return Stepped::kFailed;
-      words.add(a);
-      cfa = view.word(a);
-      break;
-    }
-    case Rule::kRbp:
-    case Rule::kAtRbp: {
-      if (s.bp_lost) return Stepped::kFailed;
-      reads_bp = true;
-      cfa = s.bp + static_cast<intptr_t>(rule.cfa_offset);
-      if (rule.cfa == Rule::kAtRbp) {
-        if (!view.readable(cfa)) return Stepped::kFailed;
-        words.add(cfa);
-        cfa = view.word(cfa);
-      }
-      break;
-    }
-    default:
-      return Stepped::kFailed;
-  }
-  const uintptr_t ra_at = rule.ra_at_rsp ? s.sp + static_cast<intptr_t>(rule.ra_offset) : cfa - 8;
-  // A stack grows downwards: a caller's frame is above. A signal frame may jump to another stack.
-  if (!rule.signal && cfa <= s.sp) return Stepped::kFailed;
-  if (!view.readable(ra_at)) return Stepped::kFailed;
-  uintptr_t bp_at = 0;
-  switch (rule.bp) {
-    case Rule::kSame:
-      break;
-    case Rule::kAtCfa:
-      bp_at = cfa + static_cast<intptr_t>(rule.bp_offset);
-      break;
-    case Rule::kBpAtRsp:
-      bp_at = s.sp + static_cast<intptr_t>(rule.bp_offset);
-      break;
-    case Rule::kBpAtRbp:
-      if (s.bp_lost) return Stepped::kFailed;
-      reads_bp = true;
-      bp_at = s.bp + static_cast<intptr_t>(rule.bp_offset);
-      break;
-    default:
-      break;
-  }
-  if (reads_bp && !s.bp_incoming && s.bp_word != 0) {
-    words.add(s.bp_word);
-    s.bp_word = 0;
-  }
-  words.add(ra_at);
-  if (bp_at != 0) {
-    if (!view.readable(bp_at)) {
-      s.bp_lost = true;  // fatal only if somebody needs it
-      s.bp_word = 0;
-    } else {
-      s.bp = view.word(bp_at);
-      s.bp_word = bp_at;
-      s.bp_lost = false;
-    }
-    s.bp_incoming = false;
-  } else if (rule.bp == Rule::kLost) {
-    s.bp_lost = true;
-    s.bp_incoming = false;
-    s.bp_word = 0;
-  }
-  s.pc = view.word(ra_at) + (rule.signal ? 1 : 0);
-  s.sp = cfa;
-  return s.pc <= 1 ? Stepped::kEnd : Stepped::kOk;
-}
-
-}  // namespace
 
 bool Unwinder::init(int max_depth) {
   max_depth_ = max_depth < kFramesMax ? max_depth : kFramesMax;
@@ -153,30 +44,75 @@ void Unwinder::set_stack(uintptr_t low, uintptr_t high) {
   last_count_ = 0;
 }
 
+// Is this the stack that was walked last? A thread that is loading code, or is to look for loaded
+// code, walks.
+inline bool Unwinder::repeats_last(const Registers& at) const {
+  if (last_count_ == 0 || last_id_ == 0) return false;
+  const Frame& f = last_[last_count_ - 1];
+  if (f.sp != at.sp || f.pc != at.pc || (f.needs_bp && f.bp != at.bp)) return false;
+  if (ULLAGE_UNLIKELY(loading_below_ != 0 || g_modules.change_expected())) return false;
+  return unchanged_frames(last_count_) == last_count_;
+}
+
+// Does the last stack still hold the anchor, and lead from there to the root as it did? Same place,
+// id and sp mean the same pcs outwards, hence the same rules; and its words are looked at.
+inline bool Unwinder::anchored(const StackMemo::Entry& e, uint32_t generation) const {
+  const int depth = e.anchor_depth;
+  if (depth == 0) return true;
+  if (depth > last_count_ || last_generation_ != generation) return false;
+  const Frame& f = last_[depth - 1];
+  if ((e.flags & StackMemo::kAnchorOnce) != 0) {
+    if (f.serial != e.anchor_name) return false;
+  } else if (f.id != e.anchor_name || f.depth != depth) {
+    return false;
+  }
+  if (high_ - f.sp != e.anchor_height) return false;
+  if (f.needs_bp && ((e.flags & StackMemo::kAnchorBp) == 0 || f.bp != e.anchor_bp)) return false;
+  return unchanged_frames(depth) == depth;
+}
+
 uint32_t Unwinder::stack_id(const Registers& at) {
   const uint32_t generation = g_modules.generation() + (local_generation_ << 16);
   if (ULLAGE_UNLIKELY(at.sp < low_ || at.sp >= high_)) return walk_foreign(at, generation);
-  uint32_t id = 0;
-  if (ULLAGE_LIKELY(memo_.find(at, high_, generation, &id))) {
+  if (last_generation_ == generation && repeats_last(at)) {
+    ++counts.memo_hits;
+    return last_id_;
+  }
+  const uint32_t id = memo_.find(
+      at, high_, generation, [&](const StackMemo::Entry& e) { return anchored(e, generation); });
+  if (ULLAGE_LIKELY(id != 0)) {
     ++counts.memo_hits;
     return id;
   }
   return walk(at, generation);
 }
 
-// How many frames of the last stack, from the root, have all their words unchanged.
-int Unwinder::unchanged_frames() const {
-  uint32_t word = 0;
-  for (int i = 0; i < last_count_; ++i) {
-    const uint32_t end = last_[i].words_end;
-    for (; word < end; ++word) {
-      if (*reinterpret_cast<const uint64_t*>(last_words_[word].address) !=
-          last_words_[word].value) {
-        return i;
-      }
-    }
+inline int Unwinder::unchanged_frames(int want) const {
+  if (want == 0) return 0;
+  const auto now = [](const StackWord& w) {
+    return *reinterpret_cast<const uint64_t*>(w.address) ^ w.value;
+  };
+  const StackWord* w = last_words_;
+  const StackWord* const end = w + last_[want - 1].words_end;
+  // Most often all are as they were: eight at a time, and which one differs is asked afterwards.
+  for (; end - w >= 8; w += 8) {
+    const uint64_t lower = now(w[0]) | now(w[1]) | now(w[2]) | now(w[3]);
+    const uint64_t upper = now(w[4]) | now(w[5]) | now(w[6]) | now(w[7]);
+    if (ULLAGE_UNLIKELY((lower | upper) != 0)) break;
   }
-  return last_count_;
+  while (w != end && now(*w) == 0) ++w;
+  const auto same = static_cast<uint32_t>(w - last_words_);
+  while (want > 0 && last_[want - 1].words_end > same) --want;
+  return want;
+}
+
+// What a walk that ended at last_[known - 1] leaves to the last stack. Once: while that very frame
+// is kept.
+StackMemo::Anchor Unwinder::anchor_at(int known, bool once) const {
+  if (known == 0) return {};
+  const Frame& f = last_[known - 1];
+  return {f.bp, once ? f.serial : f.id, static_cast<uint32_t>(high_ - f.sp),
+          static_cast<uint16_t>(known), f.needs_bp};
 }
 
 // Sets the paths of frames[count-1] .. frames[0] (outermost first) below `outer`, and starts
@@ -217,19 +153,14 @@ uint32_t Unwinder::intern(Frame* frames, int count, const Frame& outer) {
 }
 
 // Too deep for a path to the root: the kLeafFrames innermost frames below one mark. Such a context
-// is identified by those frames, so the memo needs their words only.
+// is identified by those frames and by no id of the outer ones, so the memo's anchor is the very
+// frame.
 ULLAGE_COLD uint32_t Unwinder::cut_stack(const Registers& at, uint32_t generation, int fresh,
                                          uint32_t words, int known, bool uses_bp) {
   ++counts.truncated;
   const int leaf_frames = max_depth_ < kLeafFrames ? max_depth_ : kLeafFrames;
   int frames = fresh;
-  uint32_t all_words = words;
-  for (int k = known; frames < leaf_frames && k > 0;) {
-    const Frame& f = last_[--k];
-    const uint32_t from = k > 0 ? last_[k - 1].words_end : 0;
-    for (uint32_t i = from; i < f.words_end; ++i) fresh_words_[all_words++] = last_words_[i];
-    fresh_[frames++] = f;
-  }
+  for (int k = known; frames < leaf_frames && k > 0;) fresh_[frames++] = last_[--k];
   const int kept = frames < leaf_frames ? frames : leaf_frames;
   Frame mark{};
   mark.tagged_pc = mark.function = record::kPcTruncated;
@@ -237,12 +168,16 @@ ULLAGE_COLD uint32_t Unwinder::cut_stack(const Registers& at, uint32_t generatio
   intern(&mark, 1, Frame{});
   set_paths(fresh_, kept, mark);
   const uint32_t id = intern(fresh_, kept, mark);
-  if (all_words > StackMemo::kWordsMax) all_words = StackMemo::kWordsMax;
-  memo_.store(at, high_, generation, id, fresh_words_, all_words, uses_bp);
   // Their ids lead to the mark: none to the root is known yet.
   for (int i = 0; i < fresh; ++i) fresh_[i].id = 0;
   make_room(&known, fresh);
-  remember(known, fresh, words);
+  const StackMemo::Anchor anchor = anchor_at(known, true);
+  const bool room = remember(known, fresh, words) <= kWordsMax;
+  last_id_ = room ? id : 0;
+  if (known > 0 && fresh > 0) {
+    const uint8_t flags = uses_bp ? StackMemo::kUsesBp : 0;
+    learn(at, generation, id, words, flags | StackMemo::kAnchorOnce, anchor);
+  }
   return id;
 }
 
@@ -304,6 +239,14 @@ void Unwinder::name_known(int known) {
   }
 }
 
+// The memo may answer from now on. The last stack is as the walk left it.
+void Unwinder::learn(const Registers& at, uint32_t generation, uint32_t id, uint32_t words,
+                     uint8_t flags, const StackMemo::Anchor& anchor) {
+  if (words > StackMemo::kWordsMax) return;
+  if (last_count_ > 0 && last_[last_count_ - 1].needs_bp) flags |= StackMemo::kUsesBp;
+  memo_.store(at, high_, generation, id, fresh_words_, words, flags, anchor);
+}
+
 uint32_t Unwinder::walk(const Registers& at, uint32_t generation) {
   if (ULLAGE_UNLIKELY(loading_below_ != 0 || g_modules.change_expected())) {
     g_modules.look(&write_module, loading_below_ != 0);
@@ -316,7 +259,9 @@ uint32_t Unwinder::walk(const Registers& at, uint32_t generation) {
   }
   const uint32_t rules_generation = g_modules.generation();
   const View view{low_, high_, 0};
-  int known = unchanged_frames();  // last_[known - 1] is the innermost frame that may be resumed
+  int known = last_count_;
+  while (known > 0 && last_[known - 1].sp < at.sp) --known;
+  known = unchanged_frames(known);  // last_[known - 1] is the innermost that may be resumed
   State s{at.pc, at.sp, at.bp, 0, true, false};
   bool uses_bp = false;
   int fresh = 0;
@@ -347,12 +292,13 @@ uint32_t Unwinder::walk(const Registers& at, uint32_t generation) {
     }
     const RuleCache::Answer answer = g_rules.find(s.pc, rules_generation);
     Frame& f = fresh_[fresh];
-    f = Frame{s.pc, s.sp, s.bp, answer.pc, answer.function, 0, 0, 0, 0, false, false};
+    f = Frame{s.pc, s.sp, s.bp, answer.pc, answer.function, 0, 0, 0, ++serial_, 0, false, false};
     StepWords read;
     bool reads_bp = false;
     const bool bp_was_incoming = s.bp_incoming;
     const Stepped stepped = step(answer.rule, view, s, read, reads_bp);
     f.needs_bp = reads_bp;
+    if (read.count > 0) memo_.teach(f.pc, f.sp, read.address[read.count - 1]);  // its last word
     if (reads_bp && bp_was_incoming) uses_bp = true;
     for (int i = 0; i < read.count; ++i) {
       fresh_words_[words++] = {read.address[i], view.word(read.address[i])};
@@ -383,8 +329,9 @@ uint32_t Unwinder::walk(const Registers& at, uint32_t generation) {
   }
   name_known(known);
   const Frame outer = known > 0 ? last_[known - 1] : Frame{};
+  const StackMemo::Anchor anchor = anchor_at(known, false);
   set_paths(fresh_, fresh, outer);
-  const uint32_t at_word = remember(known, fresh, words);  // while they are fetched
+  const bool room = remember(known, fresh, words) <= kWordsMax;  // while they are fetched
   // A context never seen before seldom comes again: only from its second time on it is remembered.
   const uint32_t seen_before = g_stacks.count();
   const uint32_t id = intern(fresh_, fresh, outer);
@@ -393,9 +340,10 @@ uint32_t Unwinder::walk(const Registers& at, uint32_t generation) {
     last_[k].id = fresh_[i].id;
     last_[k].depth = fresh_[i].depth;
   }
-  if (id < seen_before && at_word <= StackMemo::kWordsMax) {
-    memo_.store(at, high_, generation, id, last_words_, at_word,
-                uses_bp || (last_count_ > 0 && last_[last_count_ - 1].needs_bp));
+  last_id_ = room ? id : 0;
+  // Where frames were left out (the table is full), places from the root are not depths.
+  if (id < seen_before && fresh > 0 && outer.depth == known) {
+    learn(at, generation, id, words, uses_bp ? StackMemo::kUsesBp : 0, anchor);
   }
   return id;
 }
@@ -427,7 +375,8 @@ ULLAGE_COLD uint32_t Unwinder::walk_foreign(const Registers& at, uint32_t) {
   int fresh = 0;
   for (;;) {
     const RuleCache::Answer answer = g_rules.find(s.pc, generation);
-    fresh_[fresh++] = Frame{s.pc, s.sp, s.bp, answer.pc, answer.function, 0, 0, 0, 0, false, false};
+    fresh_[fresh++] =
+        Frame{s.pc, s.sp, s.bp, answer.pc, answer.function, 0, 0, 0, 0, 0, false, false};
     StepWords read;
     bool reads_bp = false;
     if (got < 8 || fresh >= max_depth_ || fresh >= kFramesMax - 1) break;

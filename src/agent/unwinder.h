@@ -5,7 +5,8 @@
 //
 // Three ways, cheapest first; all give the id that a full walk would give.
 //
-//  1. Memo (stack_memo.h), exact: it compares every stack word that the walk once read. In code
+//  1. Memo (stack_memo.h), exact: it compares every stack word that the walk once read, the inner
+//     ones with an entry of its own, the others with those of the last walked stack. In code
 //     without frame pointers rbp is an ordinary register and comparing it always would never hit.
 //  2. Suffix resume. The last walked stack is kept root first. Words are re-checked from the root
 //     until one differs; a new walk stops at the first frame whose (pc, sp, consumed rbp) is found
@@ -61,7 +62,9 @@ class Unwinder {
   uint32_t stack_id(const Registers& at);
 
   // Starts fetching what stack_id(at) reads first.
-  void prefetch(const Registers& at) const { memo_.prefetch(at); }
+  void prefetch(const Registers& at) const {
+    if (ULLAGE_LIKELY(at.sp >= low_ && at.sp < high_)) memo_.prefetch(at, high_);
+  }
 
   UnwindCounts counts;
   uintptr_t stack_low() const { return low_; }
@@ -77,6 +80,7 @@ class Unwinder {
     uint64_t path;       // of the path root..this frame (StackTable::path_of), and
     uint32_t id;         // its id
     uint32_t words_end;  // words of all frames from the root to this one, in last_words_
+    uint32_t serial;     // no other frame of this thread ever has it (but for 4 G later ones)
     uint16_t depth;
     bool needs_bp;  // walking outwards from here reads this bp
     bool end;       // the walk ended here
@@ -91,7 +95,13 @@ class Unwinder {
   void name_known(int known);
   // So many frames, none of them the root, mean that the stack is too deep.
   int enough() const { return max_depth_ < kFramesMax - 1 ? max_depth_ : kFramesMax - 1; }
-  int unchanged_frames() const;
+  // Of the outermost `want` frames of the last stack: how many have all their words unchanged.
+  int unchanged_frames(int want) const;
+  bool repeats_last(const Registers& at) const;
+  bool anchored(const StackMemo::Entry& entry, uint32_t generation) const;
+  StackMemo::Anchor anchor_at(int known, bool once) const;
+  void learn(const Registers& at, uint32_t generation, uint32_t id, uint32_t words, uint8_t flags,
+             const StackMemo::Anchor& anchor);
   static void set_paths(Frame* frames, int count, const Frame& outer);
   uint32_t intern(Frame* frames, int count, const Frame& outer);
 
@@ -104,6 +114,8 @@ class Unwinder {
   Frame* last_ = nullptr;
   StackWord* last_words_ = nullptr;
   int last_count_ = 0;
+  uint32_t last_id_ = 0;     // context of all of it; 0: not known
+  uint32_t serial_ = 0;      // of the newest frame
   bool last_rooted_ = true;  // it begins at the root; if not, it is too deep
   uint32_t last_generation_ = 0;
   // Scratch of the walk in progress, innermost first.

@@ -142,6 +142,24 @@ class UnwinderTest : public testing::Test {
     return wander(n, random) + *static_cast<volatile char*>(space);
   }
 
+  // Two places in turn below `n` frames that stay as they are.
+  __attribute__((noinline)) int hold(int n) {
+    volatile int kept = n;
+    if (n > 0) return hold(n - 1) + kept;
+    for (int i = 0; i < 100; ++i) kept = kept + left() + right();
+    return kept;
+  }
+  __attribute__((noinline)) int left() {
+    volatile int kept = 1;
+    check();
+    return kept;
+  }
+  __attribute__((noinline)) int right() {
+    volatile int kept[8] = {};
+    check();
+    return kept[0];
+  }
+
   Unwinder unwinder_;
   size_t limit_ = 512;
   int checked_ = 0, different_ = 0;
@@ -162,6 +180,22 @@ TEST_F(UnwinderTest, AgreesWithLibgccOnRandomCallTrees) {
 TEST_F(UnwinderTest, TheSamePlaceReachedAgainIsAMemoHit) {
   for (int i = 0; i < 1000; ++i) check();
   EXPECT_GE(unwinder_.counts.memo_hits, 998u);
+  EXPECT_EQ(different_, 0);
+}
+
+TEST_F(UnwinderTest, StacksThatDifferInTheirInnermostFramesAreMemoHitsAtAnyDepth) {
+  hold(300);
+  EXPECT_GE(unwinder_.counts.memo_hits, 190u);
+  EXPECT_LT(unwinder_.counts.frames, 400u);
+  EXPECT_EQ(different_, 0);
+}
+
+TEST_F(UnwinderTest, AlsoWhereTheStackIsCut) {
+  limit_ = 40;
+  ASSERT_TRUE(unwinder_.init(static_cast<int>(limit_)));
+  hold(300);
+  EXPECT_GT(unwinder_.counts.truncated, 1u);
+  EXPECT_GE(unwinder_.counts.memo_hits, 150u);
   EXPECT_EQ(different_, 0);
 }
 

@@ -367,7 +367,11 @@ TEST_F(Archive, RingModeKeepsTheNewestEventsAndSumsTheRestPerStack) {
           aggregated += record.allocations;
           aggregated_bytes += record.bytes;
         }
+        break;
       }
+      case Kind::kFiller:
+        ADD_FAILURE() << "an archive has none";
+        break;
     }
   }
   EXPECT_LE(event_bytes, options.ring_bytes);

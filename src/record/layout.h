@@ -27,10 +27,12 @@ inline constexpr uint32_t kFileHeaderBytes = 4096;
 inline constexpr uint32_t kPageBytes = 4096;  // alignment of segments in a live file
 
 // First segment of a writer; it doubles with each further one. Small, so that a thread that lives
-// for ten events costs 16 KiB of sparse file and not 1 MiB.
+// for ten events costs 16 KiB of sparse file and not 2 MiB.
 inline constexpr uint32_t kSegmentBytesMin = 16u << 10;
-// Largest segment: 1 MiB holds about 150 000 events, so changing segments is rare.
-inline constexpr uint32_t kSegmentBytesMax = 1u << 20;
+// Largest segment: holds about 300 000 events, so changing segments is rare. It lies on a step of
+// its own size, and is one huge page where the kernel has them for files: 64 MiB of segments cost
+// 14 ms of the kernel's time instead of 97 (Linux 6.18, ext4).
+inline constexpr uint32_t kSegmentBytesMax = 2u << 20;
 // Readers refuse a segment that claims more than this: nothing writes one.
 inline constexpr uint32_t kSegmentBytesLimit = 64u << 20;
 // Longest encoding of one event or record in an EVENTS payload (a growth of a container with its
@@ -43,6 +45,7 @@ enum class Kind : uint16_t {
   kModules = 3,    // ModuleRecord sequence
   kMarks = 4,      // Mark[], sampled by the recording parent
   kAggregate = 5,  // AggregateRecord[]: what ring mode dropped, summed per stack
+  kFiller = 6,     // nothing: before a largest segment, up to its step; live files only
 };
 
 enum SegmentFlags : uint32_t {

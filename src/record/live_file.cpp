@@ -83,19 +83,37 @@ bool LiveFile::own_descriptor() {
   return true;
 }
 
+// Tells readers that nothing lies there: what is zero, somebody may yet fill. Best effort.
+void LiveFile::fill(uint64_t from, uint64_t to) {
+  SegmentHeader h{};
+  h.magic = kSegmentMagic;
+  h.kind = static_cast<uint16_t>(Kind::kFiller);
+  h.version = 1;
+  h.offset = from;
+  h.bytes = static_cast<uint32_t>(to - from);
+  h.payload_bytes = h.raw_bytes = h.bytes - static_cast<uint32_t>(sizeof h);
+  h.flags = kSegmentFull;
+  if (syscall(SYS_pwrite64, fd_.load(), &h, sizeof h, from) != sizeof h) return;
+}
+
 SegmentHeader* LiveFile::claim(uint32_t bytes, const SegmentHeader& initial, bool populate,
                                Claim* why) {
   const int saved = errno;
   *why = Claim::kError;
   SegmentHeader* segment = nullptr;
   if (header_ != nullptr && own_descriptor()) {
-    const uint64_t offset = next_.fetch_add(bytes);
+    uint64_t before = next_.load();
+    uint64_t offset = 0;
+    do {
+      offset = bytes < kSegmentBytesMax ? before : (before + bytes - 1) / bytes * bytes;
+    } while (!next_.compare_exchange_weak(before, offset + bytes));
     rlimit limit{};
     const bool fits = getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
                       offset + bytes <= limit.rlim_cur;
     if (!fits) {
       *why = Claim::kSizeLimit;  // asking the kernel would raise SIGXFSZ in the program
     } else {
+      if (before != offset) fill(before, offset);
       const int error = posix_fallocate(fd_.load(), static_cast<off_t>(offset), bytes);
       if (error == ENOSPC || error == EDQUOT) *why = Claim::kDiskFull;
       if (error == 0) {
@@ -103,6 +121,7 @@ SegmentHeader* LiveFile::claim(uint32_t bytes, const SegmentHeader& initial, boo
         if (map != MAP_FAILED) {
           // MAP_POPULATE would map a shared page to be read only: its first write faults all the
           // same. Older kernels say EINVAL, and pages are made ready one by one.
+          if (bytes >= kSegmentBytesMax) madvise(map, bytes, MADV_HUGEPAGE);
           if (populate) syscall(SYS_madvise, map, bytes, kMadvPopulateWrite);
           segment = static_cast<SegmentHeader*>(map);
           madvise(map, bytes, MADV_DONTFORK);  // a child has its own file

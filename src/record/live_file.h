@@ -26,8 +26,8 @@ class LiveFile {
   FileHeader* header() const { return header_; }
 
   // Maps a fresh zeroed segment of `bytes` (multiple of 4 KiB) and writes its header. The caller
-  // gives kind, writer, tid, seq, first_id and clocks in `initial`. Null: *why says what stopped
-  // it.
+  // gives kind, writer, tid, seq, first_id and clocks in `initial`. One of kSegmentBytesMax lies on
+  // a step of that size, with a filler before it. Null: *why says what stopped it.
   SegmentHeader* claim(uint32_t bytes, const SegmentHeader& initial, bool populate, Claim* why);
 
   // The writer has moved on: the recording parent may take the segment. Unmaps it.
@@ -41,6 +41,7 @@ class LiveFile {
 
  private:
   bool own_descriptor();
+  void fill(uint64_t from, uint64_t to);
 
   FileHeader* header_ = nullptr;
   std::atomic<uint64_t> next_{0};

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -75,6 +76,27 @@ TEST_F(LiveFileTest, WhatIsStoredIsThereAfterSigkill) {
   std::vector<uint8_t> payload;
   ASSERT_TRUE(recording->payload(recording->segments()[0], payload, error)) << error;
   EXPECT_EQ(std::memcmp(payload.data(), "kept", 4), 0);
+}
+
+TEST_F(LiveFileTest, ALargestSegmentLiesOnItsOwnStepAndTheWayThereIsNoDamage) {
+  LiveFile file;
+  ASSERT_TRUE(file.create(path_.c_str(), header_));
+  for (const uint32_t bytes :
+       {kSegmentBytesMin, kSegmentBytesMax, kSegmentBytesMin, kSegmentBytesMax, kSegmentBytesMax}) {
+    SegmentHeader* s = file.claim(bytes, events(), false, &why_);
+    ASSERT_NE(s, nullptr);
+    if (bytes == kSegmentBytesMax) {
+      EXPECT_EQ(s->offset % kSegmentBytesMax, 0u);
+    }
+    std::memcpy(s + 1, "kept", 4);
+  }
+  std::string error;
+  const auto recording = Recording::open(path_, error);
+  ASSERT_NE(recording, nullptr) << error;
+  EXPECT_EQ(recording->segments().size(), 5u);
+  EXPECT_EQ(recording->segments_damaged(), 0u);
+  EXPECT_THAT(recording->notes(), testing::IsEmpty());
+  EXPECT_EQ(recording->bytes_understood(), recording->file_bytes());
 }
 
 TEST_F(LiveFileTest, AProgramThatTookOurDescriptorKeepsItsOwnFile) {

@@ -178,6 +178,10 @@ void Recording::damaged(uint64_t from, uint64_t to, uint32_t source) {
 // Files one segment. False: the table is full.
 bool Recording::keep(const SegmentRef& segment, uint64_t available) {
   const SegmentHeader& h = segment.header;
+  if (h.kind == static_cast<uint16_t>(Kind::kFiller)) {
+    bytes_understood_ += std::min<uint64_t>(h.bytes, available);
+    return true;
+  }
   if (!known_kind(h.kind) || h.version != 1) {
     ++segments_unknown_;
     return true;

@@ -9,7 +9,7 @@
 namespace ullage::record {
 namespace {
 
-// Frames that want a larger window than 8 MiB are refused: a writer's segment has at most 1 MiB.
+// Frames that want a larger window than 8 MiB are refused: a writer's segment has at most 2 MiB.
 constexpr int kWindowLogMax = 23;
 // No zstd frame unpacks to more than 128 KiB per 4 bytes. What a header claims beyond that is not
 // allocated.
