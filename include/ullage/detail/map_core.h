@@ -108,8 +108,9 @@ class map_core : public map_storage<Policy> {
  private:
   // Small keys travel in registers: a reference would force them into memory.
   template <class Q>
-  using by_value =
-      std::conditional_t<std::is_trivially_copyable_v<Q> && sizeof(Q) <= 16, const Q, const Q&>;
+  using by_value = std::conditional_t<std::is_trivially_copyable_v<Q> &&
+                                          std::is_copy_constructible_v<Q> && sizeof(Q) <= 16,
+                                      const Q, const Q&>;
 
   static unsigned char* slots_of(unsigned char* base, std::size_t groups,
                                  unsigned char* group) noexcept {
