@@ -152,6 +152,12 @@ class hash_map
     return try_emplace(std::move(key), std::forward<Args>(args)...).first;
   }
 
+  template <class Q, class... Args>
+  requires(detail::other_key<Q, policy>&& std::is_constructible_v<Key, Q&&>) iterator
+      try_emplace(const_iterator, Q&& key, Args&&... args) {
+    return try_emplace(std::forward<Q>(key), std::forward<Args>(args)...).first;
+  }
+
   std::pair<iterator, bool> insert(const value_type& value) {
     return this->place(value.first, whole(value));
   }
@@ -211,6 +217,12 @@ class hash_map
   template <class M>
   iterator insert_or_assign(const_iterator, Key&& key, M&& value) {
     return insert_or_assign(std::move(key), std::forward<M>(value)).first;
+  }
+
+  template <class Q, class M>
+  requires(detail::other_key<Q, policy>&& std::is_constructible_v<Key, Q&&>) iterator
+      insert_or_assign(const_iterator, Q&& key, M&& value) {
+    return insert_or_assign(std::forward<Q>(key), std::forward<M>(value)).first;
   }
 
   /// As insert, but a budget that says no, or memory that is not there, is an answer and no

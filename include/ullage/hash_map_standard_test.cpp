@@ -279,6 +279,16 @@ TEST(HashMapStandard, TakesRangesOfIteratorsThatAreOlderThanConcepts) {
   EXPECT_THAT(map, UnorderedElementsAre(Pair(1, 1), Pair(2, 4), Pair(3, 9), Pair(4, 16)));
 }
 
+TEST(HashMapStandard, AHintMayComeWithAKeyOfAnotherType) {
+  hash_map<std::string, int> map;
+  const std::string_view key = "seen from afar";
+  EXPECT_EQ(map.try_emplace(map.end(), key, 1)->second, 1);
+  EXPECT_EQ(map.try_emplace(map.begin(), key, 2)->second, 1);
+  EXPECT_EQ(map.insert_or_assign(map.begin(), key, 3)->second, 3);
+  EXPECT_EQ(map.extract(key).mapped(), 3);
+  EXPECT_TRUE(map.empty());
+}
+
 struct row {  // becomes an entry when asked
   int id;
   operator std::pair<const int, std::string>() const { return {id, "row"}; }  // NOLINT
