@@ -23,14 +23,15 @@
 //              unspecified.
 // Reports      One growth event per step of growth. Nothing on the path that does not grow.
 // Stands in for std::unordered_map, less buckets and node stability; erase(iterator) returns
-// something
-//              that becomes an iterator when asked.
+//              something that becomes an iterator when asked, and the maximal load is fixed.
 #pragma once
 
+#include <ullage/detail/map_guides.h>
 #include <ullage/detail/map_node.h>
 #include <ullage/detail/map_table.h>
 
 #include <functional>
+#include <memory_resource>
 #include <tuple>
 
 namespace ullage {
@@ -68,21 +69,29 @@ class hash_map
   hash_map(size_type n, const allocator_type& alloc) : table(n, hasher(), key_equal(), alloc) {}
   hash_map(size_type n, const hasher& hash, const allocator_type& alloc)
       : table(n, hash, key_equal(), alloc) {}
-  template <std::input_iterator It>
+  template <detail::reads It>
   hash_map(It first, It last, size_type n = 0, const hasher& hash = hasher(),
            const key_equal& equal = key_equal(), const allocator_type& alloc = allocator_type())
       : table(n, hash, equal, alloc) {
     insert(first, last);
   }
-  template <std::input_iterator It>
+  template <detail::reads It>
   hash_map(It first, It last, size_type n, const allocator_type& alloc)
       : hash_map(first, last, n, hasher(), key_equal(), alloc) {}
-  template <std::input_iterator It>
+  template <detail::reads It>
+  hash_map(It first, It last, size_type n, const hasher& hash, const allocator_type& alloc)
+      : hash_map(first, last, n, hash, key_equal(), alloc) {}
+  template <detail::reads It>
   hash_map(It first, It last, const allocator_type& alloc)
       : hash_map(first, last, 0, hasher(), key_equal(), alloc) {}
   hash_map(std::initializer_list<value_type> list, size_type n = 0, const hasher& hash = hasher(),
            const key_equal& equal = key_equal(), const allocator_type& alloc = allocator_type())
       : hash_map(list.begin(), list.end(), std::max(n, list.size()), hash, equal, alloc) {}
+  hash_map(std::initializer_list<value_type> list, size_type n, const allocator_type& alloc)
+      : hash_map(list, n, hasher(), key_equal(), alloc) {}
+  hash_map(std::initializer_list<value_type> list, size_type n, const hasher& hash,
+           const allocator_type& alloc)
+      : hash_map(list, n, hash, key_equal(), alloc) {}
   hash_map(std::initializer_list<value_type> list, const allocator_type& alloc)
       : hash_map(list, 0, hasher(), key_equal(), alloc) {}
   hash_map(const hash_map& other) = default;
@@ -96,8 +105,8 @@ class hash_map
     return *this;
   }
   ~hash_map() = default;
-  void swap(hash_map& other) noexcept { table::swap(other); }
-  friend void swap(hash_map& a, hash_map& b) noexcept { a.swap(b); }
+  void swap(hash_map& other) noexcept(table::kSwapsQuietly) { table::swap(other); }
+  friend void swap(hash_map& a, hash_map& b) noexcept(table::kSwapsQuietly) { a.swap(b); }
 
   // ---- reaching values ----------------------------------------------------------------------
 
@@ -143,6 +152,12 @@ class hash_map
     return try_emplace(std::move(key), std::forward<Args>(args)...).first;
   }
 
+  template <class Q, class... Args>
+  requires(detail::other_key<Q, policy>&& std::is_constructible_v<Key, Q&&>) iterator
+      try_emplace(const_iterator, Q&& key, Args&&... args) {
+    return try_emplace(std::forward<Q>(key), std::forward<Args>(args)...).first;
+  }
+
   std::pair<iterator, bool> insert(const value_type& value) {
     return this->place(value.first, whole(value));
   }
@@ -160,7 +175,7 @@ class hash_map
     return insert(std::forward<P>(value)).first;
   }
   iterator insert(const_iterator, value_type&& value) { return insert(std::move(value)).first; }
-  template <std::input_iterator It>
+  template <detail::reads It>
   void insert(It first, It last) {
     for (; first != last; ++first) emplace(*first);
   }
@@ -173,7 +188,7 @@ class hash_map
     } else if constexpr (detail::kIsPairWithKey<Key, Args...>) {
       return from_pair(std::forward<Args>(args)...);
     } else {
-      node_type node(this->get_allocator(), std::in_place, std::forward<Args>(args)...);
+      node_type node = aside(std::forward<Args>(args)...);
       return this->place(node.key(), maker(std::move(node.key()), std::move(node.mapped())));
     }
   }
@@ -204,6 +219,12 @@ class hash_map
     return insert_or_assign(std::move(key), std::forward<M>(value)).first;
   }
 
+  template <class Q, class M>
+  requires(detail::other_key<Q, policy>&& std::is_constructible_v<Key, Q&&>) iterator
+      insert_or_assign(const_iterator, Q&& key, M&& value) {
+    return insert_or_assign(std::forward<Q>(key), std::forward<M>(value)).first;
+  }
+
   /// As insert, but a budget that says no, or memory that is not there, is an answer and no
   /// exception.
   try_result<iterator> try_insert(const value_type& value) {
@@ -221,24 +242,28 @@ class hash_map
   // ---- nodes --------------------------------------------------------------------------------
 
   node_type extract(const_iterator at) {
-    value_type* from = core_.slot(at.place());
+    value_type* from = core_->slot(at.place());
     node_type node(this->get_allocator(), std::in_place, std::move(const_cast<Key&>(from->first)),
                    std::move(from->second));
-    core_.erase(at.place());
+    core_->erase(at.place());
     return node;
   }
   node_type extract(const Key& key) {
     const auto at = this->find(key);
     return at == this->end() ? node_type() : extract(const_iterator(at));
   }
+  template <class Q>
+  requires(detail::other_key<Q, policy> && !std::is_convertible_v<Q, const_iterator> &&
+           !std::is_convertible_v<Q, iterator>) node_type extract(Q&& key) {
+    const auto at = this->find(key);
+    return at == this->end() ? node_type() : extract(const_iterator(at));
+  }
+  /// A node whose key is there keeps its entry; it comes back, or, with a hint, stays.
   insert_return_type insert(node_type&& node) {
-    if (node.empty()) return {this->end(), false, node_type()};
-    const auto [at, inserted] =
-        this->place(node.key(), maker(std::move(node.key()), std::move(node.mapped())));
-    if (inserted) node = node_type();
+    const auto [at, inserted] = insert_node(node);
     return {at, inserted, std::move(node)};
   }
-  iterator insert(const_iterator, node_type&& node) { return insert(std::move(node)).position; }
+  iterator insert(const_iterator, node_type&& node) { return insert_node(node).first; }
   /// Takes from `source` what is not here yet. If an insert throws, nothing is lost.
   template <class Hash2, class Eq2>
   void merge(hash_map<Key, Value, Hash2, Eq2, Alloc>& source) {
@@ -260,16 +285,40 @@ class hash_map
     merge(source);
   }
 
+  /// Keys compare by their own ==, where they have one: a key that is merely found is not the same.
   friend bool operator==(const hash_map& a, const hash_map& b) {
     if (a.size() != b.size()) return false;
-    for (const auto& [key, value] : a) {
-      const auto at = b.find(key);
-      if (at == b.end() || !(at->second == value)) return false;
+    for (const auto& entry : a) {
+      const auto at = b.find(entry.first);
+      if (at == b.end() || !table::same_key(at->first, entry.first)) return false;
+      if (!(at->second == entry.second)) return false;
     }
     return true;
   }
 
  private:
+  // An entry from what a pair is made of, or from something that becomes one.
+  template <class... Args>
+  node_type aside(Args&&... args) {
+    const allocator_type& alloc = core_->allocator_ref();
+    if constexpr (requires {
+                    std::uses_allocator_construction_args<std::pair<Key, Value>>(
+                        alloc, std::forward<Args>(args)...);
+                  }) {
+      return node_type(alloc, std::in_place, std::forward<Args>(args)...);
+    } else {
+      value_type entry(std::forward<Args>(args)...);
+      return node_type(alloc, std::in_place, std::move(const_cast<Key&>(entry.first)),
+                       std::move(entry.second));
+    }
+  }
+  std::pair<iterator, bool> insert_node(node_type& node) {
+    if (node.empty()) return {this->end(), false};
+    const auto done =
+        this->place(node.key(), maker(std::move(node.key()), std::move(node.mapped())));
+    if (done.second) node = node_type();
+    return done;
+  }
   template <class Iterator>
   auto& found(Iterator at) const {
     if (at == Iterator()) throw std::out_of_range("ullage::hash_map::at: there is no such key");
@@ -315,12 +364,45 @@ std::size_t erase_if(hash_map<K, V, H, E, A>& map, Pred pred) {
   return before - map.size();
 }
 
-template <std::input_iterator It>
-hash_map(It, It, std::size_t = 0)
-    -> hash_map<std::remove_const_t<typename std::iterator_traits<It>::value_type::first_type>,
-                typename std::iterator_traits<It>::value_type::second_type>;
-template <class K, class V>
-hash_map(std::initializer_list<std::pair<K, V>>, std::size_t = 0)
-    -> hash_map<std::remove_const_t<K>, V>;
+template <detail::reads It, detail::deduced_function Hash = ullage::hash<detail::key_in<It>>,
+          detail::deduced_function Eq = ullage::equal_to<detail::key_in<It>>,
+          detail::deduced_allocator Alloc =
+              arena_allocator<std::pair<const detail::key_in<It>, detail::mapped_in<It>>>>
+hash_map(It, It, std::size_t = 0, Hash = Hash(), Eq = Eq(), Alloc = Alloc())
+    -> hash_map<detail::key_in<It>, detail::mapped_in<It>, Hash, Eq, Alloc>;
+template <detail::reads It, detail::deduced_allocator Alloc>
+hash_map(It, It, std::size_t, Alloc)
+    -> hash_map<detail::key_in<It>, detail::mapped_in<It>, ullage::hash<detail::key_in<It>>,
+                ullage::equal_to<detail::key_in<It>>, Alloc>;
+template <detail::reads It, detail::deduced_allocator Alloc>
+hash_map(It, It, Alloc)
+    -> hash_map<detail::key_in<It>, detail::mapped_in<It>, ullage::hash<detail::key_in<It>>,
+                ullage::equal_to<detail::key_in<It>>, Alloc>;
+template <detail::reads It, detail::deduced_function Hash, detail::deduced_allocator Alloc>
+hash_map(It, It, std::size_t, Hash, Alloc)
+    -> hash_map<detail::key_in<It>, detail::mapped_in<It>, Hash,
+                ullage::equal_to<detail::key_in<It>>, Alloc>;
+template <class K, class V, detail::deduced_function Hash = ullage::hash<std::remove_const_t<K>>,
+          detail::deduced_function Eq = ullage::equal_to<std::remove_const_t<K>>,
+          detail::deduced_allocator Alloc = arena_allocator<std::pair<const K, V>>>
+hash_map(std::initializer_list<std::pair<K, V>>, std::size_t = 0, Hash = Hash(), Eq = Eq(),
+         Alloc = Alloc()) -> hash_map<std::remove_const_t<K>, V, Hash, Eq, Alloc>;
+template <class K, class V, detail::deduced_allocator Alloc>
+hash_map(std::initializer_list<std::pair<K, V>>, std::size_t, Alloc)
+    -> hash_map<std::remove_const_t<K>, V, ullage::hash<std::remove_const_t<K>>,
+                ullage::equal_to<std::remove_const_t<K>>, Alloc>;
+template <class K, class V, detail::deduced_allocator Alloc>
+hash_map(std::initializer_list<std::pair<K, V>>, Alloc)
+    -> hash_map<std::remove_const_t<K>, V, ullage::hash<std::remove_const_t<K>>,
+                ullage::equal_to<std::remove_const_t<K>>, Alloc>;
+template <class K, class V, detail::deduced_function Hash, detail::deduced_allocator Alloc>
+hash_map(std::initializer_list<std::pair<K, V>>, std::size_t, Hash, Alloc)
+    -> hash_map<std::remove_const_t<K>, V, Hash, ullage::equal_to<std::remove_const_t<K>>, Alloc>;
+
+namespace pmr {
+template <class Key, class Value, class Hash = ullage::hash<Key>, class Eq = ullage::equal_to<Key>>
+using hash_map = ullage::hash_map<Key, Value, Hash, Eq,
+                                  std::pmr::polymorphic_allocator<std::pair<const Key, Value>>>;
+}  // namespace pmr
 
 }  // namespace ullage

@@ -7,9 +7,12 @@
 //   if (seen.insert(name).second) ...
 #pragma once
 
+#include <ullage/detail/map_guides.h>
+#include <ullage/detail/map_node.h>
 #include <ullage/detail/map_table.h>
 
-#include <optional>
+#include <memory_resource>
+#include <utility>
 
 namespace ullage {
 
@@ -33,38 +36,41 @@ class hash_set
   using typename table::size_type;
   using typename table::value_type;
 
-  /// An entry outside any set.
-  class node_type {
-   public:
-    using value_type = Key;
-    node_type() = default;
-    explicit node_type(Key&& key) : key_(std::move(key)) {}
-    [[nodiscard]] bool empty() const noexcept { return !key_; }
-    explicit operator bool() const noexcept { return key_.has_value(); }
-    Key& value() noexcept { return *key_; }
-    void reset() noexcept { key_.reset(); }
+  using node_type = detail::set_node<Key, allocator_type>;
+  using insert_return_type = detail::map_node_inserted<iterator, node_type>;
 
-   private:
-    std::optional<Key> key_;
-  };
-  struct insert_return_type {
-    iterator position;
-    bool inserted;
-    node_type node;
-  };
+  // ---- construction -------------------------------------------------------------------------
 
   using table::table;
   hash_set() = default;
   hash_set(size_type n, const allocator_type& alloc) : table(n, hasher(), key_equal(), alloc) {}
-  template <std::input_iterator It>
+  hash_set(size_type n, const hasher& hash, const allocator_type& alloc)
+      : table(n, hash, key_equal(), alloc) {}
+  template <detail::reads It>
   hash_set(It first, It last, size_type n = 0, const hasher& hash = hasher(),
            const key_equal& equal = key_equal(), const allocator_type& alloc = allocator_type())
       : table(n, hash, equal, alloc) {
     insert(first, last);
   }
+  template <detail::reads It>
+  hash_set(It first, It last, size_type n, const allocator_type& alloc)
+      : hash_set(first, last, n, hasher(), key_equal(), alloc) {}
+  template <detail::reads It>
+  hash_set(It first, It last, size_type n, const hasher& hash, const allocator_type& alloc)
+      : hash_set(first, last, n, hash, key_equal(), alloc) {}
+  template <detail::reads It>
+  hash_set(It first, It last, const allocator_type& alloc)
+      : hash_set(first, last, 0, hasher(), key_equal(), alloc) {}
   hash_set(std::initializer_list<Key> list, size_type n = 0, const hasher& hash = hasher(),
            const key_equal& equal = key_equal(), const allocator_type& alloc = allocator_type())
       : hash_set(list.begin(), list.end(), std::max(n, list.size()), hash, equal, alloc) {}
+  hash_set(std::initializer_list<Key> list, size_type n, const allocator_type& alloc)
+      : hash_set(list, n, hasher(), key_equal(), alloc) {}
+  hash_set(std::initializer_list<Key> list, size_type n, const hasher& hash,
+           const allocator_type& alloc)
+      : hash_set(list, n, hash, key_equal(), alloc) {}
+  hash_set(std::initializer_list<Key> list, const allocator_type& alloc)
+      : hash_set(list, 0, hasher(), key_equal(), alloc) {}
   hash_set(const hash_set& other) = default;
   hash_set(hash_set&& other) = default;
   hash_set(const hash_set& other, const allocator_type& alloc) : table(other, alloc) {}
@@ -76,8 +82,10 @@ class hash_set
     return *this;
   }
   ~hash_set() = default;
-  void swap(hash_set& other) noexcept { table::swap(other); }
-  friend void swap(hash_set& a, hash_set& b) noexcept { a.swap(b); }
+  void swap(hash_set& other) noexcept(table::kSwapsQuietly) { table::swap(other); }
+  friend void swap(hash_set& a, hash_set& b) noexcept(table::kSwapsQuietly) { a.swap(b); }
+
+  // ---- inserting ----------------------------------------------------------------------------
 
   std::pair<iterator, bool> insert(const Key& key) { return this->place(key, whole(key)); }
   std::pair<iterator, bool> insert(Key&& key) { return this->place(key, whole(std::move(key))); }
@@ -88,7 +96,7 @@ class hash_set
   }
   iterator insert(const_iterator, const Key& key) { return insert(key).first; }
   iterator insert(const_iterator, Key&& key) { return insert(std::move(key)).first; }
-  template <std::input_iterator It>
+  template <detail::reads It>
   void insert(It first, It last) {
     for (; first != last; ++first) emplace(*first);
   }
@@ -96,7 +104,7 @@ class hash_set
   template <class... Args>
   std::pair<iterator, bool> emplace(Args&&... args) {
     if constexpr (sizeof...(Args) == 1 && (std::is_same_v<std::remove_cvref_t<Args>, Key> && ...)) {
-      return insert(std::forward<Args>(args)...);
+      return this->place(args..., whole(std::forward<Args>(args)...));
     } else {
       return insert(
           std::make_obj_using_allocator<Key>(this->get_allocator(), std::forward<Args>(args)...));
@@ -111,22 +119,29 @@ class hash_set
   try_result<iterator> try_insert(const Key& key) { return this->try_place(key, whole(key)); }
   try_result<iterator> try_insert(Key&& key) { return this->try_place(key, whole(std::move(key))); }
 
+  // ---- nodes --------------------------------------------------------------------------------
+
   node_type extract(const_iterator at) {
-    node_type node(std::move(*core_.slot(at.place())));
-    core_.erase(at.place());
+    node_type node(this->get_allocator(), std::in_place, std::move(*core_->slot(at.place())));
+    core_->erase(at.place());
     return node;
   }
   node_type extract(const Key& key) {
     const auto at = this->find(key);
     return at == this->end() ? node_type() : extract(at);
   }
-  insert_return_type insert(node_type&& node) {
-    if (node.empty()) return {this->end(), false, node_type()};
-    const auto [at, inserted] = insert(std::move(node.value()));
-    if (!inserted) return {at, false, std::move(node)};
-    node.reset();
-    return {at, true, node_type()};
+  template <class Q>
+  requires(detail::other_key<Q, policy> && !std::is_convertible_v<Q, const_iterator>) node_type
+      extract(Q&& key) {
+    const auto at = this->find(key);
+    return at == this->end() ? node_type() : extract(at);
   }
+  /// A node whose key is there keeps it; it comes back, or, with a hint, stays.
+  insert_return_type insert(node_type&& node) {
+    const auto [at, inserted] = insert_node(node);
+    return {at, inserted, std::move(node)};
+  }
+  iterator insert(const_iterator, node_type&& node) { return insert_node(node).first; }
   /// Takes from `source` what is not here yet. If an insert throws, nothing is lost.
   template <class Hash2, class Eq2>
   void merge(hash_set<Key, Hash2, Eq2, Alloc>& source) {
@@ -145,15 +160,23 @@ class hash_set
     merge(source);
   }
 
+  /// Keys compare by their own ==, where they have one: a key that is merely found is not the same.
   friend bool operator==(const hash_set& a, const hash_set& b) {
     if (a.size() != b.size()) return false;
     for (const Key& key : a) {
-      if (!b.contains(key)) return false;
+      const auto at = b.find(key);
+      if (at == b.end() || !table::same_key(*at, key)) return false;
     }
     return true;
   }
 
  private:
+  std::pair<iterator, bool> insert_node(node_type& node) {
+    if (node.empty()) return {this->end(), false};
+    const auto done = insert(std::move(node.value()));
+    if (done.second) node = node_type();
+    return done;
+  }
   template <class V>
   static auto whole(V&& value) {
     return [&](allocator_type& alloc, void* at) {
@@ -176,9 +199,39 @@ std::size_t erase_if(hash_set<K, H, E, A>& set, Pred pred) {
   return before - set.size();
 }
 
-template <std::input_iterator It>
-hash_set(It, It, std::size_t = 0) -> hash_set<typename std::iterator_traits<It>::value_type>;
-template <class K>
-hash_set(std::initializer_list<K>, std::size_t = 0) -> hash_set<K>;
+template <detail::reads It, detail::deduced_function Hash = ullage::hash<detail::element_in<It>>,
+          detail::deduced_function Eq = ullage::equal_to<detail::element_in<It>>,
+          detail::deduced_allocator Alloc = arena_allocator<detail::element_in<It>>>
+hash_set(It, It, std::size_t = 0, Hash = Hash(), Eq = Eq(), Alloc = Alloc())
+    -> hash_set<detail::element_in<It>, Hash, Eq, Alloc>;
+template <detail::reads It, detail::deduced_allocator Alloc>
+hash_set(It, It, std::size_t, Alloc)
+    -> hash_set<detail::element_in<It>, ullage::hash<detail::element_in<It>>,
+                ullage::equal_to<detail::element_in<It>>, Alloc>;
+template <detail::reads It, detail::deduced_allocator Alloc>
+hash_set(It, It, Alloc) -> hash_set<detail::element_in<It>, ullage::hash<detail::element_in<It>>,
+                                    ullage::equal_to<detail::element_in<It>>, Alloc>;
+template <detail::reads It, detail::deduced_function Hash, detail::deduced_allocator Alloc>
+hash_set(It, It, std::size_t, Hash, Alloc)
+    -> hash_set<detail::element_in<It>, Hash, ullage::equal_to<detail::element_in<It>>, Alloc>;
+template <class K, detail::deduced_function Hash = ullage::hash<K>,
+          detail::deduced_function Eq = ullage::equal_to<K>,
+          detail::deduced_allocator Alloc = arena_allocator<K>>
+hash_set(std::initializer_list<K>, std::size_t = 0, Hash = Hash(), Eq = Eq(), Alloc = Alloc())
+    -> hash_set<K, Hash, Eq, Alloc>;
+template <class K, detail::deduced_allocator Alloc>
+hash_set(std::initializer_list<K>, std::size_t, Alloc)
+    -> hash_set<K, ullage::hash<K>, ullage::equal_to<K>, Alloc>;
+template <class K, detail::deduced_allocator Alloc>
+hash_set(std::initializer_list<K>, Alloc)
+    -> hash_set<K, ullage::hash<K>, ullage::equal_to<K>, Alloc>;
+template <class K, detail::deduced_function Hash, detail::deduced_allocator Alloc>
+hash_set(std::initializer_list<K>, std::size_t, Hash, Alloc)
+    -> hash_set<K, Hash, ullage::equal_to<K>, Alloc>;
+
+namespace pmr {
+template <class Key, class Hash = ullage::hash<Key>, class Eq = ullage::equal_to<Key>>
+using hash_set = ullage::hash_set<Key, Hash, Eq, std::pmr::polymorphic_allocator<Key>>;
+}  // namespace pmr
 
 }  // namespace ullage

@@ -30,6 +30,7 @@
 // Limit        A budget that says no: append throws growth_denied, try_append returns denied.
 #pragma once
 
+#include <ullage/detail/iterators.h>
 #include <ullage/detail/slice_array.h>
 #include <ullage/growth_policy.h>
 
@@ -74,7 +75,7 @@ class slice {
   // Elements of its own.
   constexpr slice() noexcept = default;
   slice(std::initializer_list<T> list) : slice(list.begin(), list.end()) {}
-  template <std::forward_iterator It>
+  template <detail::reads_again It>
   slice(It first, It last) {
     start(nullptr, static_cast<size_type>(std::distance(first, last)), first, last);
   }
@@ -110,7 +111,7 @@ class slice {
   // The view. As with std::span, a const slice shows elements that can be written.
   size_type size() const noexcept { return size_; }
   size_type capacity() const noexcept { return capacity_; }
-  bool empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
   T* data() const noexcept { return data_; }
   T* begin() const noexcept { return data_; }
   T* end() const noexcept { return data_ + size_; }

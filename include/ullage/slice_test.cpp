@@ -61,6 +61,18 @@ TEST(SliceAliasing, TwoSlicesThatAppendBehindTheSameEndBothKeepWhatTheyAppended)
   EXPECT_THAT(base, ElementsAre(1, 2, 3));
 }
 
+TEST(SliceAliasing, AFunctionGetsACopyOfTheViewAndTheSameElements) {
+  const auto change = [](slice<int> view) {
+    view[0] = 7;
+    return view.append(8);
+  };
+  slice<int> mine = slice<int>::make(2, 8);
+  EXPECT_EQ(change(mine), slice_append::in_place);
+  EXPECT_THAT(mine, ElementsAre(7, 0));               // the write shows, the append does not
+  EXPECT_EQ(mine.append(9), slice_append::in_place);  // nobody is left who shows the 8
+  EXPECT_THAT(mine, ElementsAre(7, 0, 9));
+}
+
 TEST(SliceAliasing, AThreeIndexSliceCannotReachBehindItsLimit) {
   slice<int> whole{1, 2, 3, 4, 5};
   slice<int> part = whole.sub(0, 2, 2);
@@ -110,6 +122,21 @@ TEST(SliceRetention, ASmallSliceKeepsALargeArrayAliveUntilItIsCompacted) {
   EXPECT_TRUE(header.compact());
   EXPECT_LT(header.retained_bytes(), 128U);
   EXPECT_FALSE(header.compact());
+}
+
+TEST(SliceRetention, ACloneHoldsWhatItShowsAndSharesNothing) {
+  slice<char> file = slice<char>::make(1 << 20);
+  slice<char> header = file.sub(0, 16);
+  slice<char> kept = header.clone();
+  EXPECT_EQ(kept, header);
+  EXPECT_FALSE(kept.shares_with(file));
+  EXPECT_EQ(kept.capacity(), 16U);
+  EXPECT_LT(kept.retained_bytes(), 128U);
+  kept[0] = 'x';
+  EXPECT_EQ(file[0], '\0');
+  file = header = slice<char>();
+  EXPECT_EQ(kept.use_count(), 1U);
+  EXPECT_THAT(slice<char>().clone(), IsEmpty());
 }
 
 TEST(SliceRetention, IsReportedOnceWhenTheLastLargeSliceGoes) {

@@ -28,10 +28,12 @@
 //              allocator (only std::allocator is replaced so).
 #pragma once
 
+#include <ullage/detail/iterators.h>
 #include <ullage/detail/vector_storage.h>
 
 #include <algorithm>
 #include <compare>
+#include <concepts>
 #include <cstddef>
 #include <initializer_list>
 #include <iterator>
@@ -44,10 +46,9 @@
 namespace ullage {
 
 namespace detail {
-template <class It>
-concept reads_again = std::forward_iterator<It> || requires {
-  requires std::derived_from<typename std::iterator_traits<It>::iterator_category,
-                             std::forward_iterator_tag>;
+template <class T>
+concept ordered = std::three_way_comparable<T> || requires(const T& a, const T& b) {
+  { a < b } -> std::convertible_to<bool>;
 };
 }  // namespace detail
 
@@ -93,7 +94,8 @@ class vector : private detail::vector_storage<T, Policy, Allocator> {
   // Construction. With a site, the vector grows in its name, starts with room for site.expected()
   // elements (or without, when that is denied), and adds its largest size to site.sizes() in the
   // end.
-  constexpr vector() noexcept(noexcept(Allocator())) : storage(Allocator(), nullptr) {}
+  constexpr vector() noexcept(std::is_nothrow_default_constructible_v<Allocator>)
+      : storage(Allocator(), nullptr) {}
   explicit constexpr vector(const Allocator& allocator) noexcept : storage(allocator, nullptr) {}
   explicit constexpr vector(size_type n, const Allocator& allocator = Allocator())
       : vector(allocator) {
@@ -103,10 +105,10 @@ class vector : private detail::vector_storage<T, Policy, Allocator> {
       : vector(allocator) {
     start_with(n, value);
   }
-  template <std::input_iterator It>
+  template <detail::reads It>
   constexpr vector(It first, It last, const Allocator& allocator = Allocator())
       : vector(allocator) {
-    append_range_as(first, last, growth_cause::construct);
+    start_with_range(first, last);
   }
   constexpr vector(std::initializer_list<T> list, const Allocator& allocator = Allocator())
       : vector(list.begin(), list.end(), allocator) {}
@@ -124,10 +126,10 @@ class vector : private detail::vector_storage<T, Policy, Allocator> {
       : vector(with_site{}, site, n, allocator) {
     start_with(n, value);
   }
-  template <std::input_iterator It>
+  template <detail::reads It>
   constexpr vector(growth_site& site, It first, It last, const Allocator& allocator = Allocator())
       : vector(with_site{}, site, distance_if_known(first, last), allocator) {
-    append_range_as(first, last, growth_cause::construct);
+    start_with_range(first, last);
   }
   constexpr vector(growth_site& site, std::initializer_list<T> list,
                    const Allocator& allocator = Allocator())
@@ -138,7 +140,7 @@ class vector : private detail::vector_storage<T, Policy, Allocator> {
       : vector(other, traits::select_on_container_copy_construction(other.allocator_)) {}
   constexpr vector(const vector& other, const std::type_identity_t<Allocator>& allocator)
       : vector(no_room{}, other.site_, allocator) {
-    append_range_as(other.begin_, other.end_, growth_cause::construct);
+    start_with_range(other.begin_, other.end_);
   }
   constexpr vector(vector&& other) noexcept : storage(std::move(other.allocator_), other.site_) {
     this->take_memory(other);
@@ -149,8 +151,7 @@ class vector : private detail::vector_storage<T, Policy, Allocator> {
     if (traits::is_always_equal::value || allocator_ == other.allocator_) {
       this->take_memory(other);
     } else {
-      append_range_as(std::make_move_iterator(other.begin_), std::make_move_iterator(other.end_),
-                      growth_cause::construct);
+      start_with_range(std::make_move_iterator(other.begin_), std::make_move_iterator(other.end_));
     }
   }
   constexpr ~vector() {
@@ -167,7 +168,7 @@ class vector : private detail::vector_storage<T, Policy, Allocator> {
     return *this;
   }
   constexpr void assign(size_type n, const T& value);
-  template <std::input_iterator It>
+  template <detail::reads It>
   constexpr void assign(It first, It last);
   constexpr void assign(std::initializer_list<T> list) { assign(list.begin(), list.end()); }
 
@@ -187,7 +188,7 @@ class vector : private detail::vector_storage<T, Policy, Allocator> {
   constexpr const_reverse_iterator rend() const noexcept { return const_reverse_iterator(begin_); }
   constexpr const_reverse_iterator crend() const noexcept { return const_reverse_iterator(begin_); }
 
-  constexpr bool empty() const noexcept { return begin_ == end_; }
+  [[nodiscard]] constexpr bool empty() const noexcept { return begin_ == end_; }
   constexpr size_type size() const noexcept { return this->count(); }
   constexpr size_type max_size() const noexcept { return this->count_max(); }
   constexpr size_type capacity() const noexcept { return this->room(); }
@@ -261,7 +262,7 @@ class vector : private detail::vector_storage<T, Policy, Allocator> {
   constexpr iterator insert(const_iterator at, const T& value) { return emplace(at, value); }
   constexpr iterator insert(const_iterator at, T&& value) { return emplace(at, std::move(value)); }
   constexpr iterator insert(const_iterator at, size_type n, const T& value);
-  template <std::input_iterator It>
+  template <detail::reads It>
   constexpr iterator insert(const_iterator at, It first, It last);
   constexpr iterator insert(const_iterator at, std::initializer_list<T> list) {
     return insert(at, list.begin(), list.end());
@@ -284,7 +285,7 @@ class vector : private detail::vector_storage<T, Policy, Allocator> {
   friend constexpr bool operator==(const vector& a, const vector& b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end());
   }
-  friend constexpr auto operator<=>(const vector& a, const vector& b) {
+  friend constexpr auto operator<=>(const vector& a, const vector& b) requires detail::ordered<T> {
     return std::lexicographical_compare_three_way(a.begin(), a.end(), b.begin(), b.end(),
                                                   [](const T& x, const T& y) {
                                                     if constexpr (std::three_way_comparable<T>) {
@@ -330,8 +331,12 @@ class vector : private detail::vector_storage<T, Policy, Allocator> {
   // The bodies are in detail/vector_edit.h and detail/vector_insert.h.
   constexpr void drop() noexcept;
   constexpr void start_with_experience(size_type n);
+  template <class Fill>
+  constexpr void start_from(size_type n, Fill fill);
   template <class... Value>
   constexpr void start_with(size_type n, const Value&... value);
+  template <class It>
+  constexpr void start_with_range(It first, It last);
   template <class... Value>
   constexpr void resize_as(size_type n, const Value&... value);
   constexpr bool make_room(size_type n, growth_cause cause, bool throws);
@@ -347,11 +352,11 @@ class vector : private detail::vector_storage<T, Policy, Allocator> {
   constexpr void fill_gap(T* at, size_type n, Fill fill);
 };
 
-template <std::input_iterator It,
+template <detail::reads It,
           class Allocator = std::allocator<typename std::iterator_traits<It>::value_type>>
 vector(It, It, Allocator = Allocator())
     -> vector<typename std::iterator_traits<It>::value_type, in_place<>, Allocator>;
-template <std::input_iterator It,
+template <detail::reads It,
           class Allocator = std::allocator<typename std::iterator_traits<It>::value_type>>
 vector(growth_site&, It, It, Allocator = Allocator())
     -> vector<typename std::iterator_traits<It>::value_type, in_place<>, Allocator>;

@@ -244,6 +244,10 @@ TYPED_TEST(VectorContract, Compares) {
   const VEC<only_less> x{{1}, {2}};
   const VEC<only_less> y{{1}, {3}};
   EXPECT_TRUE(x < y && !(y < x) && x == x);
+  struct unordered {
+    bool operator==(const unordered&) const = default;
+  };
+  static_assert(!std::three_way_comparable<VEC<unordered>>);  // and asking is no error
 }
 
 TYPED_TEST(VectorContract, KeepsElementsThatCanOnlyMove) {
@@ -257,6 +261,54 @@ TYPED_TEST(VectorContract, KeepsElementsThatCanOnlyMove) {
   w.resize(5);
   w.shrink_to_fit();
   EXPECT_EQ(*w[4], 5);
+}
+
+TYPED_TEST(VectorContract, BeginsWithElementsThatCanNeverMove) {
+  struct rooted {
+    rooted() = default;
+    rooted(int value) : n(value) {}  // NOLINT
+    rooted(rooted&&) = delete;
+    rooted& operator=(rooted&&) = delete;
+    int n = 7;
+  };
+  const std::list<int> numbers{1, 2, 3};
+  VEC<rooted> counted(5), ranged(numbers.begin(), numbers.end());  // as std::vector<std::mutex>
+  EXPECT_EQ(counted.back().n, 7);
+  EXPECT_EQ(ranged.back().n, 3);
+  const rooted* where = ranged.data();
+  VEC<rooted> taken(std::move(ranged));
+  EXPECT_EQ(taken.data(), where);
+  taken.pop_back();
+  EXPECT_EQ(taken.size(), 2U);
+}
+
+// An iterator with a comma of its own, which is nobody's business.
+struct comma_iterator : std::list<int>::const_iterator {
+  explicit comma_iterator(std::list<int>::const_iterator at) : std::list<int>::const_iterator(at) {}
+  template <class T>
+  void operator,(const T&) = delete;
+};
+
+TYPED_TEST(VectorContract, MindsNoOperatorsOfItsIterators) {
+  const std::list<int> numbers{1, 2, 3};
+  const comma_iterator first(numbers.begin()), last(numbers.end());
+  VEC<int> v(first, last);
+  v.assign(first, last);
+  v.insert(v.begin() + 1, first, last);
+  EXPECT_THAT(v, ElementsAre(1, 1, 2, 3, 2, 3));
+}
+
+TYPED_TEST(VectorContract, AsksForNoMemoryWhereThereIsRoom) {
+  using allocator = counting_allocator<std::string, true>;
+  allocator_state state;
+  VEC<std::string, allocator> v({"a string too long for the small buffer", "b"}, allocator(state));
+  v.reserve(20);
+  const long calls = state.calls;
+  v.insert(v.begin(), 3, v[0]);
+  v.insert(v.begin(), v[1]);
+  v.resize(10, v[0]);
+  EXPECT_EQ(state.calls, calls);
+  EXPECT_EQ(v.front(), v[4]);
 }
 
 TYPED_TEST(VectorContract, EndsEveryElementItBegan) {
@@ -376,6 +428,25 @@ TEST(Vector, IsAsSmallAsItsDocumentSays) {
   static_assert(std::is_nothrow_swappable_v<vector<int>>);
   static_assert(is_trivially_relocatable_v<vector<std::string>>);
   static_assert(!is_trivially_relocatable_v<std::string>);
+}
+
+template <class T>
+struct given_allocator : std::allocator<T> {
+  template <class U>
+  struct rebind {
+    using other = given_allocator<U>;
+  };
+  explicit given_allocator(int) {}
+  template <class U>
+  given_allocator(const given_allocator<U>&) {}
+};
+
+TEST(Vector, NeedsNoDefaultAllocatorWhenItIsGivenOne) {
+  using given = vector<int, doubling, given_allocator<int>>;
+  static_assert(!std::is_nothrow_default_constructible_v<given>);  // it did not even compile
+  given v({1, 2}, given_allocator<int>(5));
+  v.push_back(3);
+  EXPECT_THAT(v, ElementsAre(1, 2, 3));
 }
 
 TEST(Vector, DeducesItsTypes) {

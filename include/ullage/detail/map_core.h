@@ -115,7 +115,8 @@ class map_core : public map_storage<Policy> {
   // Small keys travel in registers: a reference would force them into memory.
   template <class Q>
   using by_value =
-      std::conditional_t<std::is_trivially_copyable_v<Q> && sizeof(Q) <= 16 && !std::is_array_v<Q>,
+      std::conditional_t<std::is_trivially_copyable_v<Q> && std::is_copy_constructible_v<Q> &&
+                             sizeof(Q) <= 16 && !std::is_array_v<Q>,
                          const Q, const Q&>;
 
   // A segment, or a small map, that is being searched. Offsets are bytes of tags from the origin.

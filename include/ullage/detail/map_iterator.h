@@ -86,6 +86,14 @@ class map_erased {
     Iterator next = at_;
     return ++next;
   }
+  /// `it = map.erase(it)` also where `it` is one that does not write.
+  template <class Other>
+  requires(!std::is_same_v<Other, Iterator> && std::is_convertible_v<Iterator, Other>)
+  operator Other() const noexcept {  // NOLINT
+    return static_cast<Iterator>(*this);
+  }
+  auto& operator*() const noexcept { return *static_cast<Iterator>(*this); }
+  auto* operator->() const noexcept { return &**this; }
 
  private:
   Iterator at_;

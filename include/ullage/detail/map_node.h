@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// map_node: what extract() hands out: one entry outside any map. The maps have no nodes; the entry
-// is moved out and moved in again.
+// map_node: what extract() hands out: one entry outside any map or set. There are no nodes in
+// there; the entry is moved out and moved in again.
 #pragma once
 
 #include <memory>
@@ -11,53 +11,76 @@
 
 namespace ullage::detail {
 
-template <class Key, class Value, class Alloc>
-class map_node {
+template <class Entry, class Alloc>
+class entry_node {
  public:
-  using key_type = Key;
-  using mapped_type = Value;
   using allocator_type = Alloc;
 
-  map_node() = default;
+  entry_node() = default;
   template <class... Args>
-  map_node(const Alloc& alloc, std::in_place_t, Args&&... args)
+  entry_node(const Alloc& alloc, std::in_place_t, Args&&... args)
       : alloc_(alloc),
-        entry_(std::make_obj_using_allocator<std::pair<Key, Value>>(alloc,
-                                                                    std::forward<Args>(args)...)) {}
-  map_node(map_node&& other) noexcept(std::is_nothrow_move_constructible_v<std::pair<Key, Value>>)
-      : alloc_(std::move(other.alloc_)), entry_(std::move(other.entry_)) {
-    other.entry_.reset();
-    other.alloc_.reset();
+        entry_(std::make_obj_using_allocator<Entry>(alloc, std::forward<Args>(args)...)) {}
+  entry_node(entry_node&& other) noexcept(std::is_nothrow_move_constructible_v<Entry>)
+      : alloc_(other.alloc_), entry_(std::move(other.entry_)) {
+    other.reset();
   }
-  map_node& operator=(map_node&& other) {
-    entry_.reset();
-    alloc_.reset();
-    if (other.entry_) entry_.emplace(std::move(*other.entry_));
-    if (other.alloc_) alloc_.emplace(*other.alloc_);
-    other.entry_.reset();
-    other.alloc_.reset();
+  /// If moving the entry throws, this node is empty and the other one keeps its entry.
+  entry_node& operator=(entry_node&& other) noexcept(std::is_nothrow_move_constructible_v<Entry>) {
+    if (this == &other) return *this;
+    reset();
+    if (other.empty()) return *this;
+    entry_.emplace(std::move(*other.entry_));
+    alloc_.emplace(*other.alloc_);
+    other.reset();
     return *this;
   }
 
   [[nodiscard]] bool empty() const noexcept { return !entry_; }
   explicit operator bool() const noexcept { return entry_.has_value(); }
-  Key& key() noexcept { return entry_->first; }
-  const Key& key() const noexcept { return entry_->first; }
-  Value& mapped() noexcept { return entry_->second; }
-  const Value& mapped() const noexcept { return entry_->second; }
   Alloc get_allocator() const { return *alloc_; }
-  void swap(map_node& other) {
-    map_node kept(std::move(other));
-    other = std::move(*this);
-    *this = std::move(kept);
-  }
-  friend void swap(map_node& a, map_node& b) { a.swap(b); }
 
- private:
+ protected:
+  ~entry_node() = default;
+  void reset() noexcept {
+    entry_.reset();
+    alloc_.reset();
+  }
+
+  // A node is a handle: who holds a const one may change what it holds, as with the standard ones.
   std::optional<Alloc> alloc_;
-  std::optional<std::pair<Key, Value>> entry_;
+  mutable std::optional<Entry> entry_;
 };
 
+template <class Key, class Value, class Alloc>
+class map_node : public entry_node<std::pair<Key, Value>, Alloc> {
+ public:
+  using key_type = Key;
+  using mapped_type = Value;
+  using entry_node<std::pair<Key, Value>, Alloc>::entry_node;
+
+  Key& key() const noexcept { return this->entry_->first; }
+  Value& mapped() const noexcept { return this->entry_->second; }
+  void swap(map_node& other) noexcept(std::is_nothrow_move_constructible_v<map_node>) {
+    std::swap(*this, other);
+  }
+  friend void swap(map_node& a, map_node& b) noexcept(noexcept(a.swap(b))) { a.swap(b); }
+};
+
+template <class Key, class Alloc>
+class set_node : public entry_node<Key, Alloc> {
+ public:
+  using value_type = Key;
+  using entry_node<Key, Alloc>::entry_node;
+
+  Key& value() const noexcept { return *this->entry_; }
+  void swap(set_node& other) noexcept(std::is_nothrow_move_constructible_v<set_node>) {
+    std::swap(*this, other);
+  }
+  friend void swap(set_node& a, set_node& b) noexcept(noexcept(a.swap(b))) { a.swap(b); }
+};
+
+/// What insert(node) says.
 template <class Iterator, class Node>
 struct map_node_inserted {
   Iterator position;

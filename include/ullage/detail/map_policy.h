@@ -27,6 +27,8 @@ struct map_policy {
   using key_equal = Eq;
   using allocator_type = Alloc;
   using traits = std::allocator_traits<Alloc>;
+  // The same with entries that are complete.
+  using stand_in = map_policy<int, int, Hash, Eq, typename traits::template rebind_alloc<int>>;
   static constexpr bool kIsMap = !std::is_same_v<Key, Value>;
   static constexpr const char* kType = kIsMap ? "hash_map" : "hash_set";
 

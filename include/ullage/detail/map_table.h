@@ -6,8 +6,12 @@
 #include <ullage/detail/map_iterator.h>
 #include <ullage/detail/map_policy.h>
 
+#include <algorithm>
+#include <concepts>
 #include <initializer_list>
 #include <limits>
+#include <memory>
+#include <new>
 #include <stdexcept>
 
 namespace ullage {
@@ -37,8 +41,51 @@ template <class Q, class Policy>
 concept other_key = !std::is_same_v<std::remove_cvref_t<Q>, typename Policy::key_type> &&
                     transparent_pair<typename Policy::hasher, typename Policy::key_equal>;
 
+/// A map_core whose size is known before its entries' is: of the same core for `StandIn`, whose
+/// layout is the same. So a type may hold a map of itself:
+///
+///   struct node { ullage::hash_map<std::string, node> children; };
+template <class Core, class StandIn>
+class map_core_box {
+ public:
+  template <class... Args>
+  explicit map_core_box(Args&&... args) {
+    static_assert(sizeof(Core) == sizeof(map_core<StandIn>) &&
+                  alignof(Core) == alignof(map_core<StandIn>));
+    ::new (static_cast<void*>(bytes_)) Core(std::forward<Args>(args)...);
+  }
+  map_core_box(const map_core_box&) = delete;
+  map_core_box& operator=(const map_core_box&) = delete;
+  ~map_core_box() { get()->~Core(); }
+
+  Core* get() noexcept { return static_cast<Core*>(static_cast<void*>(bytes_)); }
+  const Core* get() const noexcept {
+    return static_cast<const Core*>(static_cast<const void*>(bytes_));
+  }
+  Core* operator->() noexcept { return get(); }
+  const Core* operator->() const noexcept { return get(); }
+  Core& operator*() noexcept { return *get(); }
+  const Core& operator*() const noexcept { return *get(); }
+
+ private:
+  alignas(map_core<StandIn>) unsigned char bytes_[sizeof(map_core<StandIn>)];
+};
+
 template <class Policy>
 class map_table {
+  using alloc_traits = std::allocator_traits<typename Policy::allocator_type>;
+  static constexpr bool kCopiesQuietly =
+      std::is_nothrow_copy_constructible_v<typename Policy::hasher> &&
+      std::is_nothrow_copy_constructible_v<typename Policy::key_equal>;
+
+ protected:
+  static constexpr bool kSwapsQuietly = std::is_nothrow_swappable_v<typename Policy::hasher> &&
+                                        std::is_nothrow_swappable_v<typename Policy::key_equal>;
+  static constexpr bool kMovesQuietly =
+      kCopiesQuietly && kSwapsQuietly &&
+      (alloc_traits::is_always_equal::value ||
+       alloc_traits::propagate_on_container_move_assignment::value);
+
  public:
   using key_type = typename Policy::key_type;
   using value_type = typename Policy::value_type;
@@ -70,7 +117,7 @@ class map_table {
                      const key_equal& equal = key_equal(),
                      const allocator_type& alloc = allocator_type())
       : core_(hash, equal, alloc, nullptr) {
-    check(core_.reserve_empty(n, growth_cause::construct));
+    check(core_->reserve_empty(n, growth_cause::construct));
   }
   explicit map_table(const allocator_type& alloc) : map_table(0, hasher(), key_equal(), alloc) {}
   /// Grows in the name of `site`, from the size that its maps usually reach.
@@ -79,70 +126,67 @@ class map_table {
                      const allocator_type& alloc = allocator_type())
       : core_(hash, equal, alloc, &site) {
     // Denied: then it grows from nothing, as far as it may.
-    core_.reserve_empty(static_cast<size_type>(site.expected()), growth_cause::construct);
+    core_->reserve_empty(static_cast<size_type>(site.expected()), growth_cause::construct);
   }
   map_table(const map_table& other)
       : map_table(other,
-                  std::allocator_traits<allocator_type>::select_on_container_copy_construction(
-                      other.get_allocator())) {}
+                  alloc_traits::select_on_container_copy_construction(other.get_allocator())) {}
   map_table(const map_table& other, const allocator_type& alloc)
-      : core_(other.hash_function(), other.key_eq(), alloc, other.core_.site()) {
+      : core_(other.hash_function(), other.key_eq(), alloc, other.core_->site()) {
     copy_all(other);
   }
-  map_table(map_table&& other) noexcept(std::is_nothrow_copy_constructible_v<hasher>&&
-                                            std::is_nothrow_copy_constructible_v<key_equal>)
-      : core_(other.hash_function(), other.key_eq(), other.get_allocator(), other.core_.site()) {
-    core_.swap(other.core_);
+  map_table(map_table&& other) noexcept(kCopiesQuietly)
+      : core_(other.hash_function(), other.key_eq(), other.get_allocator(), other.core_->site()) {
+    core_->swap(*other.core_);
   }
   map_table(map_table&& other, const allocator_type& alloc)
-      : core_(other.hash_function(), other.key_eq(), alloc, other.core_.site()) {
+      : core_(other.hash_function(), other.key_eq(), alloc, other.core_->site()) {
     if (alloc == other.get_allocator()) {
-      core_.swap(other.core_);
+      core_->swap(*other.core_);
     } else {
       move_all(other);
     }
   }
-  ~map_table() { core_.end_of_life(); }
+  ~map_table() { core_->end_of_life(); }
 
   map_table& operator=(const map_table& other) {
     if (this == &other) return *this;
-    using traits = std::allocator_traits<allocator_type>;
-    constexpr bool kTheirs = traits::propagate_on_container_copy_assignment::value;
+    constexpr bool kTheirs = alloc_traits::propagate_on_container_copy_assignment::value;
     map_table copy(other, kTheirs ? other.get_allocator() : get_allocator());
-    core_.exchange_all(copy.core_);
+    exchange(copy);
     return *this;
   }
-  map_table& operator=(map_table&& other) {
+  map_table& operator=(map_table&& other) noexcept(kMovesQuietly) {
     if (this == &other) return *this;
-    using traits = std::allocator_traits<allocator_type>;
-    if constexpr (traits::propagate_on_container_move_assignment::value) {
+    if constexpr (alloc_traits::propagate_on_container_move_assignment::value) {
       map_table taken(std::move(other));
-      core_.exchange_all(taken.core_);
+      exchange(taken);
     } else {
       map_table taken(std::move(other), get_allocator());
-      core_.exchange_all(taken.core_);
+      exchange(taken);
     }
     return *this;
   }
-  void swap(map_table& other) noexcept { core_.exchange_all(other.core_); }
+  void swap(map_table& other) noexcept(kSwapsQuietly) { exchange(other); }
 
   // ---- walking, size ------------------------------------------------------------------------
 
-  iterator begin() noexcept { return iterator::first(&core_); }
+  iterator begin() noexcept { return iterator::first(core_.get()); }
   iterator end() noexcept { return iterator(); }
-  const_iterator begin() const noexcept { return const_iterator::first(&core_); }
+  const_iterator begin() const noexcept { return const_iterator::first(core_.get()); }
   const_iterator end() const noexcept { return const_iterator(); }
   const_iterator cbegin() const noexcept { return begin(); }
   const_iterator cend() const noexcept { return end(); }
 
-  [[nodiscard]] bool empty() const noexcept { return core_.size() == 0; }
-  size_type size() const noexcept { return core_.size(); }
+  [[nodiscard]] bool empty() const noexcept { return core_->size() == 0; }
+  size_type size() const noexcept { return core_->size(); }
   size_type max_size() const noexcept {
-    return std::numeric_limits<difference_type>::max() / sizeof(value_type);
+    constexpr auto kOurs = std::numeric_limits<difference_type>::max() / sizeof(value_type);
+    return std::min<size_type>(kOurs, alloc_traits::max_size(core_->allocator()));
   }
   /// Slots there are.
-  size_type capacity() const noexcept { return core_.capacity(); }
-  size_type bucket_count() const noexcept { return core_.capacity(); }
+  size_type capacity() const noexcept { return core_->capacity(); }
+  size_type bucket_count() const noexcept { return core_->capacity(); }
   float load_factor() const noexcept {
     return capacity() == 0 ? 0.0f : static_cast<float>(size()) / static_cast<float>(capacity());
   }
@@ -151,9 +195,11 @@ class map_table {
 
   // ---- looking up ---------------------------------------------------------------------------
 
-  iterator find(const key_type& key) { return at_place(core_.find(key)); }
-  const_iterator find(const key_type& key) const { return const_iterator(&core_, core_.find(key)); }
-  bool contains(const key_type& key) const { return core_.find(key).group != nullptr; }
+  iterator find(const key_type& key) { return at_place(core_->find(key)); }
+  const_iterator find(const key_type& key) const {
+    return const_iterator(core_.get(), core_->find(key));
+  }
+  bool contains(const key_type& key) const { return core_->find(key).group != nullptr; }
   size_type count(const key_type& key) const { return contains(key) ? 1 : 0; }
   std::pair<iterator, iterator> equal_range(const key_type& key) { return range_at(find(key)); }
   std::pair<const_iterator, const_iterator> equal_range(const key_type& key) const {
@@ -162,15 +208,15 @@ class map_table {
 
   template <other_key<Policy> Q>
   iterator find(const Q& key) {
-    return at_place(core_.find(key));
+    return at_place(core_->find(key));
   }
   template <other_key<Policy> Q>
   const_iterator find(const Q& key) const {
-    return const_iterator(&core_, core_.find(key));
+    return const_iterator(core_.get(), core_->find(key));
   }
   template <other_key<Policy> Q>
   bool contains(const Q& key) const {
-    return core_.find(key).group != nullptr;
+    return core_->find(key).group != nullptr;
   }
   template <other_key<Policy> Q>
   size_type count(const Q& key) const {
@@ -190,7 +236,7 @@ class map_table {
   /// Moves nothing: all other iterators and references stay valid. What it returns becomes the next
   /// iterator when asked to.
   map_erased<iterator> erase(const_iterator at) {
-    core_.erase(at.place());
+    core_->erase(at.place());
     return map_erased<iterator>(at_place(at.place()));
   }
   map_erased<iterator> erase(iterator at) requires(Policy::kIsMap) {
@@ -202,15 +248,15 @@ class map_table {
   }
   /// May, once in a while, merge the key's segment with its buddy: as for an insert that splits,
   /// references into those two segments end.
-  size_type erase(const key_type& key) { return erase_found(core_.find(key)); }
+  size_type erase(const key_type& key) { return erase_found(core_->find(key)); }
   template <other_key<Policy> Q>
   requires(!std::is_convertible_v<Q, const_iterator> &&
            !std::is_convertible_v<Q, iterator>) size_type erase(Q&& key) {
-    return erase_found(core_.find(key));
+    return erase_found(core_->find(key));
   }
   void clear() noexcept {
-    core_.remember();
-    core_.clear();
+    core_->remember();
+    core_->clear();
   }
 
   // ---- size ahead of time -------------------------------------------------------------------
@@ -221,41 +267,42 @@ class map_table {
     if (n <= size() || n <= capacity() / 8 * 7) return;
     rebuild(n, growth_cause::reserve);
   }
-  /// rehash(0): the least memory that holds the entries. Else room for n slots.
+  /// rehash(0): the least memory that holds the entries. Else at least n slots.
   void rehash(size_type n) {
     if (n == 0 && size() == 0) {
       clear();
     } else if (n == 0 || n > capacity()) {
-      rebuild(std::max(size(), n / 8 * 7), growth_cause::reserve);
+      // As many entries as n slots hold: 7/8 of them; all of them in maps of one group.
+      rebuild(std::max({size(), n - n / 8, std::min<size_type>(n, 16)}), growth_cause::reserve);
     }
   }
   /// Gives memory back in steps: moves at most about `budget` entries (and one segment's). True:
   /// there is more to do.
-  bool compact(size_type budget) { return core_.compact(budget); }
+  bool compact(size_type budget) { return core_->compact(budget); }
 
   // ---- what it is made of -------------------------------------------------------------------
 
-  hasher hash_function() const { return core_.hash_function(); }
-  key_equal key_eq() const { return core_.key_eq(); }
-  allocator_type get_allocator() const noexcept { return core_.allocator(); }
-  growth_site* site() const noexcept { return core_.site(); }
+  hasher hash_function() const { return core_->hash_function(); }
+  key_equal key_eq() const { return core_->key_eq(); }
+  allocator_type get_allocator() const noexcept { return core_->allocator(); }
+  growth_site* site() const noexcept { return core_->site(); }
 
   /// Bytes the map holds, its object included; what its entries own elsewhere is theirs. Of
   /// segments and directory it is what was taken, of small maps what was asked for.
-  size_type memory_usage() const noexcept { return sizeof(*this) + core_.held_bytes(); }
+  size_type memory_usage() const noexcept { return sizeof(*this) + core_->held_bytes(); }
   /// O(capacity).
   map_counters counters() const {
-    map_counters told = core_.counters();
+    map_counters told = core_->counters();
     told.memory_bytes += sizeof(*this);
     return told;
   }
   /// Times its steps of growth from now on, or stops doing so. Off at first.
-  void record_stalls(bool on) { core_.record_stalls(on); }
+  void record_stalls(bool on) { core_->record_stalls(on); }
   /// null while off.
-  const stall_histogram* stalls() const noexcept { return core_.stalls(); }
+  const stall_histogram* stalls() const noexcept { return core_->stalls(); }
 
  protected:
-  iterator at_place(const map_place& at) const noexcept { return iterator(&core_, at); }
+  iterator at_place(const map_place& at) const noexcept { return iterator(core_.get(), at); }
   template <class Iterator>
   static std::pair<Iterator, Iterator> range_at(Iterator first) {
     if (first == Iterator()) return {first, first};
@@ -265,8 +312,8 @@ class map_table {
   }
   size_type erase_found(const map_place& at) {
     if (at.group == nullptr) return 0;
-    core_.erase(at);
-    core_.shrink_after(at);
+    core_->erase(at);
+    core_->shrink_after(at);
     return 1;
   }
   static void check(growth_end end) {
@@ -277,55 +324,68 @@ class map_table {
   /// Finds `key` or constructs its entry with make(allocator, slot); says which.
   template <class Q, class Make>
   std::pair<iterator, bool> place(const Q& key, Make make) {
-    const map_insertion made = core_.find_or_place(key);
+    const map_insertion made = core_->find_or_place(key);
     if (!made.found) {
       if (made.at.group == nullptr) [[unlikely]]
         fail(made.end);
-      make(core_.allocator_ref(), raw_slot(made.at));
-      core_.commit(made);
+      make(core_->allocator_ref(), raw_slot(made.at));
+      core_->commit(made);
     }
     return {at_place(made.at), !made.found};
   }
   template <class Q, class Make>
   try_result<iterator> try_place(const Q& key, Make make) {
-    const map_insertion made = core_.find_or_place(key);
+    const map_insertion made = core_->find_or_place(key);
     if (made.found) return {at_place(made.at), insert_status::present};
     if (made.at.group == nullptr) {
       return {iterator(),
               made.end == growth_end::denied ? insert_status::denied : insert_status::no_memory};
     }
-    make(core_.allocator_ref(), raw_slot(made.at));
-    core_.commit(made);
+    make(core_->allocator_ref(), raw_slot(made.at));
+    core_->commit(made);
     return {at_place(made.at), insert_status::inserted};
+  }
+  static bool same_key(const key_type& a, const key_type& b) {
+    if constexpr (std::equality_comparable<key_type>) {
+      return a == b;
+    } else {
+      return true;  // the map's own equality said so
+    }
   }
   static void* raw_slot(const map_place& at) noexcept {
     return at.slots + at.slot * sizeof(value_type);
   }
 
-  core_type core_;
+  map_core_box<core_type, typename Policy::stand_in> core_;
 
  private:
+  void exchange(map_table& other) noexcept(kSwapsQuietly) {
+    static_assert((std::is_swappable_v<hasher> || std::is_empty_v<hasher>)&&(
+                      std::is_swappable_v<key_equal> || std::is_empty_v<key_equal>),
+                  "to assign or swap maps, hash and equality must be assignable, too");
+    core_->exchange_all(*other.core_);
+  }
   [[noreturn]] static void fail(growth_end end) {
     check(end);
     throw std::bad_alloc();
   }
   void copy_all(const map_table& other) {
-    check(core_.reserve_empty(other.size(), growth_cause::construct));
+    check(core_->reserve_empty(other.size(), growth_cause::construct));
     for (const value_type& value : other) {
       place(Policy::key(value),
             [&](allocator_type& alloc, void* at) { Policy::construct(alloc, at, value); });
     }
   }
   void move_all(map_table& other) {
-    check(core_.reserve_empty(other.size(), growth_cause::construct));
-    core_.take_all(other.core_);
-    other.core_.clear();
+    check(core_->reserve_empty(other.size(), growth_cause::construct));
+    core_->take_all(*other.core_);
+    other.core_->clear();
   }
   void rebuild(size_type n, growth_cause cause) {
-    core_type fresh(hash_function(), key_eq(), get_allocator(), core_.site());
+    core_type fresh(hash_function(), key_eq(), get_allocator(), core_->site());
     check(fresh.reserve_empty(n, cause));
-    fresh.take_all(core_);
-    core_.exchange_all(fresh);
+    fresh.take_all(*core_);
+    core_->swap(fresh);
   }
 };
 

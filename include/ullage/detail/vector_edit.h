@@ -30,14 +30,43 @@ constexpr void vector<T, Policy, Allocator>::start_with_experience(size_type n) 
   }
 }
 
+// The elements of a vector that has none yet. Nothing can move, so T need not be movable.
+template <class T, growth_policy Policy, class Allocator>
+template <class Fill>
+constexpr void vector<T, Policy, Allocator>::start_from(size_type n, Fill fill) {
+  if (n == 0) return;
+  if (n > this->spare_ready()) {
+    attempt grown(*this, checked_size(n), growth_cause::construct, true);
+    if (!grown.in_place()) {
+      grown.replace(fill(grown.begin()), 0);
+      return;
+    }
+  }
+  end_ = fill(end_);
+}
+
 template <class T, growth_policy Policy, class Allocator>
 template <class... Value>
 constexpr void vector<T, Policy, Allocator>::start_with(size_type n, const Value&... value) {
-  append_with(n, growth_cause::construct, [&](T* at) {
+  start_from(n, [&](T* at) {
     detail::under_construction<T, Allocator> made(allocator_, at);
     for (size_type i = 0; i < n; ++i) made.add(value...);
     return made.keep();
   });
+}
+
+template <class T, growth_policy Policy, class Allocator>
+template <class It>
+constexpr void vector<T, Policy, Allocator>::start_with_range(It first, It last) {
+  if constexpr (detail::reads_again<It>) {
+    start_from(distance_if_known(first, last), [&](T* at) {
+      detail::under_construction<T, Allocator> made(allocator_, at);
+      for (It it = first; it != last; ++it) made.add(*it);
+      return made.keep();
+    });
+  } else {
+    append_range_as(first, last, growth_cause::construct);
+  }
 }
 
 // Room for `n` elements in all. False: denied, if that does not throw.
@@ -134,9 +163,10 @@ constexpr void vector<T, Policy, Allocator>::resize_as(size_type n, const Value&
   }
   if (sizeof...(Value) != 0 && this->pages_would_move(n)) {
     if constexpr (sizeof...(Value) == 1 && storage::may_map()) {
-      const vector copy(1, value...);  // `value` may be in one of these pages
+      // `value` may be in one of these pages.
+      const detail::element_aside<T, Allocator> copy(allocator_, value...);
       make_room(n, growth_cause::resize, true);
-      return resize_as(n, copy.front());
+      return resize_as(n, copy.value);
     }
   }
   const size_type more = n - size();
@@ -165,7 +195,7 @@ constexpr void vector<T, Policy, Allocator>::assign(size_type n, const T& value)
 }
 
 template <class T, growth_policy Policy, class Allocator>
-template <std::input_iterator It>
+template <detail::reads It>
 constexpr void vector<T, Policy, Allocator>::assign(It first, It last) {
   if constexpr (detail::reads_again<It>) {
     const size_type n = distance_if_known(first, last);
@@ -182,7 +212,7 @@ constexpr void vector<T, Policy, Allocator>::assign(It first, It last) {
     }
   }
   T* at = begin_;
-  for (; first != last && at != end_; ++first, ++at) *at = *first;
+  for (; first != last && at != end_; ++first, (void)++at) *at = *first;
   if (at != end_) {
     erase(at, end_);
   } else {

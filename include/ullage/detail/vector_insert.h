@@ -135,16 +135,17 @@ constexpr T* vector<T, Policy, Allocator>::insert(const_iterator position, size_
                                                   const T& value) {
   const auto index = static_cast<size_type>(position - begin_);
   if (n == 0) return begin_ + index;
-  const vector copy(1, value, allocator_);  // `value` may be one of the elements that move
+  // `value` may be one of the elements that move.
+  const detail::element_aside<T, Allocator> copy(allocator_, value);
   return insert_with(position, n, [&](T* at) {
     detail::under_construction<T, Allocator> made(allocator_, at);
-    for (size_type i = 0; i < n; ++i) made.add(copy.front());
+    for (size_type i = 0; i < n; ++i) made.add(copy.value);
     return made.keep();
   });
 }
 
 template <class T, growth_policy Policy, class Allocator>
-template <std::input_iterator It>
+template <detail::reads It>
 constexpr T* vector<T, Policy, Allocator>::insert(const_iterator position, It first, It last) {
   if constexpr (detail::reads_again<It>) {
     return insert_with(position, distance_if_known(first, last), [&](T* at) {

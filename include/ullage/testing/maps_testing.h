@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// maps: the list of maps that keep the map contract. A new map joins by adding a family here, and
-// its name to map_families. Tests only; not installed.
+// maps: the list of maps, each with its set, that keep the map contract. A new map joins by adding
+// a family here, and its name to map_families. Tests only; not installed.
 //
 // Our rivals are on the list to prove the suite: what all of them fail is a fault of the suite.
 // What one of them does not promise is said in its family, with the source of that knowledge.
@@ -14,23 +14,28 @@
 #include <string>
 #include <type_traits>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #if __has_include(<absl/container/flat_hash_map.h>) && !defined(ULLAGE_NO_ABSL)
 #define ULLAGE_TEST_ABSL 1
 #include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
 #endif
 #if __has_include(<boost/unordered/unordered_flat_map.hpp>)
 #define ULLAGE_TEST_BOOST 1
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 #endif
 #if __has_include(<tsl/robin_map.h>)
 #define ULLAGE_TEST_TSL 1
 #include <tsl/robin_map.h>
+#include <tsl/robin_set.h>
 #endif
 #if __has_include(<ullage/hash_map.h>)
 #define ULLAGE_TEST_OURS 1
 #include <ullage/hash_map.h>
+#include <ullage/hash_set.h>
 #endif
 
 namespace ullage::testing {
@@ -73,6 +78,8 @@ struct std_unordered_map : promises {
   static constexpr const char* name = "std_unordered_map";
   template <class K, class V, class H, class E, template <class> class A = std::allocator>
   using map = std::unordered_map<K, V, H, E, A<std::pair<const K, V>>>;
+  template <class K, class H, class E, template <class> class A = std::allocator>
+  using set = std::unordered_set<K, H, E, A<K>>;
   // libstdc++ takes the node out of the source before the bucket array grows, which may fail.
   static constexpr bool merge_loses_nothing = false;
   // Both came with C++23.
@@ -85,6 +92,8 @@ struct absl_flat_hash_map : promises {
   static constexpr const char* name = "absl_flat_hash_map";
   template <class K, class V, class H, class E, template <class> class A = std::allocator>
   using map = absl::flat_hash_map<K, V, H, E, A<std::pair<const K, V>>>;
+  template <class K, class H, class E, template <class> class A = std::allocator>
+  using set = absl::flat_hash_set<K, H, E, A<K>>;
   // raw_hash_set.h marks the slot full before it constructs the element, and moves the arguments'
   // home away before it reads them. Abseil is built without exceptions at home.
   static constexpr bool has_move_only_keys = false;  // container_memory.h, kMutableKeys
@@ -102,6 +111,8 @@ struct boost_unordered_flat_map : promises {
   static constexpr const char* name = "boost_unordered_flat_map";
   template <class K, class V, class H, class E, template <class> class A = std::allocator>
   using map = boost::unordered_flat_map<K, V, H, E, A<std::pair<const K, V>>>;
+  template <class K, class H, class E, template <class> class A = std::allocator>
+  using set = boost::unordered_flat_set<K, H, E, A<K>>;
   static constexpr bool has_nodes = false;
   static constexpr bool has_transparent_insert = false;  // came with 1.82
   // A hash that throws while it rehashes costs elements: foa/table.hpp, unchecked_rehash.
@@ -116,6 +127,8 @@ struct tsl_robin_map : promises {
   static constexpr const char* name = "tsl_robin_map";
   template <class K, class V, class H, class E, template <class> class A = std::allocator>
   using map = tsl::robin_map<K, V, H, E, A<std::pair<K, V>>>;
+  template <class K, class H, class E, template <class> class A = std::allocator>
+  using set = tsl::robin_set<K, H, E, A<K>>;
   static constexpr bool has_nodes = false;
   static constexpr bool has_merge = false;
   static constexpr bool has_transparent_insert = false;
@@ -138,6 +151,8 @@ struct ullage_hash_map : promises {
   static constexpr const char* name = "ullage_hash_map";
   template <class K, class V, class H, class E, template <class> class A = std::allocator>
   using map = ullage::hash_map<K, V, H, E, A<std::pair<const K, V>>>;
+  template <class K, class H, class E, template <class> class A = std::allocator>
+  using set = ullage::hash_set<K, H, E, A<K>>;
 };
 // What users get: segments from the process's arena. Where a test brings its own allocator, that
 // one.
@@ -148,6 +163,8 @@ struct ullage_hash_map_in_arena : promises {
       std::conditional_t<std::is_same_v<A<T>, std::allocator<T>>, ullage::arena_allocator<T>, A<T>>;
   template <class K, class V, class H, class E, template <class> class A = std::allocator>
   using map = ullage::hash_map<K, V, H, E, allocator<std::pair<const K, V>, A>>;
+  template <class K, class H, class E, template <class> class A = std::allocator>
+  using set = ullage::hash_set<K, H, E, allocator<K, A>>;
 };
 #endif
 
