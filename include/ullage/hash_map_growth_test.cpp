@@ -204,6 +204,20 @@ TEST(HashMapGrowth, AnAllocatorThatFailsAnywhereLeavesTheMapAsItWas) {
   }
 }
 
+// Segments have unequal shares of the hashes. Once all were reserved alike, and one in twenty grew.
+TEST(HashMapGrowth, AReservedMapGrowsButForASegmentInAThousand) {
+  for (const std::size_t size : {900u, 3000u, 20'000u, 300'000u}) {
+    hash_map<std::uint64_t, std::uint64_t> map;
+    map.reserve(size);
+    const std::size_t reserved = map.memory_usage();
+    EXPECT_LE(reserved, size * 28);
+    for (std::uint64_t i = 0; i < size; ++i) map.try_emplace(i, i);
+    const map_counters told = map.counters();
+    EXPECT_LE(told.splits + told.stretches, 1 + told.segments / 100) << size;
+    EXPECT_LE(map.memory_usage(), reserved + reserved / 100 + 16'384) << size;
+  }
+}
+
 TEST(HashMapGrowth, ASiteRemembersTheSizeAndTheNextMapStartsThere) {
   growth_site site("hash_map_growth_test");
   {

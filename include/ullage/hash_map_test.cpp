@@ -127,6 +127,37 @@ TEST(HashMap, StandsInForTheStandardMap) {
   static_assert(std::is_same_v<decltype(deduced), hash_map<int, char>>);
 }
 
+TEST(HashMap, FindsManyKeysInTheirOrder) {
+  // Small, with a directory, with chains, and larger than the caches are taken to be.
+  const auto check = [](auto&& map, std::uint64_t size) {
+    for (std::uint64_t i = 0; i < size; ++i) map.try_emplace(i * 2, i);
+    std::vector<std::uint64_t> keys(std::min<std::uint64_t>(2 * size + 5, 100'001));
+    for (std::size_t i = 0; i < keys.size(); ++i) keys[i] = (i * 7919) % (2 * size + 9);
+    std::size_t next = 0;
+    std::as_const(map).find_many(keys, [&](std::size_t i, auto at) {
+      ASSERT_EQ(i, next++);
+      ASSERT_EQ(at, std::as_const(map).find(keys[i]));
+      if (at != map.cend()) {
+        ASSERT_EQ(at->first, keys[i]);
+      }
+    });
+    ASSERT_EQ(next, keys.size());
+    map.find_many(std::vector<std::uint64_t>{}, [](std::size_t, auto) { FAIL(); });
+    map.find_many(std::array<std::uint64_t, 1>{0}, [&](std::size_t, auto at) {
+      if (at != map.end()) at->second = 99;
+    });
+    if (size != 0) {
+      ASSERT_EQ(map.at(0), 99u);
+    }
+  };
+  check(hash_map<std::uint64_t, std::uint64_t>(), 0);
+  check(hash_map<std::uint64_t, std::uint64_t>(), 11);
+  check(hash_map<std::uint64_t, std::uint64_t>(), 20'000);
+  check(hash_map<std::uint64_t, std::uint64_t>(), 600'000);
+  check(plain_map<std::uint64_t, std::uint64_t>(), 20'000);
+  check(hash_map<std::uint64_t, std::uint64_t, constant_hash>(), 2'000);
+}
+
 TEST(HashMap, HoldsTypesThatOnlyMove) {
   hash_map<std::unique_ptr<int>, std::unique_ptr<int>> map;
   for (int i = 0; i < 5000; ++i) map.emplace(std::make_unique<int>(i), std::make_unique<int>(i));

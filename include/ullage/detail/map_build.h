@@ -358,12 +358,14 @@ void map_storage<Policy>::swap(map_storage& other) noexcept {
 }
 
 template <class Policy>
-void map_storage<Policy>::exchange_all(map_storage& other) noexcept {
+void map_storage<Policy>::exchange_all(map_storage& other) noexcept(kSwapsQuietly) {
   using std::swap;
   using traits = std::allocator_traits<allocator_type>;
-  this->swap(other);
+  // What may throw comes first. (If equality throws after the hash went, the maps are of no more
+  // use than two whose hashes are wrong; they can be cleared and destroyed.)
   if constexpr (std::is_swappable_v<hasher>) swap(hash_, other.hash_);
   if constexpr (std::is_swappable_v<key_equal>) swap(equal_, other.equal_);
+  this->swap(other);
   if constexpr (traits::propagate_on_container_swap::value ||
                 traits::propagate_on_container_move_assignment::value ||
                 traits::propagate_on_container_copy_assignment::value) {

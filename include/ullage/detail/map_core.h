@@ -64,6 +64,19 @@ class map_core : public map_storage<Policy> {
     return {};
   }
 
+  /// Asks for the memory that a search for this hash will read, and does not wait for it.
+  void fetch_for(std::uint64_t h) const noexcept {
+    const entry e = entries_[directory_bits(h) & mask_];
+    const auto units = static_cast<std::uint32_t>(e & space::kUnitsMask);
+    if (units == 0) return;
+    const searched in = open(e, units);
+    const std::size_t home = in.home(h);
+#if defined(__GNUC__)
+    __builtin_prefetch(in.tags(home));
+#endif
+    if (this->prefers_lines()) in.fetch(home, h);
+  }
+
   /// Where `key` is, or a free slot for it. The slot becomes an entry by commit().
   template <class Q>
   map_insertion find_or_place(const Q& key) {

@@ -47,6 +47,11 @@ class map_directory {
     return (chunked() && depth_ > kFlatDepth ? kFlatEntries : size()) - 1;
   }
 
+  /// True when entry i has a place: it was prepared, or lies beside one that was.
+  bool has(std::size_t i) const noexcept {
+    return chunked() ? (i >> kFlatDepth) < kTreeEntries && tree_[i >> kFlatDepth] != nullptr
+                     : i < capacity_;
+  }
   /// Entry i as it stands; 0 where none was set.
   entry get(std::size_t i) const noexcept {
     if (!chunked()) return flat_[i];
@@ -168,10 +173,6 @@ class map_directory {
   static constexpr std::size_t kReservedBytes = (std::size_t{1} << kDepthMax) * sizeof(entry);
 
   bool chunked() const noexcept { return tree_ != nullptr; }
-  bool has(std::size_t i) const noexcept {
-    return chunked() ? (i >> kFlatDepth) < kTreeEntries && tree_[i >> kFlatDepth] != nullptr
-                     : i < capacity_;
-  }
   static entry* get_entries(const Alloc& alloc, std::size_t n) {
     void* at = Raw::get(alloc, n * sizeof(entry));
     std::memset(at, 0, n * sizeof(entry));

@@ -103,10 +103,12 @@ inline std::size_t lowest(unsigned bits) noexcept {
 /// bits, found by eight.
 struct lane_table {
   std::uint8_t flips[256] = {};
+  std::uint8_t shares[16] = {};  // of 256
   constexpr lane_table() noexcept {
     for (unsigned x = 0; x < 256; ++x) {
       const unsigned lane = 16 * x * (x + 512) / (3 * 256 * 256);  // y = x (x + 2) / 3 on [0, 1)
       flips[x] = static_cast<std::uint8_t>(lane ^ (x >> 4));
+      ++shares[lane];
     }
   }
 };
@@ -116,6 +118,19 @@ inline constexpr lane_table kLanes{};
 /// is fair.
 inline std::uint64_t directory_bits(std::uint64_t hash) noexcept {
   return (hash >> 12) ^ kLanes.flips[static_cast<std::uint8_t>(hash >> 8)];
+}
+
+/// The share of all hashes that a segment answers for.
+inline double share_of(std::size_t index, unsigned depth) noexcept {
+  if (depth >= 4) {
+    return static_cast<double>(kLanes.shares[index & 15]) /
+           static_cast<double>(std::size_t{256} << (depth - 4));
+  }
+  double share = 0;
+  for (std::size_t lane = index; lane < 16; lane += std::size_t{1} << depth) {
+    share += static_cast<double>(kLanes.shares[lane]) / 256;
+  }
+  return share;
 }
 
 /// Home group of a hash among `groups`: its upper 16 bits, scaled (Lemire, 2016). Monotone, so that

@@ -8,46 +8,67 @@
 
 namespace ullage::detail {
 
+// The segments that a map of n entries needs under (index, depth): each gets a share of its own of
+// the hashes, and one in a thousand holds more than its mean m + 3 sqrt(m). visit(index, depth,
+// units).
+template <class Policy>
+template <class Visit>
+void map_storage<Policy>::each_reserved(std::size_t n, std::size_t index, unsigned depth,
+                                        Visit&& visit) {
+  const double mean = static_cast<double>(n) * share_of(index, depth);
+  const auto most = static_cast<std::size_t>(mean + 3 * std::sqrt(mean));
+  if (most > shape::limit_of(shape::kGroupsMax) && depth < directory::kDepthMax) {
+    each_reserved(n, index, depth + 1, visit);
+    each_reserved(n, index | std::size_t{1} << depth, depth + 1, visit);
+  } else {
+    visit(index, depth,
+          most <= shape::limit_of(shape::kBase) ? shape::kUnitsMin : shape::kUnitsMax);
+  }
+}
+
 template <class Policy>
 growth_end map_storage<Policy>::reserve_empty(std::size_t n, growth_cause cause) {
   if (n == 0) return growth_end::done;
   if (n <= shape::limit_of(shape::kGroupsMax)) return reserve_small(n, cause);
-  // Segments differ: with a mean of m entries one in a thousand holds more than m + 3 sqrt(m).
-  unsigned depth = 1;
-  const auto most = [&] {
-    const double mean = static_cast<double>(n) / static_cast<double>(std::size_t{1} << depth);
-    return static_cast<std::size_t>(mean + 3 * std::sqrt(mean));
-  };
-  while (depth < directory::kDepthMax && most() > shape::limit_of(shape::kGroupsMax)) ++depth;
-  const unsigned units =
-      most() <= shape::limit_of(shape::kBase) ? shape::kUnitsMin : shape::kUnitsMax;
-  const std::size_t segments = std::size_t{1} << depth;
-
+  std::size_t bytes = 0;
+  unsigned deepest = 0;
+  each_reserved(n, 0, 0, [&](std::size_t, unsigned depth, unsigned units) {
+    bytes += space::held(units);
+    deepest = std::max(deepest, depth);
+  });
   attempt step(*this, growth_kind::first, cause);
-  if (!step.admitted(segments * space::held(units), 0)) return growth_end::denied;
+  if (!step.admitted(bytes, 0)) return growth_end::denied;
   put_small();
   become_empty();
   make_large();
   directory& dir = large_->dir;
-  std::size_t made = 0;
+  const std::size_t entries = std::size_t{1} << deepest;
   try {
-    for (; made < segments; ++made) {
-      dir.prepare(alloc_, made);
+    // From the front to the back: a directory that moves takes along only what it has.
+    for (std::size_t i = 1; i < entries; i = std::min(i * 2, i + directory::kFlatEntries)) {
+      dir.prepare(alloc_, i);
+    }
+    dir.prepare(alloc_, entries - 1);
+    each_reserved(n, 0, 0, [&](std::size_t index, unsigned depth, unsigned units) {
       const group_run run = get_segment(units);
       segment_header* head = header_of(run);
-      head->index = static_cast<std::uint32_t>(made);
+      head->index = static_cast<std::uint32_t>(index);
       head->depth = static_cast<std::uint8_t>(depth);
-      dir.set(made, name_of(run, units), depth);
-    }
+      dir.set(index, name_of(run, units), depth);
+      ++large_->segments;
+      ++large_->at_depth[depth];
+    });
   } catch (const std::bad_alloc&) {
-    while (made > 0) put_segment(run_named(dir.get(--made)));
+    for (std::size_t i = 0; i < entries; ++i) {
+      const entry e = dir.has(i) ? dir.get(i) : entry{0};
+      if (e != 0) put_segment(run_named(e));
+    }
     drop_large();
     return growth_end::no_memory;
   }
-  dir.set_depth(depth);
-  large_->segments = segments;
-  large_->filled = segments;
-  large_->at_depth[depth] = static_cast<std::uint32_t>(segments);
+  dir.set_depth(deepest);
+  for (std::size_t i = 1; i < entries; ++i) make_alias(i);
+  large_->filled = entries;
   see_directory();
   step.done(0);
   return growth_end::done;

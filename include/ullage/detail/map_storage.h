@@ -88,6 +88,9 @@ class map_storage {
   // Two segments, the directory (first its state, later its array or a chunk and its tree).
   static constexpr std::size_t kAllocationsMax = 5;
   static constexpr bool kMovesSafely = Policy::kMovesSafely;
+  static constexpr bool kSwapsQuietly =
+      (!std::is_swappable_v<hasher> || std::is_nothrow_swappable_v<hasher>)&&(
+          !std::is_swappable_v<key_equal> || std::is_nothrow_swappable_v<key_equal>);
 
   struct large_state {
     directory dir;
@@ -132,7 +135,7 @@ class map_storage {
   /// Entries and memory change places; sites stay, and their budgets are told.
   void swap(map_storage& other) noexcept;
   /// swap() and hash, equality and, where it may travel, allocator.
-  void exchange_all(map_storage& other) noexcept;
+  void exchange_all(map_storage& other) noexcept(kSwapsQuietly);
 
   hasher hash_function() const { return hash_; }
   key_equal key_eq() const { return equal_; }
@@ -296,6 +299,8 @@ class map_storage {
   struct attempt;
 
   growth_end reserve_small(std::size_t n, growth_cause cause);
+  template <class Visit>
+  static void each_reserved(std::size_t n, std::size_t index, unsigned depth, Visit&& visit);
   static constexpr std::size_t next_small(std::size_t groups) noexcept;
   map_insertion place_slow(std::uint64_t h);
   map_insertion place_absent(std::uint64_t h);
@@ -348,9 +353,10 @@ class map_storage {
   std::size_t limit_ = 0;  // entries at which a small map grows
   std::uint32_t mask_ = 0;
   std::uint32_t shift_ = 0;  // a unit has 2^16 >> shift_ bytes of tags
-  entry small_entry_ = 0;
-  std::uint32_t chained_ = 0;  // blocks in chains
-  std::size_t erased_ = 0;     // entries, ever: now and then one of them has its segment looked at
+  // Eight bytes in every mode: the size of a map does not depend on the size of its entries.
+  alignas(std::uint64_t) entry small_entry_ = 0;
+  alignas(std::uint64_t) std::uint32_t chained_ = 0;  // blocks in chains
+  std::size_t erased_ = 0;  // entries, ever: now and then one of them has its segment looked at
   large_state* large_ = nullptr;
   growth_site* site_ = nullptr;
   std::size_t peak_ = 0;  // entries when it last grew
