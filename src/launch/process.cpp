@@ -99,6 +99,34 @@ ProcessWatch::Now ProcessWatch::look() const {
   return ::poll(&p, 1, 0) > 0 ? Now::kEnded : Now::kRunning;
 }
 
+namespace {
+
+// What is ignored stays ignored in the command, and posix_spawn can't say so. The child says it
+// itself: were it this process, for a moment, a command that ends in that moment would be reaped by
+// the kernel, and its exit code lost. Returns errno of what failed, or 0.
+int spawn_ignoring_children(pid_t* pid, const char* path, const sigset_t* mask, char* const* argv,
+                            char* const* env) {
+  volatile int error = 0;  // the child writes it: it runs in this memory until it executes
+  const pid_t child = ::vfork();
+  if (child == 0) {
+    ::signal(SIGCHLD, SIG_IGN);
+    ::pthread_sigmask(SIG_SETMASK, mask, nullptr);
+    ::execve(path, argv, env);
+    error = errno;
+    ::_exit(127);
+  }
+  if (child < 0) return errno;
+  if (error != 0) {
+    while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    return error;
+  }
+  *pid = child;
+  return 0;
+}
+
+}  // namespace
+
 Result<uint32_t> spawn(const std::string& path, const std::vector<std::string>& argv,
                        const std::vector<std::string>& env, const BorrowedSignals& signals) {
   posix_spawnattr_t attributes;
@@ -108,11 +136,11 @@ Result<uint32_t> spawn(const std::string& path, const std::vector<std::string>& 
   ::posix_spawnattr_setsigmask(&attributes, &mask);
   ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
   pid_t pid = 0;
-  // What is ignored stays ignored in the command; nobody else is reaped in between.
-  if (signals.child_ignored()) ::signal(SIGCHLD, SIG_IGN);
-  const int error = ::posix_spawn(&pid, path.c_str(), nullptr, &attributes, pointers(argv).data(),
-                                  pointers(env).data());
-  if (signals.child_ignored()) ::signal(SIGCHLD, SIG_DFL);
+  const int error = signals.child_ignored()
+                        ? spawn_ignoring_children(&pid, path.c_str(), &mask, pointers(argv).data(),
+                                                  pointers(env).data())
+                        : ::posix_spawn(&pid, path.c_str(), nullptr, &attributes,
+                                        pointers(argv).data(), pointers(env).data());
   ::posix_spawnattr_destroy(&attributes);
   if (error != 0) {
     return Error{Code::kIo, path + ": can't be started: " + strerror(error) +
