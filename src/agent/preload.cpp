@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/config.h"
+#include "agent/output.h"
 
 namespace ullage::agent {
 namespace {
@@ -15,6 +16,8 @@ constexpr char kPrefix[] = "ULLAGE_PREFIX=";
 // stack may be a small one.
 constexpr size_t kVariablesMax = 2048;
 constexpr size_t kPreloadBytesMax = 4096;
+// Programs that a process has executed, beyond which LD_PRELOAD is left as it is.
+constexpr uint32_t kCorrectedImagesMax = 8;
 
 bool separates(char c) { return c == ':' || c == ' '; }
 
@@ -48,6 +51,10 @@ bool look(char* const* environment, Found* found) {
   if (environment == nullptr || !g_config.present || !g_config.follow || g_config.agent[0] == 0) {
     return false;
   }
+  // A wrapper that executes itself until LD_PRELOAD is what it wants would never end: it gets its
+  // way after a few times.
+  const record::FileHeader* header = g_output.file.header();
+  if (header != nullptr && header->image >= kCorrectedImagesMax) return false;
   for (size_t i = 0; environment[i] != nullptr; ++i) {
     if (i == kVariablesMax) return false;
     found->count = i + 1;

@@ -60,7 +60,16 @@ bool has_sanitizer() {
 }
 
 void malloc_owner(char* name, size_t bytes) {
-  Owner owner{reinterpret_cast<uintptr_t>(dlsym(RTLD_DEFAULT, "malloc")), {}};
+  void* const first = dlsym(RTLD_DEFAULT, "malloc");
+  // An executable that takes malloc's address has a symbol with a value, but no malloc.
+  Dl_info info{};
+  const ElfW(Sym)* symbol = nullptr;
+  if (dladdr1(first, &info, reinterpret_cast<void**>(const_cast<ElfW(Sym)**>(&symbol)),
+              RTLD_DL_SYMENT) != 0 &&
+      symbol != nullptr && symbol->st_shndx == SHN_UNDEF) {
+    return;
+  }
+  Owner owner{reinterpret_cast<uintptr_t>(first), {}};
   dl_iterate_phdr(&find_owner, &owner);
   if (strncmp(owner.name, "libullage_agent", strlen("libullage_agent")) == 0) return;
   // The executable has no name there.

@@ -146,6 +146,10 @@ bool attach(ThreadState& t) {
   uintptr_t low = g_main_stack_low, high = g_main_stack_high;
   if (here < low || here >= high) {
     if (!mapping_of(here, &low, &high)) low = high = 0;
+    // The mapping may be that of a neighbour, too, which can go before the thread does. The C
+    // library's thread block is the top of a stack that it made.
+    const auto block = reinterpret_cast<uintptr_t>(__builtin_thread_pointer());
+    if (block > here && block < high) high = block;
     note_second_thread();
   }
   give_writer(t, w, low, high);

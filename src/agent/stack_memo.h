@@ -127,7 +127,7 @@ class StackMemo {
   Place place_of(const Registers& at, uintptr_t high) const {
     uint64_t path = at.pc ^ (at.sp * 31);
     const uintptr_t where = at.sp + size_t{8} * returns_[return_of(at.pc)];
-    if (ULLAGE_LIKELY(where < high)) {
+    if (ULLAGE_LIKELY(where < high && high - where >= sizeof(uint64_t))) {
       path = (path << 7 | path >> 57) ^ *reinterpret_cast<const uint64_t*>(where);
     }
     const uint64_t h = path * 0x9E3779B97F4A7C15ull;
