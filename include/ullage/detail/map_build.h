@@ -166,7 +166,7 @@ struct map_storage<Policy>::attempt {
   attempt(const attempt&) = delete;
   attempt& operator=(const attempt&) = delete;
   ~attempt() {
-    if (pending) tell_budget(bytes_before);
+    if (pending) tell_budget(map.held_bytes());
   }
 
   /// May the map hold `more` bytes (and `extra` while it moves)? Reports the denial.

@@ -140,11 +140,16 @@ map_insertion map_storage<Policy>::place_in_block(segment_header* head, std::uin
   const std::uint32_t alike = alike_of(h);
   for (segment_header* block = head->next; block != nullptr; block = block->next) {
     if (block->alike != alike || block->entries >= shape::limit_of(shape::kGroupsMax)) continue;
-    const map_place at = place_displaced(block_of(block), h);
-    ++block->entries;
-    return {at, tag_of(h), false, growth_end::done};
+    return {place_displaced(block_of(block), h), tag_of(h), false, growth_end::done};
   }
   return {};
+}
+
+template <class Policy>
+void map_storage<Policy>::chain_entered(const map_place& at) noexcept {
+  if (is_small()) return;
+  segment_header* block = header_of(at);
+  if (block->is_block) ++block->entries;
 }
 
 template <class Policy>

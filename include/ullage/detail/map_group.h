@@ -209,6 +209,10 @@ struct map_shape {
   static constexpr std::size_t kSlotsMax = kGroupsMax * kGroupSlots;
 
   static constexpr std::size_t groups_of(unsigned units) { return units * kUnit; }
+  // Of so many erasures by key one has its segment looked at, which costs as much as counting it.
+  // Each segment is thus looked at some five times while its entries change once: as promptly as it
+  // would grow, else growing would win.
+  static constexpr std::size_t kErasedPerLook = kSlotsMax / 8;
   // Entries at which a segment (or a small map) of this many groups gets more room: 9/10. There 7 %
   // of the entries are away from home.
   static constexpr std::size_t limit_of(std::size_t groups) {

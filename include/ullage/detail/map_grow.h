@@ -190,9 +190,9 @@ growth_end map_storage<Policy>::small_to_large(const harvest& all) {
     make_large();
     large_->dir.prepare(alloc_, 1);
     for (unsigned i = 0; i < count; ++i) runs[i] = get_segment(units[i]);
-  } catch (const std::bad_alloc&) {
+  } catch (...) {
     undo();
-    return growth_end::no_memory;
+    return no_memory_or_throw();
   }
   builder zero(runs[0]);
   builder one(runs[count - 1]);
@@ -257,7 +257,8 @@ growth_end map_storage<Policy>::grow_segment(std::size_t index, entry e, bool mu
   }
   if (end != growth_end::done) {
     // Told "no": ask again when some more had to go elsewhere.
-    head->displaced_max = static_cast<std::uint16_t>(head->displaced + slots / 64 + 1);
+    head->displaced_max =
+        static_cast<std::uint16_t>(std::min<std::size_t>(head->displaced + slots / 64 + 1, 0xffff));
   }
   return end;
 }
@@ -331,10 +332,10 @@ growth_end map_storage<Policy>::split(std::size_t index, entry e, const harvest&
     dir.prepare(alloc_, other);
     runs[0] = get_segment(units[0]);
     runs[1] = get_segment(units[1]);
-  } catch (const std::bad_alloc&) {
+  } catch (...) {
     if (runs[0].tags != nullptr) put_segment(runs[0]);
-    see_directory();
-    return growth_end::no_memory;
+    see_directory();  // prepare() may have moved it
+    return no_memory_or_throw();
   }
   builder zero(runs[0], prefers_lines());
   builder one(runs[1], prefers_lines());

@@ -30,6 +30,11 @@ template <class Policy>
 growth_end map_storage<Policy>::reserve_empty(std::size_t n, growth_cause cause) {
   if (n == 0) return growth_end::done;
   if (n <= shape::limit_of(shape::kGroupsMax)) return reserve_small(n, cause);
+  // More than a directory can tell apart, or an arena holds.
+  constexpr std::size_t kMost = shape::limit_of(shape::kGroupsMax) << directory::kDepthMax;
+  if (n > kMost || (kArena && n > segment_arena::kReachBytes / sizeof(value_type))) {
+    return growth_end::no_memory;
+  }
   std::size_t bytes = 0;
   unsigned deepest = 0;
   each_reserved(n, 0, 0, [&](std::size_t, unsigned depth, unsigned units) {
@@ -40,7 +45,11 @@ growth_end map_storage<Policy>::reserve_empty(std::size_t n, growth_cause cause)
   if (!step.admitted(bytes, 0)) return growth_end::denied;
   put_small();
   become_empty();
-  make_large();
+  try {
+    make_large();
+  } catch (...) {
+    return no_memory_or_throw();
+  }
   directory& dir = large_->dir;
   const std::size_t entries = std::size_t{1} << deepest;
   try {
@@ -58,13 +67,13 @@ growth_end map_storage<Policy>::reserve_empty(std::size_t n, growth_cause cause)
       ++large_->segments;
       ++large_->at_depth[depth];
     });
-  } catch (const std::bad_alloc&) {
+  } catch (...) {
     for (std::size_t i = 0; i < entries; ++i) {
       const entry e = dir.has(i) ? dir.get(i) : entry{0};
       if (e != 0) put_segment(run_named(e));
     }
     drop_large();
-    return growth_end::no_memory;
+    return no_memory_or_throw();
   }
   dir.set_depth(deepest);
   for (std::size_t i = 1; i < entries; ++i) make_alias(i);
@@ -113,11 +122,13 @@ void map_storage<Policy>::take_all(map_storage& other) {
           Policy::relocate(alloc_, at, from);
           run.group[j] = 0;
           --other.size_;
+          if (other.chained_ != 0) other.chain_erased({run.group, run.slots, j, run.end});
         } else {
           Policy::copy_or_move(alloc_, at, from);
         }
         to.at.group[to.at.slot] = to.tag;
         ++size_;
+        if (chained_ != 0) chain_entered(to.at);
       }
     }
   }

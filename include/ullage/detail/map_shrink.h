@@ -14,11 +14,6 @@
 
 namespace ullage::detail {
 
-// Of so many erasures by key one has its segment looked at, which costs as much as counting it.
-// Each segment is thus looked at some five times while its entries change once: as promptly as it
-// would grow, else growing would win.
-inline constexpr std::size_t kErasedPerLook = 128;
-
 template <class Policy>
 std::size_t map_storage<Policy>::count_in(const group_run& run) noexcept {
   std::size_t n = 0;
@@ -35,7 +30,7 @@ template <class Policy>
     drop_block(head);
     return;
   }
-  if (erased_ % kErasedPerLook != 0) return;
+  if (erased_ % shape::kErasedPerLook != 0) return;
   try {
     try_shrink(head->index, growth_cause::erase);
   } catch (...) {
@@ -51,7 +46,13 @@ std::size_t map_storage<Policy>::try_shrink(std::size_t index, growth_cause caus
   directory& dir = large_->dir;
   const entry e = dir.get(index);
   const auto units = static_cast<unsigned>(e & space::kUnitsMask);
-  if (units == 0) return 0;
+  if (units == 0) {
+    // A chain stays; its empty blocks go.
+    for (segment_header* block = header_named(e)->next; block != nullptr;) {
+      drop_block(std::exchange(block, block->next));
+    }
+    return 0;
+  }
   const segment_header* head = header_named(e);
   const std::size_t entries = count_in(run_named(e));
   constexpr std::size_t kMost = shape::limit_of(shape::kGroupsMax) * 63 / 64;
@@ -108,7 +109,7 @@ std::size_t map_storage<Policy>::merge(std::size_t low, entry low_name, entry hi
 // The directory goes.
 template <class Policy>
 std::size_t map_storage<Policy>::large_to_small(entry e, std::size_t entries, growth_cause cause) {
-  std::size_t groups = shape::kBase < 8 ? 2 : shape::kBase / 4;
+  std::size_t groups = std::max<std::size_t>(3, shape::kBase / 4);  // what a small map may have
   while (groups < shape::kBase && shape::limit_of(groups) * 3 / 4 < entries) groups *= 2;
   if (groups >= shape::kBase) return 0;
   const harvest all(*this, run_named(e));

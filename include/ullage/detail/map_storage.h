@@ -16,6 +16,7 @@
 #include <ullage/detail/map_stats.h>
 #include <ullage/growth.h>
 
+#include <cassert>
 #include <cmath>
 #include <new>
 #include <utility>
@@ -81,7 +82,8 @@ class map_storage {
   using entry = typename space::entry;
   static_assert(space::kHeadMost >= sizeof(segment_header));
 
-  // Bits of a hash: 0-7 the tag, 8-35 the directory (directory_bits), 32-63 the home group.
+  // Bits of a hash: 0-7 the tag, 8-35 the directory (directory_bits), 44-47 the preferred line,
+  // 48-63 the home group.
   // One step of growth moves the entries of one segment, at most; an insert takes one step, at
   // most.
   static constexpr std::size_t kMovesMax = shape::kSlotsMax;
@@ -267,6 +269,7 @@ class map_storage {
     shift_ = shift_for(run.groups / units);
     limit_ = limit;
     small_entry_ = space::name(run.tags, run.tags, units);
+    assert(small_groups() == run.groups);
   }
   void see_directory() noexcept {
     entries_ = large_->dir.flat();
@@ -318,6 +321,14 @@ class map_storage {
   void fill_aliases(std::size_t zero, std::size_t one, unsigned depth) noexcept;
   void make_alias(std::size_t i) noexcept;
   static unsigned units_for(std::size_t entries) noexcept;
+  // In a handler: bad_alloc is an answer, anything else goes on.
+  static growth_end no_memory_or_throw() {
+    try {
+      throw;
+    } catch (const std::bad_alloc&) {
+      return growth_end::no_memory;
+    }
+  }
 
   // ---- chains (map_chain.h) -----------------------------------------------------------------
 
@@ -331,6 +342,7 @@ class map_storage {
   void become_chain(std::size_t index, entry e) noexcept;
   map_insertion place_in_block(segment_header* head, std::uint64_t h) noexcept;
   static bool has_block_for(const segment_header* head, std::uint32_t alike) noexcept;
+  void chain_entered(const map_place& at) noexcept;
   void chain_erased(const map_place& at) noexcept;
   void drop_block(segment_header* block) noexcept;
 

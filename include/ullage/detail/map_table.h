@@ -417,7 +417,17 @@ class map_table {
   void rebuild(size_type n, growth_cause cause) {
     core_type fresh(hash_function(), key_eq(), get_allocator(), core_->site());
     check(fresh.reserve_empty(n, cause));
-    fresh.take_all(*core_);
+    try {
+      fresh.take_all(*core_);
+    } catch (...) {
+      // A hash that throws, or hashes so alike that there is no room. What went over comes back:
+      // its slots are free.
+      try {
+        core_->take_all(fresh);
+      } catch (...) {
+      }
+      throw;
+    }
     core_->swap(fresh);
   }
 };
