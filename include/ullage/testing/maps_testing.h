@@ -148,8 +148,6 @@ struct tsl_robin_map : promises {
 #ifdef ULLAGE_TEST_OURS
 // Everything from the given allocator; std::allocator by default.
 struct ullage_hash_map : promises {
-  // Growth comes first (docs/containers/hash_map.md, "What stays valid").
-  static constexpr bool arguments_may_be_own_elements = false;
   static constexpr const char* name = "ullage_hash_map";
   template <class K, class V, class H, class E, template <class> class A = std::allocator>
   using map = ullage::hash_map<K, V, H, E, A<std::pair<const K, V>>>;
@@ -159,8 +157,6 @@ struct ullage_hash_map : promises {
 // What users get: segments from the process's arena. Where a test brings its own allocator, that
 // one.
 struct ullage_hash_map_in_arena : promises {
-  // Growth comes first (docs/containers/hash_map.md, "What stays valid").
-  static constexpr bool arguments_may_be_own_elements = false;
   static constexpr const char* name = "ullage_hash_map_in_arena";
   template <class T, template <class> class A>
   using allocator =
