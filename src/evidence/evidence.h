@@ -13,30 +13,14 @@
 #include <utility>
 #include <vector>
 
+#include "evidence/frame.h"
+#include "evidence/incident.h"
+
 namespace ullage::evidence {
 
 // Slices of a process's life in every series below. 64 gives four quarters of 16 for trends.
 inline constexpr std::size_t kSlices = 64;
 using Series = std::array<std::uint64_t, kSlices>;
-
-struct Frame {
-  std::string function;  // demangled, without arguments where that stays clear; empty = unknown
-  std::string module;    // file name of the binary, without folders
-  std::string file;      // source path as the debug information has it; empty = unknown
-  int line = 0;
-  std::uint64_t offset = 0;         // address within the module (as its ELF file numbers it)
-  std::uint64_t symbol_offset = 0;  // distance from the symbol, when `exact` is false
-  bool inlined = false;             // inlined into the next frame
-  bool exact = true;     // false: nearest symbol does not cover the address; shown as ~name+0xoff
-  bool library = false;  // container, allocator or runtime code rather than the user's
-
-  // "main.cpp:88", "~name+0x10 in libfoo.so", "libfoo.so+0x1234": the shortest true name of the
-  // place.
-  std::string place() const;
-  // function, or module+0xoffset when unknown; guesses as ~name+0xoff.
-  std::string label() const;
-};
-using Stack = std::vector<Frame>;  // innermost first
 
 struct SizeSummary {
   std::uint64_t count = 0, min = 0, p50 = 0, p95 = 0, max = 0;
@@ -226,6 +210,7 @@ struct Evidence {
   Series live_series{};      // live bytes of the process at the end of each slice
   Series live_max_series{};  // and at its highest within each slice
   std::vector<MemoryMark> marks;
+  Incident incident;  // of managed programs; empty for recordings of native ones
 };
 
 // Allocation sites kept for reports; smaller ones are summed into the process's totals only.

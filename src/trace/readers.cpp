@@ -17,6 +17,10 @@ bool sniff_recording(std::span<const std::uint8_t> bytes) {
          std::memcmp(bytes.data(), record::kFileMagic, sizeof record::kFileMagic) == 0;
 }
 
+Result<evidence::Evidence> read_ulg1(const Input& input, const ReadOptions& options) {
+  return read_recording(input.path(), options);
+}
+
 struct Close {
   void operator()(std::FILE* f) const { std::fclose(f); }
 };
@@ -53,7 +57,11 @@ Result<evidence::Evidence> read(const std::string& path, const ReadOptions& opti
                  path + ": is empty.\n  Expected a recording. Make one with: ullage record -- CMD"};
   }
   for (const Reader& reader : readers()) {
-    if (reader.sniff({first, count})) return reader.read(path, options);
+    if (reader.sniff({first, count})) {
+      Result<Input> input = Input::map(path);
+      if (!input.ok()) return input.error();
+      return reader.read(input.value(), options);
+    }
   }
   std::string known;
   for (const Reader& reader : readers()) {
