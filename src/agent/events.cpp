@@ -131,7 +131,6 @@ Tag free_tag(Writer* w, const void* block, size_t usable, const Registers& at, u
              uint32_t* successor) {
   unsigned bits = w->recent.larger_than(usable);
   if (ULLAGE_LIKELY(bits == 0)) return Tag::kFree;
-  w->unwinder.prefetch(at);  // most likely its stack is asked for
   if (ULLAGE_UNLIKELY(w->recent_stale)) {
     forget_recent(w);
     return Tag::kFree;

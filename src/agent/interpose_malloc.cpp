@@ -66,14 +66,12 @@ void* reallocate(void* old_block, size_t bytes, const Registers& at) {
 ULLAGE_EXPORT void* malloc(size_t bytes) {
   if (!resolved()) return early(bytes);
   const Registers at = ULLAGE_CALLER;
-  expect(at);
   return report(Tag::kAlloc, g_real.malloc(bytes), bytes, at);
 }
 
 ULLAGE_EXPORT void* calloc(size_t count, size_t bytes) {
   if (!resolved()) return early(count * bytes);  // static memory: zero already
   const Registers at = ULLAGE_CALLER;
-  expect(at);
   return report(Tag::kAllocZeroed, g_real.calloc(count, bytes), count * bytes, at);
 }
 

@@ -96,7 +96,6 @@ void* report_forwarded(void* block, size_t bytes, const Registers& at) {
 
 void* allocate(size_t bytes, const Registers& at) {
   if (ULLAGE_LIKELY(provider() == kRuntime && g_real.malloc != nullptr)) {
-    expect(at);
     void* block = g_real.malloc(bytes == 0 ? 1 : bytes);
     if (ULLAGE_LIKELY(block != nullptr)) return report(block, bytes, at);
     // Out of memory: the runtime knows about new handlers and bad_alloc.

@@ -33,6 +33,13 @@ struct KeepErrno {
   ~KeepErrno() { errno = saved; }
 };
 
+// Starts fetching the line at `p`. The empty statement is for GCC: a function that does nothing but
+// prefetch counts as pure, and calls of it were dropped whole.
+inline void fetch_line(const void* p) {
+  __builtin_prefetch(p);
+  asm volatile("" : : "r"(p));
+}
+
 inline bool invariant_tsc() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   return __get_cpuid(0x80000007u, &a, &b, &c, &d) != 0 && (d & (1u << 8)) != 0;

@@ -54,13 +54,6 @@ inline void leave() {
   t_state.busy = 0;
 }
 
-// Starts fetching what reporting an allocation at `at` will read: the allocator's work hides the
-// wait.
-inline void expect(const Registers& at) {
-  const Writer* w = t_state.writer;
-  if (ULLAGE_LIKELY(w != nullptr)) w->unwinder.prefetch(at);
-}
-
 // Marks this thread as inside the agent for a scope: nested allocator calls pass through.
 class Inside {
  public:

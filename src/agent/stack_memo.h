@@ -77,16 +77,6 @@ class StackMemo {
     if (words <= UINT16_MAX) returns_[return_of(pc)] = static_cast<uint16_t>(words);
   }
 
-  // Starts fetching what find(at, ...) will read first.
-  void prefetch(const Registers& at, uintptr_t high) const {
-    const Place p = place_of(at, high);
-    const uint32_t first = tags_[p.pair];
-    const auto* likely =
-        reinterpret_cast<const char*>(entry_of(p, (first & ~1u) == p.tag ? first : ~first));
-    __builtin_prefetch(likely);
-    __builtin_prefetch(likely + 64);
-  }
-
   // The context, or 0. `high` is the top of the thread's stack, which `at` is on; at most 4 GiB
   // above it. `anchored(entry)` tells whether the rest of the walk would go as it did.
   template <class Anchored>

@@ -41,7 +41,7 @@ class StackTable {
   // Starts fetching the line where child() will look for `path`.
   void prefetch(uint64_t path) const {
     const Table* table = shards_[path & (kShards - 1)].table.load(std::memory_order_acquire);
-    if (ULLAGE_LIKELY(table != nullptr)) __builtin_prefetch(&table->at[(path >> 8) & table->mask]);
+    if (ULLAGE_LIKELY(table != nullptr)) fetch_line(&table->at[(path >> 8) & table->mask]);
   }
 
   // What is to be found or made: a child of `parent` at `pc`, whose path is

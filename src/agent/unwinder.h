@@ -61,11 +61,6 @@ class Unwinder {
 
   uint32_t stack_id(const Registers& at);
 
-  // Starts fetching what stack_id(at) reads first.
-  void prefetch(const Registers& at) const {
-    if (ULLAGE_LIKELY(at.sp >= low_ && at.sp < high_)) memo_.prefetch(at, high_);
-  }
-
   UnwindCounts counts;
   uintptr_t stack_low() const { return low_; }
   uintptr_t stack_high() const { return high_; }
