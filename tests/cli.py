@@ -13,7 +13,7 @@ import subprocess
 import support
 from support import shown, ullage
 
-VERBS = ["record", "diagnose", "diff", "completion", "man", "version"]
+VERBS = ["record", "diagnose", "diff", "contract", "completion", "man", "version"]
 SEED = int(os.environ.get("ULLAGE_SEED", 20261122))
 RECORDING = None
 
@@ -271,6 +271,35 @@ def test_the_gate_says_which_condition_held(folder):
 
 
 # Damage.
+
+def test_a_contract_is_checked_explained_and_judged_by(folder):
+    good = folder / "ullage.toml"
+    good.write_text('[allocation]\ngrowth_stall = "1h"\n\n[residency]\nprocess = "64MiB"\n')
+    checked = ullage("contract", "check", good, "--allocation.copy_ratio=0.25")
+    for words in (f"{good}:2", f"{good}:5", "--allocation.copy_ratio", "unset"):
+        assert words in checked.stdout, f"{words!r} is missing in:\n{checked.stdout}"
+    bad = folder / "bad.toml"
+    bad.write_text('[allocation]\ngrowth_stal = "1ms"\n')
+    refused = ullage("contract", "check", bad, expect=3)
+    assert f"{bad}:2" in refused.stderr, refused.stderr
+    assert "Did you mean allocation.growth_stall?" in refused.stderr, refused.stderr
+    large = ullage("contract", "check", good, "--residency.process=16TiB", expect=3)
+    assert "is more than nine tenths" in large.stderr, large.stderr
+    page = ullage("contract", "explain", "allocation.copy_ratio")
+    assert "copy_ratio = 0.05" in page.stdout, page.stdout
+    for words in (["explain", "allocation.copy_ration"], ["chekc", good], ["check"]):
+        ullage("contract", *words, expect=2)
+
+    path = recording(folder)
+    ullage("diagnose", path, "--fail-on=violation", expect=2)
+    ullage("diagnose", path, "--contract", good, "--fail-on=violation",
+           "--residency.process=1GiB")
+    broken = ullage("diagnose", path, "--contract", good, "--fail-on=violation",
+                    "--residency.process=1GiB", "--allocation.copy_ratio=0.000001", expect=1)
+    assert "contract-violation" in broken.stderr, broken.stderr
+    assert "against the contract" in broken.stdout, broken.stdout
+    ullage("diagnose", path, "--contract", bad, expect=3)
+
 
 def check_damaged(path, what):
     """A message, or a report that says how much of it was understood."""

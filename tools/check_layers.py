@@ -17,6 +17,7 @@ import sys
 # A package's headers, and the modules that are its home. They appear in .cpp files only.
 HOMES = {
     "CLI11": (r"CLI/", {"cli"}),
+    "toml++": (r"toml\+\+/", {"contract"}),
     "elfutils": (r"(elfutils/|dwarf\.h|libelf\.h|gelf\.h|libdw)", {"trace"}),
     "zstd": (r"(zstd|zdict)[a-z_]*\.h", {"record", "trace"}),
     "zlib": (r"(zlib|zconf)\.h", {"trace", "diagnose"}),

@@ -6,7 +6,7 @@
 #include <iterator>
 #include <utility>
 
-#include "cli/suggest.h"
+#include "base/suggest.h"
 
 namespace ullage::cli {
 

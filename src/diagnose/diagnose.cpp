@@ -32,8 +32,8 @@ constexpr double kNsPerWastedByte = 0.01;
 // What these say about a place is an aspect of its growth: told with it where another detector
 // already speaks about the same growth.
 bool is_aspect(const Finding& finding) {
-  return finding.detector == "growth-stall" || finding.detector == "peak-overlap" ||
-         finding.detector == "slack";
+  return finding.detector == "growth-stall" || finding.detector == "contract-violation" ||
+         finding.detector == "peak-overlap" || finding.detector == "slack";
 }
 
 // (1) Every finding keeps a fingerprint that can be looked up, folded or not.

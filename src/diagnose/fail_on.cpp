@@ -10,6 +10,8 @@
 namespace ullage::diagnose {
 namespace {
 
+constexpr std::string_view kViolation = "contract-violation";
+
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
   while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
@@ -96,13 +98,14 @@ Result<FailOn::Condition> FailOn::parse_condition(std::string_view part) {
       return condition;
     }
     for (const Detector& detector : detectors()) {
-      if (detector.name != part) continue;
+      if (detector.name != (part == "violation" ? kViolation : part)) continue;
       condition.kind = Kind::kDetector;
       condition.detector = detector.name;
       return condition;
     }
     std::string names;
     for (const Word& word : kWords) names += std::string(word.name) + ", ";
+    names += "violation, ";
     for (const Detector& detector : detectors()) names += std::string(detector.name) + ", ";
     return Error{Code::kInvalid, "\"" + std::string(part) + "\" is no condition. Known: " + names +
                                      "and limits like stall>5ms, copied>10MB."};
@@ -132,6 +135,11 @@ Result<FailOn::Condition> FailOn::parse_condition(std::string_view part) {
 bool FailOn::needs_baseline() const {
   return std::any_of(conditions_.begin(), conditions_.end(),
                      [](const Condition& c) { return c.kind == Kind::kNew; });
+}
+
+bool FailOn::needs_contract() const {
+  return std::any_of(conditions_.begin(), conditions_.end(),
+                     [](const Condition& c) { return c.detector == kViolation; });
 }
 
 std::string FailOn::exceeded(const Condition& condition, const Measured& measured) {

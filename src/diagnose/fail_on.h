@@ -12,6 +12,7 @@
 //   copied>10MB             ... that copied more          (also >=; kB MB GB, KiB MiB GiB)
 //   wasted>1GiB             ... that wastes more
 //   growths>1000            ... that grew more often
+//   violation               a finding of contract-violation (needs a contract)
 //   new                     a finding that the baseline does not have; in a diff, a new place
 //   worse                   diff only: a place that became worse
 //
@@ -42,6 +43,7 @@ class FailOn {
   static Result<FailOn> parse(std::string_view expression);
 
   bool needs_baseline() const;  // `new` was asked for
+  bool needs_contract() const;  // `violation` was asked for, under either name
 
   // The sentences saying which conditions held; empty = passed. `baseline` may be null unless
   // needs_baseline().

@@ -12,6 +12,10 @@
 
 #include "evidence/evidence.h"
 
+namespace ullage::contract {
+class Contract;
+}
+
 namespace ullage::diagnose {
 
 enum class Severity { kNote, kWarning, kError };
@@ -53,9 +57,10 @@ struct Finding {
 };
 
 struct DetectorOptions {
-  std::uint64_t stall_bound_ns = 1'000'000;   // growth-stall speaks above this single pause
-  std::uint64_t copied_bytes_min = 64 << 10;  // repeated-growth is silent below this ...
-  std::uint64_t links_min = 2;                // ... and below this many growths
+  std::uint64_t stall_bound_ns = 1'000'000;      // growth-stall speaks above this single pause
+  std::uint64_t copied_bytes_min = 64 << 10;     // repeated-growth is silent below this ...
+  std::uint64_t links_min = 2;                   // ... and below this many growths
+  const contract::Contract* contract = nullptr;  // contract-violation judges by it; none: silent
 };
 
 // What every detector file in detectors/ provides; one line in detectors.def brings it to life.

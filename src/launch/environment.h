@@ -25,8 +25,4 @@ struct AgentSettings {
 std::vector<std::string> environment(const std::vector<std::string>& base,
                                      const LaunchOptions& options, const AgentSettings& settings);
 
-// The smallest memory limit of the cgroups that `proc_cgroup` (the text of /proc/PID/cgroup) names,
-// v1 or v2, with all their parents. 0: no limit. `mount` is /sys/fs/cgroup outside of tests.
-uint64_t memory_limit(const std::string& proc_cgroup, const std::string& mount);
-
 }  // namespace ullage::launch

@@ -5,15 +5,11 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <filesystem>
-#include <fstream>
-
 #include "launch/memory_probe.h"
 
 namespace ullage::launch {
 namespace {
 
-namespace fs = std::filesystem;
 using testing::Contains;
 using testing::Not;
 using testing::StartsWith;
@@ -54,34 +50,6 @@ TEST(Environment, CarriesEveryOptionOfTheAgent) {
                                         "ULLAGE_DEPTH=24", "ULLAGE_SAMPLE=524288", "ULLAGE_SLACK=1",
                                         "ULLAGE_VERIFY_UNWIND=100",
                                         "ULLAGE_MEMORY_LIMIT=1073741824", "ULLAGE_AGENT=standby"));
-}
-
-TEST(MemoryLimit, IsTheSmallestOfAllCgroupsAboveTheProcess) {
-  std::string mount = fs::temp_directory_path() / "ullage_cgroup.XXXXXX";
-  ASSERT_NE(mkdtemp(mount.data()), nullptr);
-  fs::create_directories(mount + "/a/b/c");
-  fs::create_directories(mount + "/memory/docker/x");
-  const auto write = [&](const std::string& path, const char* text) {
-    std::ofstream(mount + path) << text << "\n";
-  };
-  EXPECT_EQ(memory_limit("0::/a/b/c\n", mount), 0u);
-  write("/a/b/c/memory.max", "max");
-  EXPECT_EQ(memory_limit("0::/a/b/c\n", mount), 0u);
-  write("/a/memory.max", "1000000");
-  write("/a/b/memory.max", "5000000");
-  EXPECT_EQ(memory_limit("0::/a/b/c\n", mount), 1000000u);
-  EXPECT_EQ(memory_limit("0::/\n", mount), 0u);
-  write("/memory/docker/x/memory.limit_in_bytes", "9223372036854771712");
-  EXPECT_EQ(memory_limit("7:cpu:/z\n5:memory:/docker/x\n", mount), 0u);
-  write("/memory/docker/memory.limit_in_bytes", "4096000");
-  EXPECT_EQ(memory_limit("7:cpu:/z\n5:memory:/docker/x\n", mount), 4096000u);
-  EXPECT_EQ(memory_limit("5:memory:/docker/x\n0::/a/b/c\n", mount), 1000000u);
-  EXPECT_EQ(memory_limit("", mount), 0u);
-  EXPECT_EQ(memory_limit("garbage\n0::/../../etc\n", mount), 0u);
-  // In a container the path of the host does not exist; its own limit is at the mount.
-  write("/memory.max", "777");
-  EXPECT_EQ(memory_limit("0::/not/here\n", mount), 777u);
-  fs::remove_all(mount);
 }
 
 TEST(MemoryProbe, ReadsWhatTheKernelWrites) {

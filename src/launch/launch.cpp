@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/machine.h"
 #include "launch/advice.h"
 #include "launch/collector.h"
 #include "launch/environment.h"

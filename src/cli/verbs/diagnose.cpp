@@ -9,6 +9,7 @@
 
 #include "base/format.h"
 #include "base/terminal.h"
+#include "cli/contract_flags.h"
 #include "cli/experience.h"
 #include "cli/load.h"
 #include "cli/output.h"
@@ -46,6 +47,7 @@ class Diagnose : public Verb {
  private:
   Result<void> check();
   Result<void> read_baseline();
+  Result<void> read_contract();
   Result<void> report(const std::string& file, std::size_t index);
   Result<void> write_form(Form& form, const std::string& file, const evidence::Evidence& evidence,
                           const Findings& findings);
@@ -97,10 +99,12 @@ class Diagnose : public Verb {
   std::set<std::string> written_;
   ReportOptions options_;
   diagnose::DetectorOptions detector_options_;
-  std::uint64_t top_ = 10;
-  std::string fail_on_text_, baseline_path_, experience_path_;
+  std::uint64_t top_ = 10, stall_bound_ns_ = 0;
+  std::string fail_on_text_, baseline_path_, experience_path_, contract_path_;
   std::optional<FailOn> fail_on_;
   std::optional<Baseline> baseline_;
+  std::optional<contract::Contract> contract_;
+  ContractFlags contract_flags_;
   std::vector<std::string> failures_;
   bool colour_ = false, no_colour_ = false;
   Loader loader_;
@@ -142,7 +146,8 @@ void Diagnose::describe(Command& command) {
   command.option(
       "--fail-on", "CONDITIONS",
       "Exit with 1 when one of these holds, parted by commas: any, note, warning, error, a "
-      "detector's name, stall>5ms, stall-total>50ms, copied>10MB, wasted>1GiB, "
+      "detector's name, violation (needs --contract), stall>5ms, stall-total>50ms, copied>10MB, "
+      "wasted>1GiB, "
       "growths>1000, new (needs --baseline).",
       fail_on_text_);
   command
@@ -150,9 +155,17 @@ void Diagnose::describe(Command& command) {
               "What was known before: an earlier --json or --sarif report, or a recording.",
               baseline_path_)
       .completes = Completes::kFiles;
+  command
+      .option("--contract", "FILE",
+              "Judge by this memory contract, ullage.toml (see: ullage contract explain). One key "
+              "can be changed for now, as in --allocation.growth_stall=5ms.",
+              contract_path_)
+      .completes = Completes::kFiles;
+  contract_flags_.describe(command, true);
   command.duration_option("--stall-bound",
-                          "Report single growths that stop the program for longer. Default: 1ms.",
-                          detector_options_.stall_bound_ns);
+                          "Report single growths that stop the program for longer. Default: the "
+                          "contract's allocation.growth_stall, or 1ms.",
+                          stall_bound_ns_);
   command
       .option("--source-root", "FOLDER",
               "Write source paths below FOLDER relative to it (SARIF, HTML).", options_.source_root)
@@ -204,12 +217,30 @@ Result<void> Diagnose::check() {
   Result<FailOn> parsed = FailOn::parse(fail_on_text_);
   if (!parsed.ok()) return parsed.error();
   fail_on_ = std::move(parsed).value();
+  if (fail_on_->needs_contract() && contract_path_.empty() && !contract_flags_.any()) {
+    return Error{Code::kInvalid,
+                 "ullage diagnose: --fail-on=violation needs a contract to judge by.\n  Add "
+                 "--contract=ullage.toml. What it holds: ullage contract explain"};
+  }
   if (fail_on_->needs_baseline() && baseline_path_.empty()) {
     return Error{
         Code::kInvalid,
         "ullage diagnose: --fail-on=new needs to know what is old.\n  Add --baseline=FILE, an "
         "earlier --json or --sarif report or a recording."};
   }
+  return {};
+}
+
+Result<void> Diagnose::read_contract() {
+  if (!contract_path_.empty() || contract_flags_.any()) {
+    Result<contract::Contract> contract = contract_flags_.read(contract_path_);
+    if (!contract.ok()) return contract.error();
+    contract_ = std::move(contract).value();
+    detector_options_.contract = &*contract_;
+    const std::optional<std::uint64_t> stall = contract_->number("allocation.growth_stall");
+    if (stall) detector_options_.stall_bound_ns = *stall;
+  }
+  if (stall_bound_ns_ != 0) detector_options_.stall_bound_ns = stall_bound_ns_;
   return {};
 }
 
@@ -324,6 +355,7 @@ int Diagnose::run() {
   options_.width = terminal_width(STDOUT_FILENO);
   options_.colour = colour_ || (!no_colour_ && terminal_colour(STDOUT_FILENO));
   if (Result<void> fine = check(); !fine.ok()) return fail(fine.error(), kExitUsage);
+  if (Result<void> fine = read_contract(); !fine.ok()) return fail(fine.error());
   if (Result<void> fine = read_baseline(); !fine.ok()) return fail(fine.error());
 
   int code = kExitOk;

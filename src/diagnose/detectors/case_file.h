@@ -27,6 +27,7 @@
 //     type hash_map
 //     told growths 12 moved 4096 bytes_max 64MB denied 3 degraded 1 poor_hash 0
 //   lifetimes 10 20 30 0 0 0 5                    of the process
+//   contract allocation.growth_stall 2ms          judged by it, with the defaults of the rest
 //   speaks repeated-growth warning
 //     says orders.reserve(1'100'000)              in title, evidence or remedy
 //     advises 1100000
@@ -37,10 +38,12 @@
 // saw FROM TO TEETH | stairs FROM TO (doubling). A finding that no `speaks` line expects fails.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "contract/contract.h"
 #include "evidence/evidence.h"
 
 namespace ullage::diagnose {
@@ -55,6 +58,7 @@ struct Expectation {
 struct Case {
   evidence::Evidence evidence;
   std::vector<Expectation> expected;
+  std::optional<contract::Contract> contract;
 };
 
 Result<Case> read_case(const std::string& text);

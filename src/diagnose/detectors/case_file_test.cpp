@@ -297,7 +297,12 @@ void read_line(Case& result, std::string& section, bool indented, const std::str
     result.evidence.container_sites.back().name = words.rest();
   } else if (key == "lifetimes")
     result.evidence.lifetimes = lifetimes(words);
-  else if (key == "silent")
+  else if (key == "contract") {
+    if (!result.contract) result.contract.emplace();
+    const std::string path = words.next("a key");
+    const Result<void> done = result.contract->set(path, words.next("a value"), "case");
+    if (!done.ok()) fail(done.error().message);
+  } else if (key == "silent")
     result.expected.push_back({words.next("a detector"), "silent", {}, 0});
   else if (key == "speaks") {
     const std::string detector = words.next("a detector");
@@ -363,7 +368,9 @@ class DetectorCase : public testing::TestWithParam<std::string> {};
 
 TEST_P(DetectorCase, SaysWhatItsFileExpectsAndNothingElse) {
   const Case loaded = load(GetParam());
-  std::vector<Finding> findings = diagnose(loaded.evidence, {});
+  DetectorOptions options;
+  if (loaded.contract) options.contract = &*loaded.contract;
+  std::vector<Finding> findings = diagnose(loaded.evidence, options);
   for (const Expectation& expected : loaded.expected) {
     const auto found = std::find_if(
         findings.begin(), findings.end(),

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "contract/contract.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace ullage::contract {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+Contract parsed(std::string_view text) {
+  Result<Contract> contract = Contract::parse(text, "ullage.toml");
+  EXPECT_TRUE(contract.ok()) << contract.error().message;
+  return contract.ok() ? contract.value() : Contract{};
+}
+
+std::string refusal(std::string_view text) {
+  const Result<Contract> contract = Contract::parse(text, "ullage.toml");
+  EXPECT_FALSE(contract.ok());
+  return contract.ok() ? "" : contract.error().message;
+}
+
+TEST(Contract, AnEmptyFileIsTheDefaults) {
+  const Contract contract = parsed("");
+  EXPECT_EQ(contract.number("allocation.growth_stall"), 1'000'000u);
+  EXPECT_EQ(contract.setting("allocation.growth_stall").origin, "default");
+  EXPECT_EQ(contract.number("residency.process"), std::nullopt);
+  EXPECT_EQ(contract.ratio("allocation.copy_ratio"), std::nullopt);
+}
+
+TEST(Contract, EveryValueKnowsItsLine) {
+  const Contract contract = parsed(
+      "# ours\n[allocation]\ngrowth_stall = \"200us\"\ncopy_ratio = 0.05\n\n[residency]\n"
+      "process = \"512MiB\"\n");
+  EXPECT_EQ(contract.number("allocation.growth_stall"), 200'000u);
+  EXPECT_EQ(contract.setting("allocation.growth_stall").origin, "ullage.toml:3");
+  EXPECT_EQ(contract.ratio("allocation.copy_ratio"), 0.05);
+  EXPECT_EQ(contract.number("residency.process"), 512u << 20);
+  EXPECT_EQ(contract.setting("residency.process").origin, "ullage.toml:7");
+}
+
+TEST(Contract, DottedKeysWholeNumbersAndBytesWithoutUnit) {
+  EXPECT_EQ(parsed("residency.process = 4194304\n").number("residency.process"), 4194304u);
+  EXPECT_EQ(parsed("[allocation]\ncopy_ratio = 1\n").ratio("allocation.copy_ratio"), 1.0);
+}
+
+TEST(Contract, AFlagWinsOverTheFileAndSaysSo) {
+  Contract contract = parsed("[allocation]\ngrowth_stall = \"5ms\"\n");
+  ASSERT_TRUE(contract.set("allocation.growth_stall", "2ms", "--allocation.growth_stall").ok());
+  EXPECT_EQ(contract.number("allocation.growth_stall"), 2'000'000u);
+  EXPECT_EQ(contract.setting("allocation.growth_stall").origin, "--allocation.growth_stall");
+}
+
+TEST(Contract, AMistakeInAFlagChangesNothing) {
+  Contract contract;
+  const Result<void> done = contract.set("allocation.growth_stall", "soon", "--x");
+  ASSERT_FALSE(done.ok());
+  EXPECT_THAT(done.error().message,
+              AllOf(HasSubstr("--x: allocation.growth_stall"), HasSubstr("expected a duration")));
+  EXPECT_EQ(contract.number("allocation.growth_stall"), 1'000'000u);
+}
+
+TEST(Contract, AnUnknownKeyNamesTheNearest) {
+  EXPECT_THAT(refusal("[allocation]\ngrowth_stal = \"1ms\"\n"),
+              AllOf(HasSubstr("ullage.toml:2: allocation.growth_stal is no key"),
+                    HasSubstr("Did you mean allocation.growth_stall?")));
+  EXPECT_THAT(refusal("[alocation]\ngrowth_stall = \"1ms\"\n"),
+              AllOf(HasSubstr("ullage.toml:1: [alocation] is no section"),
+                    HasSubstr("Did you mean allocation?")));
+  EXPECT_THAT(refusal("[residency]\ncopy_ratio = 0.1\n"),
+              HasSubstr("Did you mean allocation.copy_ratio?"));
+  EXPECT_THAT(refusal("[allocation]\nxyzzyplugh = 1\n"),
+              HasSubstr("All of them: ullage contract explain"));
+}
+
+TEST(Contract, TypesAndBoundsAreToldWithTheirLine) {
+  EXPECT_THAT(refusal("[allocation]\n\ngrowth_stall = 5\n"),
+              HasSubstr("ullage.toml:3: allocation.growth_stall: expected a duration"));
+  EXPECT_THAT(
+      refusal("[allocation]\ngrowth_stall = \"5 parsecs\"\n"),
+      AllOf(HasSubstr("ullage.toml:2:"), HasSubstr("5 parsecs"), HasSubstr("expected a duration")));
+  EXPECT_THAT(refusal("[allocation]\ngrowth_stall = \"1ns\"\n"),
+              HasSubstr("the least that is allowed is 1us"));
+  EXPECT_THAT(refusal("[residency]\nprocess = \"17TiB\"\n"),
+              HasSubstr("the most that is allowed is 16TiB"));
+  EXPECT_THAT(refusal("[allocation]\ncopy_ratio = -0.1\n"), HasSubstr("the least"));
+  EXPECT_THAT(refusal("[allocation]\ncopy_ratio = nan\n"), HasSubstr("expected a number"));
+  EXPECT_THAT(refusal("[residency]\nprocess = -1\n"), HasSubstr("expected a size"));
+  EXPECT_THAT(refusal("allocation = 3\n"), HasSubstr("is a section: write [allocation]"));
+  EXPECT_THAT(refusal("[allocation\n"), HasSubstr("ullage.toml:1: is not TOML"));
+}
+
+TEST(Contract, AllMistakesAreToldAtOnceButNotAThousand) {
+  EXPECT_THAT(refusal("[allocation]\na1 = 1\nb2 = 2\n"),
+              AllOf(HasSubstr("ullage.toml:2"), HasSubstr("ullage.toml:3")));
+  std::string many = "[allocation]\n";
+  for (int i = 0; i < 1000; ++i) many += "k" + std::to_string(i) + " = 1\n";
+  EXPECT_THAT(refusal(many), HasSubstr("... and 980 more."));
+}
+
+TEST(Contract, ABudgetBeyondTheMachineIsImpossible) {
+  const Contract contract = parsed("[residency]\nprocess = \"64GB\"\n");
+  const Machine small{.memory_bytes = 64ull << 30, .limit_bytes = 8'000'000'000};
+  const std::vector<std::string> problems = contract.impossible(small);
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_THAT(problems[0], AllOf(HasSubstr("ullage.toml:2: residency.process"),
+                                 HasSubstr("the cgroup's limit (8 GB)"), HasSubstr("7.2 GB"),
+                                 HasSubstr("memory.max")));
+  EXPECT_THAT(contract.impossible({.memory_bytes = 72'000'000'000}), IsEmpty());
+  EXPECT_THAT(contract.impossible({.memory_bytes = 64'000'000'000})[0],
+              HasSubstr("the machine's memory"));
+  EXPECT_THAT(contract.impossible({}), IsEmpty());  // unknown machine
+  EXPECT_THAT(Contract{}.impossible(small), IsEmpty());
+}
+
+TEST(Contract, AFileThatIsNotThereOrTooLargeIsRefused) {
+  EXPECT_THAT(Contract::read("/nonexistent/ullage.toml").error().message,
+              HasSubstr("can't be read"));
+  EXPECT_FALSE(Contract::read("/").ok());
+  EXPECT_THAT(refusal(std::string(kContractBytesMax + 1, '#')), HasSubstr("larger than 1 MiB"));
+}
+
+TEST(Keys, EveryKeyIsExplainedAndItsExampleIsAContract) {
+  ASSERT_FALSE(keys().empty());
+  for (const Key& key : keys()) {
+    const std::string page = explain(key, 80);
+    EXPECT_THAT(page, AllOf(HasSubstr(key.path), HasSubstr("default"), HasSubstr("allowed")));
+    const std::size_t example = page.rfind("\n  [");
+    ASSERT_NE(example, std::string::npos);
+    EXPECT_TRUE(Contract::parse(page.substr(example), "x").ok()) << page;
+    EXPECT_GT(std::string_view(key.explanation).size(), 100u) << key.path;
+  }
+}
+
+TEST(Keys, TheTableShowsValueAndOrigin) {
+  const std::string text = table(parsed("[allocation]\ngrowth_stall = \"3ms\"\n"), 100);
+  EXPECT_THAT(text, HasSubstr("allocation.growth_stall"));
+  EXPECT_THAT(text, HasSubstr("3ms"));
+  EXPECT_THAT(text, HasSubstr("ullage.toml:2"));
+  EXPECT_THAT(text, HasSubstr("unset"));
+}
+
+}  // namespace
+}  // namespace ullage::contract
