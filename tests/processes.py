@@ -109,6 +109,32 @@ def test_a_wrapper_script_does_not_hide_the_program(folder):
     assert f"ullage diagnose {recorded.root}" in recorded.done.stderr, shown(recorded.done)
 
 
+INSISTS = """
+if [ "$LD_PRELOAD" != "$2" ]; then
+  echo again
+  tries=$((${tries:-0} + 1))
+  export tries
+  [ "$tries" -le 20 ] || exit 1
+  LD_PRELOAD=$2 exec sh "$1" "$@"
+fi
+echo done
+"""
+
+
+def test_a_wrapper_that_insists_on_its_own_preload_gets_its_way_after_a_few_times(folder):
+    library = support.compile_text("int nothing;", folder / "mine.so", "-shared", "-fPIC")
+    script = folder / "insists.sh"
+    script.write_text(INSISTS)
+    command = ["sh", script, script, library]
+    bare = support.run(command)
+    assert bare.stdout == "again\ndone\n", shown(bare)
+    # Whether there is a recording that could tell how often it was, or not (yet).
+    for options in ([], ["--standby"]):
+        recorded = record(folder, command, *options, timeout=60)
+        said = recorded.done.stdout.split()
+        assert said == ["again"] * 9 + ["done"], shown(recorded.done)
+
+
 def test_children_that_cannot_be_recorded_are_counted(folder):
     recorded = one(record(folder, [support.program("fork_unable")]))
     assert "3 child processes could not be recorded" in recorded.done.stderr, shown(recorded.done)

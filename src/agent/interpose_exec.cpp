@@ -65,9 +65,9 @@ void collect_words(char** words, const char* first, va_list rest) {
   collect_words(words, first, list)
 
 // `environment` with the agent first in LD_PRELOAD, on the caller's stack where it is not.
-#define ULLAGE_AGENT_FIRST(environment)                                 \
-  if (const size_t room = preload_room(environment)) {                  \
-    (environment) = preload_first(environment, __builtin_alloca(room)); \
+#define ULLAGE_AGENT_FIRST(environment)                                         \
+  if (const size_t bytes = preload_room(environment, stack_to_spare())) {       \
+    (environment) = preload_first(environment, __builtin_alloca(bytes), bytes); \
   }
 
 ULLAGE_EXPORT int execve(const char* path, char* const words[], char* const* environment) noexcept {
