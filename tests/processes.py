@@ -395,15 +395,22 @@ def test_a_full_disk_ends_the_recording_and_not_the_program(folder):
 
 
 def test_a_limit_on_file_sizes_ends_the_recording_and_not_the_program(folder):
-    def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+    # The last two are met by a segment of 2 MiB; what is below them is used all the same.
+    events = []
+    for kib in (1024, 2200, 3900):
+        out = folder / str(kib)
+        out.mkdir()
 
-    done = many(folder, folder / "out.ulg", preexec_fn=limit)
-    assert done.returncode == 0, shown(done)
-    left = sorted(folder.glob("*.ulg")) + sorted(folder.glob("*.live"))
-    assert left, shown(done)
-    report = diagnose(left[0])
-    assert report["process"]["events"] > 1000, report["process"]
+        def limit(limit_bytes=kib << 10):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
+
+        done = many(out, out / "out.ulg", preexec_fn=limit)
+        assert done.returncode == 0, shown(done)
+        assert "ulimit -f" in done.stderr, "nobody was told" + shown(done)
+        left = sorted(out.glob("*.ulg")) + sorted(out.glob("*.live"))
+        assert left, shown(done)
+        events.append(diagnose(left[0])["process"]["events"])
+    assert events[0] > 1000 and events[2] > 1.5 * events[1] > 1.5 * events[0], events
 
 
 if __name__ == "__main__":
