@@ -217,6 +217,8 @@ void name_thread(Writer* w) {
 
 void on_exit() {
   if (g_shared->mode != kOn) return;
+  // By a handler that found its thread inside the agent: what is half written stays behind.
+  if (t_state.busy != 0 && t_state.writer != nullptr) recover(t_state);
   const Inside inside;
   if (g_many_threads && t_state.writer != nullptr) each_writer(&name_thread);
   end_output(record::State::kEnded);
