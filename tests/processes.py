@@ -5,6 +5,7 @@
 programs/process_cases.cpp holds one case per argument; each call of one of its grow_* functions makes
 exactly LINKS growths.
 """
+import errno
 import os
 import pathlib
 import resource
@@ -60,6 +61,43 @@ def test_vfork_and_exec_leave_the_parents_recording_whole(folder):
 
 def test_posix_spawn_is_followed(folder):
     expect_links(cases(folder, "spawn"), grow_parent=2, grow_child=1)
+
+
+SPAWNS = """
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+using Words = char* const[];
+#define OLD(name) extern "C" int old_##name(pid_t*, const char*, const void*, const void*, Words, Words); \\
+  __asm__(".symver old_" #name ", " #name "@GLIBC_2.2.5");
+OLD(posix_spawn)
+OLD(posix_spawnp)
+int main(int, char** words) {
+  pid_t pid = 0;
+  int status = 0, error = 0;
+  char* const* child = words + 2;
+  if (!strcmp(words[1], "old")) error = old_posix_spawn(&pid, words[2], nullptr, nullptr, child, environ);
+  if (!strcmp(words[1], "oldp")) error = old_posix_spawnp(&pid, words[2], nullptr, nullptr, child, environ);
+  if (!strcmp(words[1], "new")) error = posix_spawn(&pid, words[2], nullptr, nullptr, child, environ);
+  if (!strcmp(words[1], "newp")) error = posix_spawnp(&pid, words[2], nullptr, nullptr, child, environ);
+  if (error != 0) return 100 + error;
+  waitpid(pid, &status, 0);
+  return WEXITSTATUS(status);
+}
+"""
+
+
+def test_each_version_of_posix_spawn_does_what_it_does_without_us(folder):
+    program = support.compile_text(SPAWNS, folder / "spawns", "-O1")
+    script = folder / "script"  # without "#!": the old versions give it to the shell
+    script.write_text(f"{support.program('process_cases')} grow; exit 7\n")
+    script.chmod(0o755)
+    bare = [support.run([program, how, script]).returncode for how in ("old", "oldp", "new", "newp")]
+    assert bare == [7, 7, 100 + errno.ENOEXEC, 100 + errno.ENOEXEC], bare
+    for how, code in zip(("old", "oldp", "new", "newp"), bare):
+        recorded = record(folder, [program, how, script], expect=code)
+        expect_links(recorded, grow_parent=1 if code == 7 else 0)
 
 
 def test_what_a_process_did_before_exec_is_kept(folder):
