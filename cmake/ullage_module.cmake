@@ -192,6 +192,9 @@ function(ullage_agent name)
   target_link_libraries(ullage_${name} PRIVATE ullage_guest ${plain} -lgcc -lgcc_eh -lc)
   target_link_options(ullage_${name} PRIVATE -nodefaultlibs -Wl,-z,now -Wl,--no-undefined
                       -Wl,--as-needed)
+  set(versions "${PROJECT_SOURCE_DIR}/src/${name}/versions.map")
+  target_link_options(ullage_${name} PRIVATE "-Wl,--version-script=${versions}")
+  set_target_properties(ullage_${name} PROPERTIES LINK_DEPENDS "${versions}")
   set_target_properties(ullage_${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY
                         "${PROJECT_BINARY_DIR}/lib" LINKER_LANGUAGE CXX)
   if(ULLAGE_DEVELOPER)

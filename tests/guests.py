@@ -80,6 +80,14 @@ def test_more_threads_than_can_live_at_once_may_follow_each_other(folder):
     assert report["process"]["events"] >= 10_000, "some of 5000 threads were not recorded"
 
 
+def test_a_stack_that_is_one_mapping_with_a_neighbour_ends_where_its_thread_does(folder):
+    alone = support.run([support.program("guest_cases"), "merged_stack"])
+    if alone.returncode == support.SKIPPED:
+        raise support.Skip("the kernel did not merge a stack with its neighbour")
+    assert alone.returncode == 0, shown(alone)
+    expect_links(diagnose(guest(folder, "merged_stack").root), grow_thread=1, grow_late=1)
+
+
 def test_mappings_given_back_in_pieces_leave_nothing_alive(folder):
     report = diagnose(guest(folder, "unmap_in_pieces").root)
     assert report["process"]["live_bytes_end"] < 256 << 10, report["process"]["live_bytes_end"]
@@ -189,6 +197,28 @@ def test_a_program_whose_own_malloc_calls_the_next_one_is_recorded(folder):
     recorded = record(folder, [program])
     assert diagnose(recorded.root)["process"]["allocations"] > 1000, shown(recorded.done)
     assert "was seen" not in recorded.done.stderr, shown(recorded.done)
+
+
+MERE_REFERENCE = """
+#include <stdlib.h>
+int main(int words, char**) {
+  void* (*volatile allocate)(size_t) = &malloc;
+  if (words > 1) free(allocate(100));
+}
+"""
+
+
+def test_a_program_that_takes_the_address_of_malloc_does_not_define_it(folder):
+    program = support.compile_text(MERE_REFERENCE, folder / "refers", "-O1", "-fno-pie", "-no-pie", "-Wl,--as-needed")
+    symbols = support.run(["readelf", "--dyn-syms", "-W", program]).stdout
+    values = [line.split()[1] for line in symbols.splitlines() if " UND malloc@" in line]
+    assert values and int(values[0], 16) != 0, "the program has no address of its own for malloc" + symbols
+    for words in ([], ["allocate"]):  # nothing that could be seen, and something
+        recorded = record(folder, [program, *words])
+        assert "defines malloc" not in recorded.done.stderr, shown(recorded.done)
+        report = diagnose(recorded.root)
+        assert report["process"]["allocations"] >= len(words), report["process"]
+        assert not any("malloc" in note for note in report["understood"]["notes"]), report["understood"]
 
 
 def linked_against(folder, name):

@@ -5,9 +5,11 @@
 The program counts its own allocator calls in a mapped file, so the truth is known to the call.
 The moments come from a seed, which is printed: ULLAGE_SEED=N repeats them.
 """
+import fcntl
 import os
 import pathlib
 import random
+import select
 import signal
 import struct
 import subprocess
@@ -133,6 +135,47 @@ def test_finish_leaves_what_a_recorder_still_follows_to_it(folder):
         support.stop(recorder)
     assert not list(folder.glob("*.live")) and not list(folder.glob("*.part")), list(folder.iterdir())
     check(support.diagnose(out), calls(counter), "by its recorder")
+
+
+# Each step waits for a line from the other side.
+PARENT = "read x <{0}/begin; /bin/true; echo >{0}/child_ended; read x <{0}/end"
+
+
+def test_finish_leaves_a_child_to_a_recorder_that_has_not_seen_it_yet(folder):
+    out = folder / "out.ulg"
+    pipes = {}
+    for name in ("begin", "child_ended", "end"):
+        os.mkfifo(folder / name)
+        pipes[name] = os.open(folder / name, os.O_RDWR)
+    recorder = subprocess.Popen(
+        [support.BIN, "record", "-q", "-o", str(out), "--", "sh", "-c", PARENT.format(folder)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        (live,) = support.wait_until(lambda: list(folder.glob("*.live")), "the program started")
+        support.wait_until(lambda: held(live), "the recorder follows it")
+        os.kill(recorder.pid, signal.SIGSTOP)
+        os.write(pipes["begin"], b"\n")
+        assert select.select([pipes["child_ended"]], [], [], support.TIMEOUT_S)[0], "the child does not end"
+        done, files, finished = finish(out, expect=3)
+        assert len(files) > 1 and not finished, support.shown(done)
+        assert done.stderr.count("that follows it still runs") == len(files), support.shown(done)
+    finally:
+        os.kill(recorder.pid, signal.SIGCONT)
+        os.write(pipes["end"], b"\n")
+        code = recorder.wait(timeout=support.TIMEOUT_S)
+        for pipe in pipes.values():
+            os.close(pipe)
+    assert code == 0, recorder.stderr.read()
+    assert len(list(folder.glob("out*.ulg"))) == len(files) and not list(folder.glob("*.live")), list(folder.iterdir())
+
+
+def held(path):
+    with open(path, "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def test_finish_does_what_it_can_and_names_what_it_can_not(folder):

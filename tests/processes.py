@@ -5,6 +5,7 @@
 programs/process_cases.cpp holds one case per argument; each call of one of its grow_* functions makes
 exactly LINKS growths.
 """
+import errno
 import os
 import pathlib
 import resource
@@ -62,6 +63,43 @@ def test_posix_spawn_is_followed(folder):
     expect_links(cases(folder, "spawn"), grow_parent=2, grow_child=1)
 
 
+SPAWNS = """
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+using Words = char* const[];
+#define OLD(name) extern "C" int old_##name(pid_t*, const char*, const void*, const void*, Words, Words); \\
+  __asm__(".symver old_" #name ", " #name "@GLIBC_2.2.5");
+OLD(posix_spawn)
+OLD(posix_spawnp)
+int main(int, char** words) {
+  pid_t pid = 0;
+  int status = 0, error = 0;
+  char* const* child = words + 2;
+  if (!strcmp(words[1], "old")) error = old_posix_spawn(&pid, words[2], nullptr, nullptr, child, environ);
+  if (!strcmp(words[1], "oldp")) error = old_posix_spawnp(&pid, words[2], nullptr, nullptr, child, environ);
+  if (!strcmp(words[1], "new")) error = posix_spawn(&pid, words[2], nullptr, nullptr, child, environ);
+  if (!strcmp(words[1], "newp")) error = posix_spawnp(&pid, words[2], nullptr, nullptr, child, environ);
+  if (error != 0) return 100 + error;
+  waitpid(pid, &status, 0);
+  return WEXITSTATUS(status);
+}
+"""
+
+
+def test_each_version_of_posix_spawn_does_what_it_does_without_us(folder):
+    program = support.compile_text(SPAWNS, folder / "spawns", "-O1")
+    script = folder / "script"  # without "#!": the old versions give it to the shell
+    script.write_text(f"{support.program('process_cases')} grow; exit 7\n")
+    script.chmod(0o755)
+    bare = [support.run([program, how, script]).returncode for how in ("old", "oldp", "new", "newp")]
+    assert bare == [7, 7, 100 + errno.ENOEXEC, 100 + errno.ENOEXEC], bare
+    for how, code in zip(("old", "oldp", "new", "newp"), bare):
+        recorded = record(folder, [program, how, script], expect=code)
+        expect_links(recorded, grow_parent=1 if code == 7 else 0)
+
+
 def test_what_a_process_did_before_exec_is_kept(folder):
     recorded = cases(folder, "exec")
     expect_links(recorded, grow_parent=1, grow_child=1)
@@ -107,6 +145,32 @@ def test_a_wrapper_script_does_not_hide_the_program(folder):
     expect_links(recorded, grow_parent=1)
     assert links(diagnose(recorded.root), "grow_parent") == LINKS
     assert f"ullage diagnose {recorded.root}" in recorded.done.stderr, shown(recorded.done)
+
+
+INSISTS = """
+if [ "$LD_PRELOAD" != "$2" ]; then
+  echo again
+  tries=$((${tries:-0} + 1))
+  export tries
+  [ "$tries" -le 20 ] || exit 1
+  LD_PRELOAD=$2 exec sh "$1" "$@"
+fi
+echo done
+"""
+
+
+def test_a_wrapper_that_insists_on_its_own_preload_gets_its_way_after_a_few_times(folder):
+    library = support.compile_text("int nothing;", folder / "mine.so", "-shared", "-fPIC")
+    script = folder / "insists.sh"
+    script.write_text(INSISTS)
+    command = ["sh", script, script, library]
+    bare = support.run(command)
+    assert bare.stdout == "again\ndone\n", shown(bare)
+    # Whether there is a recording that could tell how often it was, or not (yet).
+    for options in ([], ["--standby"]):
+        recorded = record(folder, command, *options, timeout=60)
+        said = recorded.done.stdout.split()
+        assert said == ["again"] * 9 + ["done"], shown(recorded.done)
 
 
 def test_children_that_cannot_be_recorded_are_counted(folder):
@@ -369,15 +433,22 @@ def test_a_full_disk_ends_the_recording_and_not_the_program(folder):
 
 
 def test_a_limit_on_file_sizes_ends_the_recording_and_not_the_program(folder):
-    def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+    # The last two are met by a segment of 2 MiB; what is below them is used all the same.
+    events = []
+    for kib in (1024, 2200, 3900):
+        out = folder / str(kib)
+        out.mkdir()
 
-    done = many(folder, folder / "out.ulg", preexec_fn=limit)
-    assert done.returncode == 0, shown(done)
-    left = sorted(folder.glob("*.ulg")) + sorted(folder.glob("*.live"))
-    assert left, shown(done)
-    report = diagnose(left[0])
-    assert report["process"]["events"] > 1000, report["process"]
+        def limit(limit_bytes=kib << 10):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
+
+        done = many(out, out / "out.ulg", preexec_fn=limit)
+        assert done.returncode == 0, shown(done)
+        assert "ulimit -f" in done.stderr, "nobody was told" + shown(done)
+        left = sorted(out.glob("*.ulg")) + sorted(out.glob("*.live"))
+        assert left, shown(done)
+        events.append(diagnose(left[0])["process"]["events"])
+    assert events[0] > 1000 and events[2] > 1.5 * events[1] > 1.5 * events[0], events
 
 
 if __name__ == "__main__":

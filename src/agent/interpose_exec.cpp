@@ -65,9 +65,9 @@ void collect_words(char** words, const char* first, va_list rest) {
   collect_words(words, first, list)
 
 // `environment` with the agent first in LD_PRELOAD, on the caller's stack where it is not.
-#define ULLAGE_AGENT_FIRST(environment)                                 \
-  if (const size_t room = preload_room(environment)) {                  \
-    (environment) = preload_first(environment, __builtin_alloca(room)); \
+#define ULLAGE_AGENT_FIRST(environment)                                         \
+  if (const size_t bytes = preload_room(environment, stack_to_spare())) {       \
+    (environment) = preload_first(environment, __builtin_alloca(bytes), bytes); \
   }
 
 ULLAGE_EXPORT int execve(const char* path, char* const words[], char* const* environment) noexcept {
@@ -105,23 +105,24 @@ ULLAGE_EXPORT int fexecve(int fd, char* const words[], char* const* environment)
   return g_real.fexecve(fd, words, environment);
 }
 
-ULLAGE_EXPORT int posix_spawn(pid_t* pid, const char* path,
-                              const posix_spawn_file_actions_t* actions,
-                              const posix_spawnattr_t* attributes, char* const* words,
-                              char* const* environment) {
-  resolve_real();
-  ULLAGE_AGENT_FIRST(environment)
-  return g_real.posix_spawn(pid, path, actions, attributes, words, environment);
-}
+// Of all that is interposed only these two have versions that differ: before glibc 2.15 a script
+// without "#!" was given to the shell. Each version calls its own (versions.map names the new
+// ones).
+#define ULLAGE_SPAWN(name, real)                                                                  \
+  ULLAGE_EXPORT int name(pid_t* pid, const char* path, const posix_spawn_file_actions_t* actions, \
+                         const posix_spawnattr_t* attributes, char* const* words,                 \
+                         char* const* environment) {                                              \
+    resolve_real();                                                                               \
+    ULLAGE_AGENT_FIRST(environment)                                                               \
+    return g_real.real(pid, path, actions, attributes, words, environment);                       \
+  }
 
-ULLAGE_EXPORT int posix_spawnp(pid_t* pid, const char* file,
-                               const posix_spawn_file_actions_t* actions,
-                               const posix_spawnattr_t* attributes, char* const* words,
-                               char* const* environment) {
-  resolve_real();
-  ULLAGE_AGENT_FIRST(environment)
-  return g_real.posix_spawnp(pid, file, actions, attributes, words, environment);
-}
+ULLAGE_SPAWN(posix_spawn, posix_spawn)
+ULLAGE_SPAWN(posix_spawnp, posix_spawnp)
+ULLAGE_SPAWN(ullage_posix_spawn_old, posix_spawn_old)
+ULLAGE_SPAWN(ullage_posix_spawnp_old, posix_spawnp_old)
+__asm__(".symver ullage_posix_spawn_old, posix_spawn@GLIBC_2.2.5");
+__asm__(".symver ullage_posix_spawnp_old, posix_spawnp@GLIBC_2.2.5");
 
 ULLAGE_EXPORT int execveat(int folder, const char* path, char* const words[],
                            char* const* environment, int flags) noexcept {

@@ -33,6 +33,13 @@ void next(F& function, const char* name) {
   function = reinterpret_cast<F>(dlsym(RTLD_NEXT, name));
 }
 
+// The version that programs of the first x86-64 glibc ask for; where there is none, the only one.
+template <class F>
+void next_old(F& function, F newest, const char* name) {
+  function = reinterpret_cast<F>(dlvsym(RTLD_NEXT, name, "GLIBC_2.2.5"));
+  if (function == nullptr) function = newest;
+}
+
 struct Owner {
   uintptr_t address;
   char name[256];
@@ -108,6 +115,8 @@ ULLAGE_COLD void resolve_real() {
   next(g_real.execveat, "execveat");
   next(g_real.posix_spawn, "posix_spawn");
   next(g_real.posix_spawnp, "posix_spawnp");
+  next_old(g_real.posix_spawn_old, g_real.posix_spawn, "posix_spawn");
+  next_old(g_real.posix_spawnp_old, g_real.posix_spawnp, "posix_spawnp");
   void* (*found)(size_t) = nullptr;
   next(found, "malloc");
   // usable_size must be the same allocator's: another one's would misread the header.

@@ -32,10 +32,10 @@ struct Real {
   int (*execvpe)(const char*, char* const[], char* const[]);
   int (*fexecve)(int, char* const[], char* const[]);
   int (*execveat)(int, const char*, char* const[], char* const[], int);
-  int (*posix_spawn)(int*, const char*, const posix_spawn_file_actions_t*, const posix_spawnattr_t*,
-                     char* const[], char* const[]);
-  int (*posix_spawnp)(int*, const char*, const posix_spawn_file_actions_t*,
-                      const posix_spawnattr_t*, char* const[], char* const[]);
+  using Spawn = int (*)(int*, const char*, const posix_spawn_file_actions_t*,
+                        const posix_spawnattr_t*, char* const[], char* const[]);
+  Spawn posix_spawn, posix_spawnp;
+  Spawn posix_spawn_old, posix_spawnp_old;  // for programs older than glibc 2.15
   bool glibc;  // malloc is the C library's own: chunk headers may be read
 };
 extern Real g_real;

@@ -217,6 +217,8 @@ void name_thread(Writer* w) {
 
 void on_exit() {
   if (g_shared->mode != kOn) return;
+  // By a handler that found its thread inside the agent: what is half written stays behind.
+  if (t_state.busy != 0 && t_state.writer != nullptr) recover(t_state);
   const Inside inside;
   if (g_many_threads && t_state.writer != nullptr) each_writer(&name_thread);
   end_output(record::State::kEnded);
@@ -288,6 +290,19 @@ void adopt_thread(Writer* writer, uintptr_t stack_high, size_t stack_bytes) {
   }
   const uintptr_t low = stack_high > stack_bytes ? stack_high - stack_bytes : 0;
   give_writer(t_state, writer, low, stack_high);
+}
+
+// Of a stack that is not known to be the thread's own (an alternate one, most often) next to
+// nothing; otherwise a part of what is left, as what is called needs some, too.
+size_t stack_to_spare() {
+  constexpr size_t kLittle = 2048, kPart = 4;
+  const Writer* w = t_state.writer;
+  const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  if (w == nullptr || here < w->unwinder.stack_low() || here >= w->unwinder.stack_high()) {
+    return kLittle;
+  }
+  const size_t part = (here - w->unwinder.stack_low()) / kPart;
+  return part > kLittle ? part : kLittle;
 }
 
 void note_second_thread() {

@@ -77,6 +77,8 @@ void adopt_thread(Writer* writer, uintptr_t stack_high, size_t stack_bytes);
 void write_thread_name(uint32_t tid, const char* name);
 void note_second_thread();
 extern size_t g_default_stack_bytes;  // of a thread that asks for none
+// Bytes that a hook may take of the stack it runs on.
+size_t stack_to_spare();
 // Finds out who provides operator new and delete; set by the file that interposes them.
 extern void (*prepare_operators)();
 

@@ -22,7 +22,7 @@ struct View {
   }
 };
 
-// Words read by one step; at most: CFA word, return address, saved rbp.
+// Words read by one step; at most: saved rbp, CFA word, return address.
 struct StepWords {
   uintptr_t address[3];
   int count = 0;
@@ -42,6 +42,13 @@ enum class Stepped { kOk, kEnd, kFailed };
 inline Stepped step(const Rule& rule, const View& view, State& s, StepWords& words,
                     bool& reads_bp) {
   reads_bp = false;
+  // At once: also what then fails rests on the word that bp came from.
+  const auto read_bp = [&] {
+    reads_bp = true;
+    if (s.bp_incoming || s.bp_word == 0) return;
+    words.add(s.bp_word);
+    s.bp_word = 0;
+  };
   uintptr_t cfa = 0;
   switch (rule.cfa) {
     case Rule::kEnd:
@@ -59,7 +66,7 @@ inline Stepped step(const Rule& rule, const View& view, State& s, StepWords& wor
     case Rule::kRbp:
     case Rule::kAtRbp: {
       if (s.bp_lost) return Stepped::kFailed;
-      reads_bp = true;
+      read_bp();
       cfa = s.bp + static_cast<intptr_t>(rule.cfa_offset);
       if (rule.cfa == Rule::kAtRbp) {
         if (!view.readable(cfa)) return Stepped::kFailed;
@@ -87,15 +94,11 @@ inline Stepped step(const Rule& rule, const View& view, State& s, StepWords& wor
       break;
     case Rule::kBpAtRbp:
       if (s.bp_lost) return Stepped::kFailed;
-      reads_bp = true;
+      read_bp();
       bp_at = s.bp + static_cast<intptr_t>(rule.bp_offset);
       break;
     default:
       break;
-  }
-  if (reads_bp && !s.bp_incoming && s.bp_word != 0) {
-    words.add(s.bp_word);
-    s.bp_word = 0;
   }
   words.add(ra_at);
   if (bp_at != 0) {

@@ -85,6 +85,11 @@ ULLAGE_COLD bool next_segment(Writer* writer) {
   record::LiveFile::Claim why{};
   record::SegmentHeader* segment =
       g_output.file.claim(bytes, head, bytes > record::kSegmentBytesMin, &why);
+  if (segment == nullptr && bytes > record::kSegmentBytesMin) {
+    // Near the end of a disk, of a limit or of the address space, small ones use what is left.
+    bytes = record::kSegmentBytesMin;
+    segment = g_output.file.claim(bytes, head, false, &why);
+  }
   if (segment == nullptr) {
     if (why == record::LiveFile::Claim::kDiskFull) {
       stop_recording(record::State::kStoppedDiskFull);

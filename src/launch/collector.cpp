@@ -196,10 +196,14 @@ void Collector::finish() {
     if (::stat(path.c_str(), &st) != 0) continue;
     if (st.st_size == 0) {
       ::unlink(path.c_str());  // its process was killed before it wrote a byte
-    } else {
-      problems_.push_back(path +
-                          ": holds no recording (its process did not get to write its header).");
+      continue;
     }
+    std::string error;
+    if (LiveArchiver::open(path, options_, error) != nullptr) {
+      error = path + ": another `ullage record` had it until now, and left it as it is.\n  Next: " +
+              "ullage record --finish " + path;
+    }
+    problems_.push_back(error);
   }
 }
 

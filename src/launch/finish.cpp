@@ -3,10 +3,8 @@
 // finish(): completes what a killed `ullage record` left behind.
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +12,7 @@
 #include "launch/collector.h"
 #include "launch/launch.h"
 #include "launch/live_archiver.h"
+#include "launch/live_hold.h"
 #include "record/archive.h"
 #include "record/reader.h"
 
@@ -37,25 +36,6 @@ bool still_running(const std::string& path, uint32_t pid) {
   ::fclose(maps);
   return found;
 }
-
-// Holds `path` for this finish(); who follows a live file (LiveArchiver) holds it the same way. No
-// lock where the file system has none: then it is nobody's.
-class Hold {
- public:
-  explicit Hold(const std::string& path) : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-    others_ = fd_ >= 0 && ::flock(fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-  }
-  ~Hold() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Hold(const Hold&) = delete;
-  Hold& operator=(const Hold&) = delete;
-  bool others() const { return others_; }
-
- private:
-  int fd_;
-  bool others_;
-};
 
 // Whether `path` is an archive of the very recording that `header` begins: its recorder was killed
 // after giving it its name.
@@ -81,7 +61,12 @@ std::string unfinished(const RecordedProcess& p, bool followed) {
 }
 
 Result<RecordedProcess> finish_one(const std::string& live, std::vector<std::string>& notes) {
-  const Hold hold(live);
+  const LiveHold hold(live);
+  if (hold.error() != 0) return Error{Code::kIo, live + ": " + strerror(hold.error()) + "."};
+  const FileHeader now = hold.read_header();
+  const bool followed = hold.got() == LiveHold::Got::kOthers || RunMark::exists(now.run_id);
+  // Asked before it is read: what is read is then all there will be.
+  const bool goes_on = followed || still_running(live, now.pid);
   std::string error;
   const auto recording = Recording::open(live, error);
   if (recording == nullptr) return Error{Code::kInvalid, error};
@@ -96,9 +81,9 @@ Result<RecordedProcess> finish_one(const std::string& live, std::vector<std::str
   p.events = h.counters.events;
   if (h.state == static_cast<uint32_t>(State::kRecording)) p.events += uncounted_events(*recording);
   p.path = live;
-  if (hold.others() || still_running(live, h.pid)) {
+  if (goes_on) {
     p.outcome = Outcome::kStillRunning;
-    notes.push_back(unfinished(p, hold.others()));
+    notes.push_back(unfinished(p, followed));
     return p;
   }
   const std::string part = part_path(live);

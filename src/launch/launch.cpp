@@ -18,6 +18,7 @@
 #include "launch/advice.h"
 #include "launch/collector.h"
 #include "launch/environment.h"
+#include "launch/live_hold.h"
 #include "launch/memory_probe.h"
 #include "launch/preflight.h"
 #include "launch/process.h"
@@ -186,6 +187,7 @@ Result<LaunchReport> launch(const LaunchOptions& options) {
     settings.run_id = static_cast<uint64_t>(Clock::now().time_since_epoch().count()) ^
                       (static_cast<uint64_t>(::getpid()) << 32);
   }
+  const RunMark mark(settings.run_id);
   settings.memory_limit_bytes =
       memory_limit(read_small_file("/proc/self/cgroup"), "/sys/fs/cgroup");
   Result<Naming> named = name_files(options, settings.run_id);

@@ -5,12 +5,12 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 
+#include "launch/live_hold.h"
 #include "record/event.h"
 #include "record/reader.h"
 
@@ -21,21 +21,25 @@ using namespace record;
 std::unique_ptr<LiveArchiver> LiveArchiver::open(const std::string& live_path,
                                                  const ArchiveOptions& options,
                                                  std::string& error) {
-  std::unique_ptr<LiveArchiver> a(new LiveArchiver);
-  a->live_path_ = live_path;
-  a->options_ = options;
-  a->fd_ = ::open(live_path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-  if (a->fd_ < 0) {
-    error = live_path + ": " + strerror(errno) + ".";
+  LiveHold hold(live_path);
+  if (hold.got() == LiveHold::Got::kOthers) {
+    error = live_path + ": left to the other `ullage record` that has it.";
     return nullptr;
   }
-  const FileHeader header = a->read_header();
+  if (hold.got() != LiveHold::Got::kMine) {
+    error = live_path + ": " + strerror(hold.error()) + ".";
+    return nullptr;
+  }
+  const FileHeader header = hold.read_header();
   if (memcmp(header.magic, kFileMagic, sizeof kFileMagic) != 0 ||
       header.version_major != kVersionMajor) {
     error = live_path + ": holds no recording (its process did not get to write its header).";
     return nullptr;
   }
-  (void)::flock(a->fd_, LOCK_EX | LOCK_NB);  // a file system without locks has no finish() to fear
+  std::unique_ptr<LiveArchiver> a(new LiveArchiver);
+  a->live_path_ = live_path;
+  a->options_ = options;
+  a->fd_ = hold.release();
   a->pid_ = header.pid;
   a->image_ = header.image;
   a->use_tsc_ = (header.features & kFeatureClockTsc) != 0;

@@ -12,7 +12,7 @@
 //              the live file until the end, as the agent reads its own; copies go before the events
 //              that name them, so that the archive can be read however early it is cut short.
 // Cost         poll(): one read per open segment of the file, and the compression of the full ones.
-//              A lock on X.live (flock) tells finish() that somebody follows it.
+//              A lock on X.live (live_hold.h) tells finish() that somebody follows it.
 // Threads      One at a time.
 
 #include <cstdint>
@@ -35,7 +35,8 @@ inline constexpr size_t kMarksPerSegment = 64;
 
 class LiveArchiver {
  public:
-  // nullptr: the file is not (yet) a live file; try again later. `error` says why.
+  // nullptr: the file is not (yet) a live file, or somebody else has it; try again later. `error`
+  // says why.
   static std::unique_ptr<LiveArchiver> open(const std::string& live_path,
                                             const record::ArchiveOptions& options,
                                             std::string& error);

@@ -96,53 +96,69 @@ void LiveFile::fill(uint64_t from, uint64_t to) {
   if (syscall(SYS_pwrite64, fd_.load(), &h, sizeof h, from) != sizeof h) return;
 }
 
+// Takes the next `bytes` of the file and has the disk give them. False: *why says what was met, and
+// the file is as it was, so that a smaller claim may still fit.
+bool LiveFile::take(uint32_t bytes, Place* place, Claim* why) {
+  rlimit limit{};
+  const bool limited = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+  place->before = next_.load();
+  do {
+    place->offset =
+        bytes < kSegmentBytesMax ? place->before : (place->before + bytes - 1) / bytes * bytes;
+    if (limited && place->offset + bytes > limit.rlim_cur) {
+      *why = Claim::kSizeLimit;  // asking the kernel would raise SIGXFSZ in the program
+      return false;
+    }
+  } while (!next_.compare_exchange_weak(place->before, place->offset + bytes));
+  const int error = posix_fallocate(fd_.load(), static_cast<off_t>(place->offset), bytes);
+  if (error == 0) return true;
+  if (error == ENOSPC || error == EDQUOT) *why = Claim::kDiskFull;
+  give_back(bytes, *place);
+  return false;
+}
+
+// What the disk gave of it goes back, too. If another thread has claimed since, a gap stays behind.
+void LiveFile::give_back(uint32_t bytes, const Place& place) {
+  syscall(SYS_fallocate, fd_.load(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, place.offset,
+          static_cast<off_t>(bytes));
+  uint64_t after = place.offset + bytes;
+  next_.compare_exchange_strong(after, place.before);
+}
+
 SegmentHeader* LiveFile::claim(uint32_t bytes, const SegmentHeader& initial, bool populate,
                                Claim* why) {
   const int saved = errno;
   *why = Claim::kError;
   SegmentHeader* segment = nullptr;
-  if (header_ != nullptr && own_descriptor()) {
-    uint64_t before = next_.load();
-    uint64_t offset = 0;
-    do {
-      offset = bytes < kSegmentBytesMax ? before : (before + bytes - 1) / bytes * bytes;
-    } while (!next_.compare_exchange_weak(before, offset + bytes));
-    rlimit limit{};
-    const bool fits = getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
-                      offset + bytes <= limit.rlim_cur;
-    if (!fits) {
-      *why = Claim::kSizeLimit;  // asking the kernel would raise SIGXFSZ in the program
+  Place place{};
+  if (header_ != nullptr && own_descriptor() && take(bytes, &place, why)) {
+    void* map = map_shared(fd_.load(), bytes, place.offset, 0);
+    if (map == MAP_FAILED) {
+      give_back(bytes, place);
     } else {
-      if (before != offset) fill(before, offset);
-      const int error = posix_fallocate(fd_.load(), static_cast<off_t>(offset), bytes);
-      if (error == ENOSPC || error == EDQUOT) *why = Claim::kDiskFull;
-      if (error == 0) {
-        void* map = map_shared(fd_.load(), bytes, offset, 0);
-        if (map != MAP_FAILED) {
-          // MAP_POPULATE would map a shared page to be read only: its first write faults all the
-          // same. Older kernels say EINVAL, and pages are made ready one by one.
-          if (bytes >= kSegmentBytesMax) madvise(map, bytes, MADV_HUGEPAGE);
-          if (populate) syscall(SYS_madvise, map, bytes, kMadvPopulateWrite);
-          segment = static_cast<SegmentHeader*>(map);
-          madvise(map, bytes, MADV_DONTFORK);  // a child has its own file
-          SegmentHeader head = initial;
-          head.offset = offset;
-          head.bytes = bytes;
-          head.payload_bytes = head.raw_bytes = bytes - sizeof(SegmentHeader);
-          head.version = 1;
-          head.flags = 0;
-          head.magic = 0;
-          memcpy(segment, &head, sizeof head);
-          // The magic comes last: a header that a kill cut short is not taken for one.
-          __atomic_store_n(&segment->magic, kSegmentMagic, __ATOMIC_RELEASE);
-          uint64_t seen = __atomic_load_n(&header_->file_bytes, __ATOMIC_RELAXED);
-          while (seen < offset + bytes &&
-                 !__atomic_compare_exchange_n(&header_->file_bytes, &seen, offset + bytes, true,
-                                              __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-          }
-          *why = Claim::kOk;
-        }
+      if (place.before != place.offset) fill(place.before, place.offset);
+      // MAP_POPULATE would map a shared page to be read only: its first write faults all the
+      // same. Older kernels say EINVAL, and pages are made ready one by one.
+      if (bytes >= kSegmentBytesMax) madvise(map, bytes, MADV_HUGEPAGE);
+      if (populate) syscall(SYS_madvise, map, bytes, kMadvPopulateWrite);
+      segment = static_cast<SegmentHeader*>(map);
+      madvise(map, bytes, MADV_DONTFORK);  // a child has its own file
+      SegmentHeader head = initial;
+      head.offset = place.offset;
+      head.bytes = bytes;
+      head.payload_bytes = head.raw_bytes = bytes - sizeof(SegmentHeader);
+      head.version = 1;
+      head.flags = 0;
+      head.magic = 0;
+      memcpy(segment, &head, sizeof head);
+      // The magic comes last: a header that a kill cut short is not taken for one.
+      __atomic_store_n(&segment->magic, kSegmentMagic, __ATOMIC_RELEASE);
+      const uint64_t end = place.offset + bytes;
+      uint64_t seen = __atomic_load_n(&header_->file_bytes, __ATOMIC_RELAXED);
+      while (seen < end && !__atomic_compare_exchange_n(&header_->file_bytes, &seen, end, true,
+                                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
       }
+      *why = Claim::kOk;
     }
   }
   errno = saved;

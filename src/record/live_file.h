@@ -27,7 +27,8 @@ class LiveFile {
 
   // Maps a fresh zeroed segment of `bytes` (multiple of 4 KiB) and writes its header. The caller
   // gives kind, writer, tid, seq, first_id and clocks in `initial`. One of kSegmentBytesMax lies on
-  // a step of that size, with a filler before it. Null: *why says what stopped it.
+  // a step of that size, with a filler before it. Null: *why says what stopped it; a smaller one
+  // may still fit.
   SegmentHeader* claim(uint32_t bytes, const SegmentHeader& initial, bool populate, Claim* why);
 
   // The writer has moved on: the recording parent may take the segment. Unmaps it.
@@ -40,7 +41,13 @@ class LiveFile {
   void forget();
 
  private:
+  struct Place {
+    uint64_t before, offset;  // where the file ended, and where the segment begins
+  };
+
   bool own_descriptor();
+  bool take(uint32_t bytes, Place* place, Claim* why);
+  void give_back(uint32_t bytes, const Place& place);
   void fill(uint64_t from, uint64_t to);
 
   FileHeader* header_ = nullptr;

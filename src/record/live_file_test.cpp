@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -137,6 +139,56 @@ TEST_F(LiveFileTest, AFileSizeLimitIsAnAnswerAndNotASignal) {
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);
   ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 42);
+}
+
+// Whether a file in `folder` takes small segments, one after another, where a largest one found no
+// room for `reason`; how many bytes of them. 0: it does not.
+uint64_t small_after_large(const std::string& path, const FileHeader& header,
+                           LiveFile::Claim reason) {
+  LiveFile file;
+  LiveFile::Claim why{};
+  SegmentHeader head{};
+  head.kind = static_cast<uint16_t>(Kind::kEvents);
+  if (!file.create(path.c_str(), header)) return 0;
+  uint64_t end = kFileHeaderBytes;
+  for (;;) {
+    if (file.claim(kSegmentBytesMax, head, false, &why) != nullptr || why != reason) return 0;
+    const SegmentHeader* s = file.claim(kSegmentBytesMin, head, false, &why);
+    if (s == nullptr) return why == reason ? end - kFileHeaderBytes : 0;
+    if (s->offset != end) return 0;  // a gap
+    end += s->bytes;
+  }
+}
+
+TEST_F(LiveFileTest, BelowALimitThatALargeSegmentMeetsSmallOnesUseWhatIsLeft) {
+  const pid_t child = fork();
+  if (child == 0) {
+    rlimit limit{1 << 20, 1 << 20};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    const uint64_t used = small_after_large(path_, header_, LiveFile::Claim::kSizeLimit);
+    _exit(used > (1 << 20) - 2 * kSegmentBytesMin ? 42 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 42);
+}
+
+TEST_F(LiveFileTest, SoTheyDoOnADiskThatIsNearlyFull) {
+  const pid_t child = fork();
+  if (child == 0) {  // a mount namespace of its own: the small disk ends with it
+    if (unshare(CLONE_NEWNS) != 0 || mount("", "/", "", MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        mount("tmpfs", folder_.c_str(), "tmpfs", 0, "size=1m") != 0) {
+      _exit(77);
+    }
+    const uint64_t used = small_after_large(path_, header_, LiveFile::Claim::kDiskFull);
+    _exit(used > (1 << 20) - 3 * kSegmentBytesMin ? 42 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "may not mount";
   EXPECT_EQ(WEXITSTATUS(status), 42);
 }
 

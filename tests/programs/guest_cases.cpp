@@ -3,15 +3,20 @@
 // guest_cases: programs that leave a profiler little to live on: no address space, no descriptors,
 // no root folder, a parent that is gone, thousands of threads. One case per argument; each call of
 // a grow_* function makes 14 growths that a profiler of malloc can see.
+#include <fcntl.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <threads.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -218,6 +223,72 @@ int case_pool() {
   return 0;
 }
 
+// Where the mapping that holds `address` ends; asks the allocator for nothing.
+std::uintptr_t mapping_end(std::uintptr_t address) {
+  static char text[64 << 10];
+  const int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  std::size_t used = 0;
+  for (ssize_t n = 0; (n = read(fd, text + used, sizeof text - 1 - used)) > 0;) {
+    used += static_cast<std::size_t>(n);
+  }
+  close(fd);
+  text[used] = 0;
+  for (char* line = text; line && *line; line = std::strchr(line, '\n')) {
+    if (*line == '\n') ++line;
+    char* dash = nullptr;
+    const std::uintptr_t low = std::strtoul(line, &dash, 16);
+    if (*dash != '-') break;
+    const std::uintptr_t high = std::strtoul(dash + 1, nullptr, 16);
+    if (low <= address && address < high) return high;
+  }
+  return 0;
+}
+
+__attribute__((noinline)) void touch_below(std::size_t bytes) {
+  auto* room = static_cast<volatile char*>(__builtin_alloca(bytes));
+  room[0] = 1;
+  touch(100);
+  room[bytes - 1] = room[0];
+}
+
+// A thread that pthread_create knows nothing of. The kernel makes one mapping of its stack and of
+// what lies above it, and that goes when the thread has been recorded for a while.
+constexpr std::size_t kAbove = 1u << 20;
+constexpr int kNotMerged = 77;
+
+int on_a_merged_stack(void* hole) {
+  const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+  const std::uintptr_t top = mapping_end(here);
+  if (reinterpret_cast<std::uintptr_t>(hole) != top) return kNotMerged;
+  // Raw calls: that the thread maps something must not be the first thing that is seen of it.
+  constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_FIXED;
+  syscall(SYS_mmap, hole, kAbove, PROT_READ | PROT_WRITE, kFlags, -1, 0);
+  if (mapping_end(here) < top + kAbove) return kNotMerged;
+  touch_below(400 << 10);
+  syscall(SYS_munmap, hole, kAbove);
+  for (int i = 0; i < 100; ++i) touch_below(16);
+  grow_thread();
+  return 0;
+}
+
+int case_merged_stack() {
+  // The kernel maps from the top downwards: the thread's stack comes right below what is kept here
+  // of a large mapping.
+  constexpr std::size_t kRoom = 64u << 20, kHugePage = 2u << 20;
+  void* room = mmap(nullptr, kRoom, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (room == MAP_FAILED) return 1;
+  const auto low = reinterpret_cast<std::uintptr_t>(room);
+  const std::uintptr_t kept = (low + kRoom / 2) / kHugePage * kHugePage;
+  munmap(room, kept - low);
+  void* hole = reinterpret_cast<void*>(kept);
+  thrd_t thread;
+  int result = kNotMerged;
+  if (thrd_create(&thread, on_a_merged_stack, hole) != thrd_success) return 1;
+  thrd_join(thread, &result);
+  grow_late();
+  return result;
+}
+
 struct Case {
   const char* name;
   int (*run)();
@@ -234,6 +305,7 @@ constexpr Case kCases[] = {
     {"standby", case_standby},
     {"teardown", case_teardown},
     {"pool", case_pool},
+    {"merged_stack", case_merged_stack},
 };
 
 }  // namespace

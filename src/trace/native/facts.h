@@ -15,10 +15,10 @@ namespace ullage::trace {
 void fill_facts(const record::Recording& recording, const Loaded& loaded,
                 const StreamDamage& damage, const Linker& linker, evidence::Evidence& out);
 
-// Whether most of what the sites show has neither name nor line: worth a word to the user.
 // The names of the threads that growth sites, container sites and links tell of.
 void fill_thread_names(const Linker& linker, evidence::Evidence& out);
 
+// Whether most of what the sites show has neither name nor line: worth a word to the user.
 bool mostly_unnamed(const evidence::Evidence& evidence);
 
 }  // namespace ullage::trace

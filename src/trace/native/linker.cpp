@@ -135,7 +135,7 @@ void Linker::allocate(const Event& e, Block block) {
     if (oldest.size >= kElderBytesMin) grow_old(r, oldest);
     oldest = {block.address, block.size, block.time, block.stack, false};
   }
-  if (block.size >= kGapBytesMin) note_made(block, false);
+  if (block.size >= kGapBytesMin) note_made(block, e.tid, false);
 }
 
 // The address of a live block is handed out again. Either its free was not recorded, or it is the
@@ -209,7 +209,8 @@ void Linker::grow_old(Ring& r, const RingBlock& b) {
 
 // A container that grows frees what its elements own before its own old block. That block is from
 // the same stack as the new one, and older than anything its elements own.
-bool Linker::owed_to_another(const Ring& r, const RingBlock& b, const Block& old) {
+bool Linker::owed_to_another(std::uint32_t tid, const RingBlock& b, const Block& old) {
+  const Ring& r = ring(tid);
   const auto precedes = [&](const RingBlock& a) {
     if (a.stack != b.stack || a.address == 0 || a.time > old.time) return false;
     if (b.size <= a.size || b.size > 4 * usable_bytes(a.size) + 64) return false;
@@ -222,7 +223,7 @@ bool Linker::owed_to_another(const Ring& r, const RingBlock& b, const Block& old
   }
   // One that was pushed out, too. Many containers of one stack may live: the factor has to agree.
   const Made* made = made_by(b.stack);
-  if (made == nullptr || !precedes(made->before)) return false;
+  if (made == nullptr || made->before_tid != tid || !precedes(made->before)) return false;
   const std::uint32_t chain = live_.find(made->before.address)->chain();
   return chain != kNoChain && growth_.continues(chain, made->before.size, b.size) != 0;
 }
@@ -264,13 +265,22 @@ std::uint32_t Linker::link_to(const RingBlock& b, bool elder, const Event& e, co
   if (elder && stacks_.function(b.stack) != stacks_.function(old.stack)) return kNoChain;
   const Meeting meeting = stacks_.meet(b.stack, stacks_.checked(e.stack));
   if (meeting.node == 0) return kNoChain;
-  if (!content && b.stack != old.stack && owed_to_another(ring(e.tid), b, old)) return kNoChain;
+  if (!content && b.stack != old.stack && owed_to_another(e.tid, b, old)) return kNoChain;
+  ++counts_.ring_links;
+  counts_.tail_call_links += meeting.tail_call;
+  if (b.size >= kGapBytesMin && made_by(b.stack) == nullptr) note_made(slot->block(), e.tid, true);
   Link link;
   link.checked = e.tag != Tag::kFreeUnchecked && !elder;
   link.content = content;
-  link.tid = e.tid;
   link.node = meeting.node;
   link.function = meeting.function;
+  return joined(link, b, *slot, e, old);
+}
+
+// The old block went, and `b` in `slot` has taken its place: what every such link has in common.
+std::uint32_t Linker::joined(Link link, const RingBlock& b, LiveTable::Slot& slot, const Event& e,
+                             const Block& old) {
+  link.tid = e.tid;
   link.old_stack = old.stack;
   link.new_stack = b.stack;
   link.old_size = old.size;
@@ -279,17 +289,15 @@ std::uint32_t Linker::link_to(const RingBlock& b, bool elder, const Event& e, co
   link.end = now_;
   const std::uint32_t chain =
       growth_.link(link, old.chain, allocations_.slice(), allocations_.peak_time());
-  slot->set_chain(chain);
+  slot.set_chain(chain);
   ring(e.tid).last = {chain, growth_.place(chain), now_, false};
-  ++counts_.ring_links;
-  counts_.tail_call_links += meeting.tail_call;
-  if (b.size >= kGapBytesMin && made_by(b.stack) == nullptr) note_made(slot->block(), true);
   if (old.in_series) series_.claimed(old);
-  if (slot->in_series()) series_.claimed(slot->block());
+  if (slot.in_series()) series_.claimed(slot.block());
   return chain;
 }
 
-void Linker::note_made(const Block& made, bool grows) {
+void Linker::note_made(const Block& made, std::uint32_t tid, bool grows) {
+  if (options_.sample_bytes != 0) return;  // "exactly one since" can't be said then
   if (!grows && made_by(made.stack) == nullptr) return;
   if (made_index_.empty()) made_index_.resize(stacks_.size());
   std::uint32_t& index = made_index_[made.stack];
@@ -299,16 +307,19 @@ void Linker::note_made(const Block& made, bool grows) {
   }
   Made& m = made_[index - 1];
   m.before = m.newest;
+  m.before_tid = m.newest_tid;
+  m.newest_tid = tid;
   m.newest = {made.address, made.size, made.time, made.stack, false};
 }
 
 // The new block was neither among the eight nor an elder when the old one went, as what elements
 // own had pushed it out; so the agent gave no context of the free. What is left to go by: this
-// container grew at least twice, its stack made exactly one block since its own, that one is alive
-// and nobody's successor, and it is larger by the factor of the growth before.
+// container grew at least twice, its stack made exactly one block since its own, that one is of the
+// thread that lets go of it, alive and nobody's successor, and it is larger by the factor of the
+// growth before.
 std::uint32_t Linker::link_over_gap(const Event& e, const Block& old) {
   const Made* made = old.chain != kNoChain ? made_by(old.stack) : nullptr;
-  if (made == nullptr) return kNoChain;
+  if (made == nullptr || made->newest_tid != e.tid) return kNoChain;
   const RingBlock& b = made->newest;
   const RingBlock& before = made->before;
   if (before.address != old.address || before.time != old.time || b.time < old.time)
@@ -321,24 +332,11 @@ std::uint32_t Linker::link_over_gap(const Event& e, const Block& old) {
     node = stacks_.parent(node);
   }
   if (function == 0 || node == 0 || stacks_.function(node) != function) return kNoChain;
+  ++counts_.gap_links;
   Link link;
-  link.tid = e.tid;
   link.node = node;
   link.function = function;
-  link.old_stack = old.stack;
-  link.new_stack = b.stack;
-  link.old_size = old.size;
-  link.new_size = b.size;
-  link.start = b.time;
-  link.end = now_;
-  const std::uint32_t chain =
-      growth_.link(link, old.chain, allocations_.slice(), allocations_.peak_time());
-  slot->set_chain(chain);
-  ring(e.tid).last = {chain, growth_.place(chain), now_, false};
-  ++counts_.gap_links;
-  if (old.in_series) series_.claimed(old);
-  if (slot->in_series()) series_.claimed(slot->block());
-  return chain;
+  return joined(link, b, *slot, e, old);
 }
 
 // A newer block from the same stack that is not larger: this place replaces rather than grows. A

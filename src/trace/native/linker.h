@@ -15,7 +15,8 @@
 //   elders   what left those eight alive stays as the newest of its power of two: elements that
 //            allocate when they are copied are more than eight, and push the container's block out.
 //   gaps     elements' own blocks may push that one out, too: then the growth shows by what its
-//            stack allocated before and after, if the container grew by the same factor before.
+//            stack allocated before and after in that thread, if the container grew by the same
+//            factor before. Not under sampling: what was passed over may lie in between.
 //   realloc  links by itself; in place, and by moved pages, copies nothing.
 //   series   incremental rehash: series.h.
 //
@@ -117,6 +118,7 @@ class Linker {
   // The last two blocks of kGapBytesMin and more that one stack made, since it was seen to grow.
   struct Made {
     RingBlock newest, before;
+    std::uint32_t newest_tid = 0, before_tid = 0;
   };
   struct Limbo {
     Block block;
@@ -136,12 +138,14 @@ class Linker {
   std::uint32_t link_by_ring(const record::Event& e, const Block& old);
   void grow_old(Ring& r, const RingBlock& b);
   std::uint32_t link_over_gap(const record::Event& e, const Block& old);
-  void note_made(const Block& made, bool grows);
+  std::uint32_t joined(Link link, const RingBlock& b, LiveTable::Slot& slot, const record::Event& e,
+                       const Block& old);
+  void note_made(const Block& made, std::uint32_t tid, bool grows);
   const Made* made_by(std::uint32_t stack) const {
     const bool known = stack < made_index_.size() && made_index_[stack] != 0;
     return known ? &made_[made_index_[stack] - 1] : nullptr;
   }
-  bool owed_to_another(const Ring& r, const RingBlock& b, const Block& old);
+  bool owed_to_another(std::uint32_t tid, const RingBlock& b, const Block& old);
   std::uint32_t link_to(const RingBlock& b, bool elder, const record::Event& e, const Block& old);
   void note_down(const record::Event& e, const Block& old);
   void gone(const Block& old);

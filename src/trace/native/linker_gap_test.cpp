@@ -182,6 +182,48 @@ TEST(LinkerGap, AContainerThatEndsWithNothingNewMadeIsAtItsEnd) {
   EXPECT_EQ(s.chains(), 2u);
 }
 
+TEST(LinkerGap, WhatTheSameStackMadeInAnotherThreadIsAnothersContainer) {
+  Container s;
+  s.begin();
+  s.thread(2);
+  s.alloc(0x910000, 384, s.make);  // of the next size, and alive
+  s.thread(1);
+  s.free(s.block);
+  s.run();
+  EXPECT_EQ(s.links(), 3u);
+}
+
+TEST(LinkerGap, AContainerThatWentToAnotherThreadGoesOnThere) {
+  Container s;
+  s.begin();
+  s.thread(2);
+  s.grow(384, false);
+  s.run();
+  EXPECT_EQ(s.links(), 4u);
+  EXPECT_EQ(s.chains(), 1u);
+}
+
+TEST(LinkerGap, AContainerOfAnotherThreadClaimsNothing) {
+  Container s;
+  s.thread(2);
+  s.begin();  // up to 192 bytes; lives on
+  s.thread(1);
+  s.alloc(0x900000, 150, s.copy);
+  s.alloc(0x910000, 384, s.make);
+  s.free(Tag::kFreeSize, 0x900000, s.drop);
+  s.run();
+  EXPECT_EQ(s.links(), 4u);
+}
+
+TEST(LinkerGap, UnderSamplingNobodyKnowsWhatWasMadeInBetween) {
+  Container s;
+  s.sample(1 << 16);
+  s.begin();
+  s.grow(384, false);
+  EXPECT_EQ(s.run().counts().gap_links, 0u);
+  EXPECT_EQ(s.links(), 3u);
+}
+
 TEST(LinkerGap, SmallBlocksAreNotRemembered) {
   Container s;
   for (const std::uint64_t size : {15, 30, 60}) s.grow(size, true);
