@@ -8,8 +8,7 @@
 //
 //   ullage_growths_total{container="hash_map",kind="split"}         how often
 //   ullage_growth_moved_bytes_total{container}                      what was copied
-//   ullage_growths_total{container="vector",kind="denied"}           what went wrong, likewise
-//   ullage_growth_denied_total{container}, ..._poor_hash_total      what went wrong
+//   ullage_growth_stall_seconds{container}                whom it stopped (exemplar: its site)
 //
 // No lock and no allocation on a growth path. Containers of other types count as "other".
 
