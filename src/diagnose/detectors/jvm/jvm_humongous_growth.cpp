@@ -4,8 +4,8 @@
 // humongous object beside the old one.
 //
 // Rule      G1; humongous regions allocated between collections form a ladder (ladder.h). With
-//           collections caused by "G1 Humongous Allocation", or full ones after it began: a
-//           warning, an error from kErrorNs or with a full collection. Without: a note.
+//           collections caused by "G1 Humongous Allocation", or full or failed ones after it began:
+//           a warning, an error from kErrorNs or with a full collection. Without: a note.
 // Silent    for large buffers of one size (jvm-humongous-churn), for arrays given their size.
 #include <algorithm>
 #include <cstdio>
@@ -95,24 +95,28 @@ void jvm_humongous_growth(const evidence::Evidence& evidence, const DetectorOpti
   if (!jvm::is_jvm(incident)) return;
   const Ladder ladder = jvm::humongous_ladder(incident);
   if (ladder.rungs.empty()) return;
-  jvm::Sum humongous, full;
+  jvm::Sum humongous, full, failed;
+  bool begun = false;
   for (const GcCycle& cycle : incident.cycles) {
+    begun |= &cycle == ladder.first;
     if (cycle.cause == "G1 Humongous Allocation") {
       humongous.add(cycle);
-    } else if (cycle.kind == "Full" && !cycle.forced && cycle.start_ns >= ladder.first->start_ns) {
+    } else if (begun && cycle.kind == "Full" && !cycle.forced) {
       full.add(cycle);
+    } else if (begun && cycle.to_space_exhausted) {
+      failed.add(cycle);  // the arrays took the room to evacuate to
     }
   }
   Finding finding;
   finding.where = jvm::place_of(incident, ladder.last->where);
-  finding.cost.stall_ns = humongous.total_ns + full.total_ns;
-  finding.cost.stall_ns_max = std::max(humongous.max_ns, full.max_ns);
-  finding.cost.events = humongous.count + full.count;
+  finding.cost.stall_ns = humongous.total_ns + full.total_ns + failed.total_ns;
+  finding.cost.stall_ns_max = std::max({humongous.max_ns, full.max_ns, failed.max_ns});
+  finding.cost.events = humongous.count + full.count + failed.count;
   finding.cost.events_unit = "collections";
   std::uint64_t copied = 0;
   for (std::size_t i = 0; i + 1 < ladder.rungs.size(); ++i) copied += ladder.rungs[i];
   finding.cost.copied_bytes = copied * incident.facts.region_bytes;
-  const bool paid = humongous.count + full.count > 0;
+  const bool paid = finding.cost.events > 0;
   finding.severity = !paid ? Severity::kNote
                      : full.count > 0 || finding.cost.stall_ns_max >= jvm::kErrorNs
                          ? Severity::kError
@@ -138,6 +142,11 @@ void jvm_humongous_growth(const evidence::Evidence& evidence, const DetectorOpti
                   std::to_string(full.longest->humongous_after);
     }
     finding.evidence.push_back(sentence + ".");
+  }
+  if (failed.count > 0) {
+    finding.evidence.push_back(
+        format_counted(failed.count, "collection") + " found no room to evacuate to beside it: " +
+        format_ns(failed.total_ns) + " (" + jvm::at(incident, failed.longest->where) + ").");
   }
   if (!paid) {
     finding.evidence.push_back("No collection was caused by it here: the heap had room.");
