@@ -12,6 +12,7 @@ The programs are examples/incidents/jvm/*.java. Their first lines say how to run
 They are run with the JDK that is installed. Without one, the logs that stand beside them in captured/
 are read: made by these programs, with UPDATE_CAPTURED=1 in the environment of this test.
 """
+import gzip
 import os
 import pathlib
 import re
@@ -137,6 +138,39 @@ def test_the_captured_logs_say_the_same_without_a_jdk(folder):
         (check_bad if log.stem.endswith("Bad") else check_good)(log.stem, log)
         seen += 1
     assert seen >= len(NAMES), f"{seen} captured logs of {len(NAMES)} programs"
+
+
+# Public logs, and own ones of JDK 17: what is found in each, the first one first.
+PUBLIC = {
+    "own-arraylist.UseG1GC": ["jvm-humongous-growth"],
+    "own-arraylistpre.UseG1GC": [],
+    "own-hashmap.UseG1GC": ["jvm-humongous-growth"],
+    "own-humongous.UseG1GC": ["jvm-humongous-churn"],
+    "own-leak.UseG1GC": ["jvm-full-gc-loop", "jvm-evacuation-failure"],
+    "own-nest.def": [],
+    "preunified-cms-713_gc": [],
+    "preunified-cms-815_gc": ["jvm-full-gc-loop"],
+    "preunified-cms-parnew-details-gc.RAC7": [],
+    "preunified-g1gc-details-g1.details.cause": ["jvm-full-gc-loop", "jvm-evacuation-failure"],
+    "preunified-g1gc-details-tenuring-180-g1gc": [],
+    "preunified-ps-details-gccause-170-psyoung": [],
+    "preunified-ps-details-memoryleak2": [],
+    "preunified-serial-defnew-details-tenuring-180-serial180": [],
+    "streaming-gcspike": ["jvm-evacuation-failure"],
+    "unified-cms-gc_trace": ["jvm-concurrent-mode-failure"],
+    "unified-g1gc-jvm-gc-10Nov2022": [],
+    "unified-serial-factorization-serialgc-tip": [],
+}
+
+
+def test_public_logs_are_told_for_what_they_are(folder):
+    shared = pathlib.Path(os.environ.get("ULLAGE_SHARED_DATA", support.SRC.parent / "shared/data"))
+    if not (shared / "jvm-logs").is_dir():
+        raise support.Skip(f"the public logs are not in {shared}")
+    for name, expected in PUBLIC.items():
+        log = pathlib.Path(folder) / f"{name}.log"
+        log.write_bytes(gzip.decompress((shared / "jvm-logs" / f"{name}.log.gz").read_bytes()))
+        assert [f["detector"] for f in kinds(log)] == expected, name
 
 
 if __name__ == "__main__":

@@ -195,7 +195,7 @@ void PreunifiedParser::name_collection(std::string_view& text, bool full) {
   for (;;) {
     skip_blanks(text);
     if (text.starts_with("--")) {
-      remark("promotion failed");
+      dashes();
       text.remove_prefix(2);
       continue;
     }
@@ -248,6 +248,11 @@ void PreunifiedParser::remark(std::string_view words) {
   }
 }
 
+// "--": objects could not be moved. The old generation was full, or (G1) there was no free region.
+void PreunifiedParser::dashes() {
+  remark(record_.pause.kind.starts_with("GC pause") ? "to-space exhausted" : "promotion failed");
+}
+
 // Text between the brackets of some group: sizes, seconds, remarks, stamps.
 void PreunifiedParser::in_group(std::string_view& text) {
   const char c = text.front();
@@ -264,7 +269,7 @@ void PreunifiedParser::in_group(std::string_view& text) {
     return;
   }
   if (c == '-' && own && text.starts_with("--")) {
-    remark("promotion failed");
+    dashes();
     text.remove_prefix(2);
     return;
   }

@@ -56,6 +56,7 @@ class PreunifiedParser {
   void close_group();
   void in_group(std::string_view& text);
   void remark(std::string_view words);
+  void dashes();
   void g1_sizes(std::string_view line);
   void emit();
   void end_concurrent(bool aborted);

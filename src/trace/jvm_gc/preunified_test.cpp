@@ -174,6 +174,28 @@ TEST(JvmPreunified, CountsAFailedPromotionOfParallelByItsDashes) {
   EXPECT_EQ(i.pauses[1].cause, "Allocation Failure");
 }
 
+TEST(JvmPreunified, ReadsDashesOfG1AsAFailedEvacuation) {
+  const Incident i = read("1.000: [GC pause (young)-- 250M->249M(256M), 0.0852000 secs]\n");
+  ASSERT_EQ(i.pauses.size(), 1u);
+  EXPECT_EQ(i.pauses[0].kind, "GC pause (young)");
+  EXPECT_TRUE(i.cycles[0].to_space_exhausted);
+  EXPECT_FALSE(i.cycles[0].promotion_failed);
+}
+
+TEST(JvmPreunified, ReadsDatesWithoutUptimeAndDecimalCommas) {
+  const Incident i = read(
+      "2020-10-26 00:10:49 GC log file created gc.log.1\n"
+      "2020-10-26T00:10:50.035-0800: [GC (Allocation Failure) 2020-10-26T00:10:50.035-0800: "
+      "[DefNew: 34662K->4352K(39296K), 0,0082968 secs] 34662K->13138K(126720K), 0,0083793 secs]\n"
+      "2020-10-26T00:10:51.035-0800: [GC (Allocation Failure) 2020-10-26T00:10:51.035-0800: "
+      "[DefNew: 34662K->4352K(39296K), 0,0082968 secs] 34662K->13138K(126720K), 0,0083793 secs]\n");
+  ASSERT_EQ(i.pauses.size(), 2u);
+  EXPECT_EQ(i.pauses[0].duration_ns, 8'379'300u);
+  EXPECT_EQ(i.pauses[1].start_ns - i.pauses[0].start_ns, 1'000'000'000);
+  EXPECT_EQ(i.artefacts[0].records_unknown, 0u);
+  EXPECT_FALSE(i.artefacts[0].zero_is_process_start);
+}
+
 TEST(JvmPreunified, GoesOnAfterACollectionThatLostItsEnd) {
   const Incident i = read(
       "1.000: [GC (Allocation Failure) 1.000: [DefNew: 8704K->1088K(97\n"

@@ -21,13 +21,18 @@ enum class Form { kNone, kUnified, kPreunified };
 // Progress is told, and read pages are given back, after each of these.
 constexpr std::size_t kChunkBytes = 8 << 20;
 
-bool is_gc_tag(std::string_view tags) {
-  return tags == "gc" || tags.starts_with("gc,") || tags == "safepoint";
+// Tags that only a JVM's own log has: a log of everything (-Xlog:all) begins with others than gc.
+bool is_jvm_tag(std::string_view tags) {
+  for (const std::string_view tag : {"gc", "safepoint", "os", "pagesize", "arguments", "cds",
+                                     "startuptime", "codecache", "biasedlocking", "logging"}) {
+    if (tags == tag || (tags.starts_with(tag) && tags[tag.size()] == ',')) return true;
+  }
+  return tags.starts_with("class,") || tags.starts_with("jit,");
 }
 
 Form form_of_line(std::string_view line) {
   const Decorations d = parse_decorations(line);
-  if (d.has_level && is_gc_tag(d.tags)) return Form::kUnified;
+  if (d.has_level && is_jvm_tag(d.tags)) return Form::kUnified;
   if (is_unified_message(d.message)) return Form::kUnified;
   return is_preunified_line(line) ? Form::kPreunified : Form::kNone;
 }

@@ -264,6 +264,7 @@ TEST(JvmUnified, KnowsItsOwnByContent) {
   EXPECT_TRUE(sniff("[0.003s][info][gc] Using G1\n"));
   EXPECT_TRUE(sniff("starting up\n[0.003s][info][gc,start] GC(0) Pause Young (Normal)\n"));
   EXPECT_TRUE(sniff("Using Shenandoah\n"));
+  EXPECT_TRUE(sniff("[0.001s][info][os,thread] Thread attached\n")) << "-Xlog:all";
   EXPECT_FALSE(sniff("[0.003s][info][server] listening\n"));
   EXPECT_FALSE(sniff("gc 1 @0.011s 2%: 0.021+0.52+0.003 ms clock, 4->4->1 MB, 5 MB goal, 2 P\n"));
   EXPECT_FALSE(sniff(""));
