@@ -10,6 +10,9 @@ namespace {
 
 constexpr std::size_t kNameMax = 512;
 constexpr std::size_t kSnapshotsMax = 1000;
+// Rows of all histograms in a file; beyond, only the first of each are kept, which have most bytes.
+constexpr std::size_t kRowsTotal = 1'000'000;
+constexpr std::size_t kRowsBeyond = 200;
 
 }  // namespace
 
@@ -99,7 +102,9 @@ bool HistogramParser::feed(std::string_view line) {
   if (!eat_integer(text, bytes)) return false;
   skip_blanks(text);
   if (text.empty()) return false;
-  if (rows_ < evidence::kClassesMax) {
+  const std::size_t most =
+      incident_.classes.size() < kRowsTotal ? evidence::kClassesMax : kRowsBeyond;
+  if (rows_ < most) {
     const std::string_view name = text.substr(0, std::min(text.find(' '), kNameMax));
     incident_.classes.push_back({class_name(name), instances, bytes, snapshot_});
     ++rows_;

@@ -106,6 +106,23 @@ TEST(JvmThreads, DoNotCountTheStacksOfADeadlockAgain) {
   EXPECT_THAT(i.event_counts, testing::Contains(testing::Pair("deadlock", 1u)));
 }
 
+TEST(JvmThreads, ThatAreManyAndDeepAreKeptWithinBounds) {
+  std::string text = "Full thread dump OpenJDK 64-Bit Server VM (17 mixed mode):\n\n";
+  std::string stack;
+  for (int i = 0; i < 3000; ++i) stack += "\tat a.B.c(D.java:" + std::to_string(i) + ")\n";
+  for (int i = 0; i < 300; ++i) {
+    const std::string id = std::to_string(i);
+    text += "\"t" + id + "\" #1 tid=0x1\n   java.lang.Thread.State: RUNNABLE\n\tat a.T" + id +
+            ".run(T.java:1)\n" + stack + "\n";
+  }
+  const Incident i = read(text);
+  EXPECT_EQ(i.goroutines.size(), 300u);
+  std::size_t frames = 0;
+  for (const auto& group : i.goroutines) frames += group.stack.size();
+  EXPECT_LT(frames, 520'000u) << "of 900 000";
+  EXPECT_EQ(i.snapshots[0].goroutines, 300u);
+}
+
 TEST(JvmThreads, ThatParkForWorkWaitForNobody) {
   const Incident i = read(
       "Full thread dump OpenJDK 64-Bit Server VM (17 mixed mode):\n\n"

@@ -18,6 +18,11 @@ constexpr std::size_t kGroupsMax = 20000;
 constexpr std::size_t kLocksMax = 200000;
 constexpr std::size_t kHeldMax = 4096;
 constexpr std::size_t kSnapshotsMax = 1000;
+// Frames of all groups in a file (about 100 MB); beyond, a group keeps its innermost ones, and
+// beyond kGroupsTotal none is begun.
+constexpr std::size_t kFramesTotal = 500'000;
+constexpr std::size_t kFramesBeyond = 16;
+constexpr std::size_t kGroupsTotal = 200'000;
 
 // "<0x00000000fc0a1b28> (a java.lang.Object)"
 bool parse_lock(std::string_view text, std::string_view& address, std::string_view& of) {
@@ -146,9 +151,13 @@ void ThreadDumpParser::end_thread() {
   if (found != groups_.end()) {
     group = found->second;
     ++incident_.goroutines[group].count;
-  } else if (groups_.size() < kGroupsMax) {
+  } else if (groups_.size() < kGroupsMax && group < kGroupsTotal) {
     groups_.emplace(key_, group);
     evidence::GoroutineGroup made;
+    if (frames_kept_ >= kFramesTotal && stack_.size() > kFramesBeyond) {
+      stack_.resize(kFramesBeyond);
+    }
+    frames_kept_ += stack_.size();
     made.stack = stack_;
     made.state = state_;
     made.count = 1;

@@ -37,6 +37,7 @@ class ThreadDumpParser {
   bool in_dump_ = false, in_thread_ = false, in_synchronizers_ = false;
   std::uint32_t snapshot_ = 0;
   std::uint64_t threads_ = 0, line_ = 0;
+  std::size_t frames_kept_ = 0;
   std::string name_, state_, waits_for_, waits_for_class_;
   evidence::Stack stack_;
   std::vector<std::string> held_;
