@@ -46,6 +46,16 @@ std::string factor_text(double factor) {
 
 void say_growth(const Incident& incident, const Ladder& ladder, Finding& finding) {
   const std::uint64_t region = incident.facts.region_bytes;
+  if (ladder.factor == 0) {
+    finding.evidence.push_back(
+        "Between collections, " + std::to_string(ladder.rungs.front()) + " to " +
+        std::to_string(ladder.rungs.back()) + " humongous regions were allocated, " +
+        std::to_string(ladder.rungs.size()) +
+        " different sizes, and young collections reclaimed next to none: arrays of references that "
+        "were outgrown (" +
+        jvm::at(incident, ladder.last->where) + ").");
+    return;
+  }
   std::string sentence = "Between collections, " + rungs_text(ladder) +
                          " humongous regions were allocated, each time " +
                          factor_text(ladder.factor) + " times as many";
@@ -61,7 +71,7 @@ void say_growth(const Incident& incident, const Ladder& ladder, Finding& finding
 std::string remedy(const Incident& incident, const Ladder& ladder, Finding& finding) {
   const std::uint64_t region = incident.facts.region_bytes;
   std::string text = "give it its size at birth: ";
-  if (region == 0) {
+  if (region == 0 || ladder.factor == 0) {
     text += "new ArrayList<>(n), new HashMap<>((int) (n / 0.75f) + 1)";
   } else {
     const std::uint64_t slots = ladder.rungs.back() * region / jvm::reference_bytes(incident);
@@ -117,11 +127,14 @@ void jvm_humongous_growth(const evidence::Evidence& evidence, const DetectorOpti
   for (std::size_t i = 0; i + 1 < ladder.rungs.size(); ++i) copied += ladder.rungs[i];
   finding.cost.copied_bytes = copied * incident.facts.region_bytes;
   const bool paid = finding.cost.events > 0;
+  if (ladder.factor == 0 && humongous.count + full.count == 0) return;
   finding.severity = !paid ? Severity::kNote
                      : full.count > 0 || finding.cost.stall_ns_max >= jvm::kErrorNs
                          ? Severity::kError
                          : Severity::kWarning;
-  finding.confidence = ladder.rungs.size() > jvm::kRungsMin || humongous.count > 0 ? 0.9 : 0.6;
+  finding.confidence = ladder.factor == 0                                            ? 0.5
+                       : ladder.rungs.size() > jvm::kRungsMin || humongous.count > 0 ? 0.9
+                                                                                     : 0.6;
   finding.title = "an array grows through humongous regions, copy beside copy";
   say_growth(incident, ladder, finding);
   if (humongous.count > 0) {

@@ -128,8 +128,23 @@ TEST(JvmHumongousGrowth, NamesARegionSizeThatIsLargeEnough) {
   EXPECT_THAT(f->remedy, HasSubstr("-XX:G1HeapRegionSize=16m"));
 }
 
+TEST(JvmHumongousGrowth, SpeaksWithoutTheNumberWhenStepsWereNotSeenSingly) {
+  Evidence e = jvm("G1");
+  humongous(e, 16, 16);
+  humongous(e, 28, 28);                             // 12: two steps in one
+  humongous(e, 39, 39, "G1 Humongous Allocation");  // 11
+  humongous(e, 64, 64);                             // 25
+  EXPECT_EQ(jvm::humongous_ladder(e.incident).factor, 0);
+  const auto f = find(e, "jvm-humongous-growth");
+  ASSERT_TRUE(f);
+  EXPECT_EQ(f->advised_elements, 0u);
+  EXPECT_LE(f->confidence, 0.5);
+  EXPECT_THAT(said(*f), HasSubstr("11 to 25 humongous regions"));
+}
+
 TEST(JvmLadder, NeedsThreeRungsThatLeadToSomethingLarge) {
   Evidence e = jvm("G1");
+  e.incident.facts.heap_max_bytes = 4096 * kMb;
   humongous(e, 2, 2);
   humongous(e, 5, 5);
   humongous(e, 9, 0);  // 2, 3, 4: small beside what follows

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "diagnose/detectors/jvm/ladder.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -25,6 +26,41 @@ bool continues(const Step& a, const Step& b, double factor) {
   const double expected = static_cast<double>(a.regions) * factor;
   const double slack = expected * kSpread;
   return std::abs(static_cast<double>(b.regions) - expected) <= std::max(slack, kRounding);
+}
+
+// Young collections reclaim buffers that died, but not the outgrown arrays of references.
+constexpr std::uint64_t kReclaimedPart = 5;
+constexpr std::uint64_t kHeapPart = 4;
+
+Ladder different_sizes(const evidence::Incident& incident, const std::vector<Step>& steps) {
+  std::uint64_t reclaimed = 0, allocated = 0, peak = 0;
+  for (const GcCycle& cycle : incident.cycles) {
+    if (cycle.humongous_before < 0) continue;
+    peak = std::max(peak, static_cast<std::uint64_t>(cycle.humongous_before));
+    if (cycle.kind != "Full" && cycle.humongous_before > cycle.humongous_after) {
+      reclaimed += static_cast<std::uint64_t>(cycle.humongous_before - cycle.humongous_after);
+    }
+  }
+  std::vector<std::uint64_t> sizes;
+  const Step* largest = nullptr;
+  for (const Step& step : steps) {
+    allocated += step.regions;
+    sizes.push_back(step.regions);
+    if (largest == nullptr || step.regions > largest->regions) largest = &step;
+  }
+  std::sort(sizes.begin(), sizes.end());
+  sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
+  const std::uint64_t region = std::max<std::uint64_t>(1, incident.facts.region_bytes);
+  const std::uint64_t regions = incident.facts.heap_max_bytes / region;
+  if (sizes.size() < kRungsMin || sizes.back() < 2 * sizes.front() ||
+      reclaimed * kReclaimedPart > allocated || regions == 0 || peak * kHeapPart < regions) {
+    return {};
+  }
+  Ladder ladder;
+  ladder.rungs = std::move(sizes);
+  ladder.first = steps.front().cycle;
+  ladder.last = largest->cycle;
+  return ladder;
 }
 
 }  // namespace
@@ -62,7 +98,7 @@ Ladder humongous_ladder(const evidence::Incident& incident) {
         std::pow(static_cast<double>(best.rungs.back()) / static_cast<double>(best.rungs.front()),
                  1.0 / static_cast<double>(length - 1));
   }
-  return best;
+  return best.rungs.empty() ? different_sizes(incident, steps) : best;
 }
 
 }  // namespace ullage::diagnose::jvm
