@@ -7,6 +7,8 @@
 #include <memory>
 
 #include "record/layout.h"
+#include "trace/jvm_dump/reader.h"
+#include "trace/jvm_gc/reader.h"
 #include "trace/native/native.h"
 
 namespace ullage::trace {
