@@ -121,7 +121,31 @@ const std::vector<Detector>& detectors() {
   return kDetectors;
 }
 
+namespace {
+
+// Of an incident: nothing was understood, or most of everything was lost.
+std::string incident_not_judgeable(const evidence::Incident& incident) {
+  const auto empty = [](const evidence::Artefact& a) { return a.records <= a.records_unknown; };
+  const auto lost = [](const evidence::Artefact& a) {
+    return a.bytes > 0 && a.bytes_skipped > a.bytes / 2;
+  };
+  const auto& artefacts = incident.artefacts;
+  if (std::all_of(artefacts.begin(), artefacts.end(), empty)) {
+    return "Nothing in these artefacts was understood: that there is no finding says nothing. Take "
+           "them again (docs/incidents.md).";
+  }
+  if (std::all_of(artefacts.begin(), artefacts.end(),
+                  [&](const evidence::Artefact& a) { return empty(a) || lost(a); })) {
+    return "Most of every artefact is damaged or cut off: that there is no finding says nothing. "
+           "Take them again (docs/incidents.md).";
+  }
+  return {};
+}
+
+}  // namespace
+
 std::string not_judgeable(const evidence::Evidence& evidence) {
+  if (!evidence.incident.empty()) return incident_not_judgeable(evidence.incident);
   const evidence::Understood& understood = evidence.understood;
   const auto linked = [](const evidence::GrowthSite& site) { return site.links > 0; };
   if (std::any_of(evidence.growth_sites.begin(), evidence.growth_sites.end(), linked)) return {};
