@@ -6,6 +6,7 @@
 #include "diagnose/fingerprint.h"
 #include "diagnose/growth.h"
 #include "diagnose/reports/common.h"
+#include "diagnose/reports/incident_json.h"
 #include "diagnose/reports/json_parts.h"
 #include "diagnose/reports/reports.h"
 
@@ -203,6 +204,7 @@ std::string json_report(const evidence::Evidence& evidence, const Findings& all,
   json.end_array();
   write_lifetimes(json, evidence.lifetimes);
   write_list(json, "live_bytes_series", evidence.live_series);
+  if (!evidence.incident.empty()) write_incident(json, evidence.incident);
   json.end_object();
   return json.text();
 }
