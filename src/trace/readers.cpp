@@ -10,6 +10,7 @@
 #include "base/format.h"
 #include "record/layout.h"
 #include "record/reader.h"
+#include "trace/gctrace/reader.h"
 #include "trace/input_open.h"
 #include "trace/native/native.h"
 
