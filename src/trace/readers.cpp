@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "record/layout.h"
+#include "trace/go_trace/reader.h"
 #include "trace/native/native.h"
 
 namespace ullage::trace {
