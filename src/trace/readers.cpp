@@ -12,6 +12,7 @@
 #include "record/reader.h"
 #include "trace/gctrace/reader.h"
 #include "trace/input_open.h"
+#include "trace/go_trace/reader.h"
 #include "trace/native/native.h"
 
 namespace ullage::trace {
