@@ -7,6 +7,7 @@
 #include "diagnose/finding.h"
 #include "diagnose/fingerprint.h"
 #include "diagnose/growth.h"
+#include "diagnose/join.h"
 
 namespace ullage::diagnose {
 
@@ -28,6 +29,8 @@ namespace {
 // still counts: copying runs at about 10 GB/s, and a wasted byte weighs a tenth of a copied one.
 constexpr double kNsPerCopiedByte = 0.1;
 constexpr double kNsPerWastedByte = 0.01;
+// A processor that works for the runtime is one of several, and nobody need wait for it.
+constexpr double kNsPerCpuNs = 0.25;
 
 // What these say about a place is an aspect of its growth: told with it where another detector
 // already speaks about the same growth.
@@ -107,7 +110,7 @@ void number_duplicates(std::vector<Finding>& findings) {
 }  // namespace
 
 double Finding::rank() const {
-  return static_cast<double>(cost.stall_ns) +
+  return static_cast<double>(cost.stall_ns) + kNsPerCpuNs * static_cast<double>(cost.cpu_ns) +
          kNsPerCopiedByte * static_cast<double>(cost.copied_bytes) +
          kNsPerWastedByte * static_cast<double>(cost.wasted_bytes);
 }
@@ -183,6 +186,7 @@ std::vector<Finding> diagnose(const evidence::Evidence& evidence, const Detector
   name_container_sites(evidence, findings);
   number_duplicates(findings);
   fold_aspects(findings);
+  join_incident(findings);
   // Stable: what costs the same and is as severe stays in the order of the registry.
   std::stable_sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) {
     const auto key = [](const Finding& f) {
