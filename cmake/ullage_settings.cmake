@@ -71,6 +71,7 @@ set(debian_libelf libelf-dev)
 set(debian_zlib zlib1g-dev)
 set(debian_libzstd libzstd-dev)
 set(debian_libarchive libarchive-dev)
+set(debian_libcurl libcurl4-openssl-dev)
 set(debian_CLI11 libcli11-dev)
 
 # ullage_package(NAME OUT): the target to link for a package of the distribution.

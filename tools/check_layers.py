@@ -19,6 +19,7 @@ HOMES = {
     "CLI11": (r"CLI/", {"cli"}),
     "elfutils": (r"(elfutils/|dwarf\.h|libelf\.h|gelf\.h|libdw)", {"trace"}),
     "zstd": (r"(zstd|zdict)[a-z_]*\.h", {"record", "trace"}),
+    "libcurl": (r"curl/", {"launch"}),
     "libarchive": (r"archive(_entry)?\.h", {"trace"}),
     "zlib": (r"(zlib|zconf)\.h", {"trace", "diagnose"}),
 }

@@ -3,17 +3,21 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <map>
 #include <optional>
 
 namespace ullage::evidence {
 namespace {
 
-// Goals agree when they are the same number in a log that writes whole MiB.
-bool goals_agree(std::uint64_t a, std::uint64_t b) {
-  if (a == 0 || b == 0) return true;
-  const std::uint64_t apart = a > b ? a - b : b - a;
-  return apart <= (3u << 19) || apart <= std::max(a, b) / 50;
+// How unlike two accounts of one collection are, 0 to 1: by how long it took, else by its goal. (A
+// trace tells the goal at its beginning, a log the one at its end.)
+double unlike(const GcCycle& a, const GcCycle& b) {
+  const auto apart = [](std::uint64_t x, std::uint64_t y) {
+    const auto most = static_cast<double>(std::max(x, y));
+    return static_cast<double>(x > y ? x - y : y - x) / most;
+  };
+  if (a.duration_ns > 0 && b.duration_ns > 0) return apart(a.duration_ns, b.duration_ns);
+  if (a.goal_bytes > 0 && b.goal_bytes > 0) return apart(a.goal_bytes, b.goal_bytes);
+  return 1;
 }
 
 std::vector<const GcCycle*> timed(const std::vector<GcCycle>& cycles) {
@@ -68,12 +72,13 @@ class Pairing {
   std::int64_t offset_min() const { return our_keys_.front() - their_keys_.back(); }
   std::int64_t offset_max() const { return our_keys_.back() - their_keys_.front(); }
 
-  // Differences in start where ours has the key of theirs + offset; at most `limit` of them.
-  std::size_t differences(std::int64_t offset, std::size_t limit,
-                          std::vector<std::int64_t>& out) const {
-    out.clear();
-    std::size_t agreeing = 0;
-    std::size_t i = static_cast<std::size_t>(
+  // Differences in start where ours has the key of theirs + offset, at most `limit` of them, and how
+  // unlike these pairs are.
+  void differences(std::int64_t offset, std::size_t limit, std::vector<std::int64_t>& apart,
+                   std::vector<double>& unlikeness) const {
+    apart.clear();
+    unlikeness.clear();
+    auto i = static_cast<std::size_t>(
         std::lower_bound(our_keys_.begin(), our_keys_.end(), their_keys_.front() + offset) -
         our_keys_.begin());
     std::size_t j = 0;
@@ -82,24 +87,18 @@ class Pairing {
           std::lower_bound(their_keys_.begin(), their_keys_.end(), our_keys_[i] - offset) -
           their_keys_.begin());
     }
-    while (i < ours_.size() && j < theirs_.size() && out.size() < limit) {
+    while (i < ours_.size() && j < theirs_.size() && apart.size() < limit) {
       const std::int64_t wanted = their_keys_[j] + offset;
       if (our_keys_[i] < wanted) {
         ++i;
       } else if (our_keys_[i] > wanted) {
         ++j;
       } else {
-        agreeing += goals_agree(ours_[i]->goal_bytes, theirs_[j]->goal_bytes) ? 1 : 0;
-        out.push_back(ours_[i]->start_ns - theirs_[j]->start_ns);
+        apart.push_back(ours_[i]->start_ns - theirs_[j]->start_ns);
+        unlikeness.push_back(unlike(*ours_[i], *theirs_[j]));
         ++i, ++j;
       }
     }
-    return agreeing;
-  }
-  bool goals_known() const {
-    const auto known = [](const GcCycle* cycle) { return cycle->goal_bytes > 0; };
-    return std::any_of(ours_.begin(), ours_.end(), known) &&
-           std::any_of(theirs_.begin(), theirs_.end(), known);
   }
 
  private:
@@ -113,39 +112,48 @@ CycleFit fit_cycles(const std::vector<GcCycle>& ours, const std::vector<GcCycle>
   const Pairing pairing(ours, theirs);
   CycleFit fit;
   if (pairing.smaller() == 0) return fit;
-  // One or two collections say little by their times; their goals must agree then.
-  const bool few = pairing.smaller() < 3;
-  if (few && !pairing.goals_known()) return fit;
   // A trace may begin or end within the log: half of the shorter list must find partners.
+  const bool few = pairing.smaller() < 3;
   const std::size_t pairs_min = std::max<std::size_t>(few ? 1 : 3, (pairing.smaller() + 1) / 2);
 
-  std::vector<std::int64_t> values;
-  std::optional<std::int64_t> best;
-  std::uint64_t best_p90 = 0, second_p90 = UINT64_MAX;
+  struct Trial {
+    std::int64_t offset;
+    std::uint64_t p90;
+    double unlike;
+  };
+  std::vector<Trial> trials;
+  std::vector<std::int64_t> apart;
+  std::vector<double> unlikeness;
   for (std::int64_t offset = pairing.offset_min(); offset <= pairing.offset_max(); ++offset) {
-    const std::size_t agreeing = pairing.differences(offset, kFitCycles, values);
-    if (values.size() < std::min(pairs_min, kFitCycles) || agreeing * 5 < values.size() * 4) {
-      continue;
-    }
-    const std::uint64_t p90 = spread_of(values).p90;
-    if (!best || p90 < best_p90) {
-      if (best) second_p90 = best_p90;
-      best = offset, best_p90 = p90;
-    } else {
-      second_p90 = std::min(second_p90, p90);
-    }
+    pairing.differences(offset, kFitCycles, apart, unlikeness);
+    if (apart.size() < std::min(pairs_min, kFitCycles)) continue;
+    const auto middle = unlikeness.begin() + static_cast<long>(unlikeness.size() / 2);
+    std::nth_element(unlikeness.begin(), middle, unlikeness.end());
+    trials.push_back({offset, spread_of(apart).p90, *middle});
   }
-  if (!best) return fit;
-  pairing.differences(*best, SIZE_MAX, values);
-  fit.pairs = values.size();
-  const Spread spread = spread_of(values);
+  if (trials.empty()) return fit;
+  const std::uint64_t best =
+      std::min_element(trials.begin(), trials.end(), [](const Trial& a, const Trial& b) {
+        return a.p90 < b.p90;
+      })->p90;
+  // Collections at equal distances fit at every offset. How long each took decides then.
+  std::erase_if(trials, [best](const Trial& t) { return t.p90 > 2 * best + 1'000'000; });
+  std::sort(trials.begin(), trials.end(),
+            [](const Trial& a, const Trial& b) { return a.unlike < b.unlike; });
+  const Trial& chosen = trials.front();
+  fit.ambiguous = trials.size() > 1 && (chosen.unlike > kAlikeMax ||
+                                        trials[1].unlike < 2 * chosen.unlike + kAlikeMax / 4);
+  pairing.differences(chosen.offset, SIZE_MAX, apart, unlikeness);
+  fit.pairs = apart.size();
+  const Spread spread = spread_of(apart);
   fit.shift_ns = spread.median;
   fit.error_ns = std::max<std::uint64_t>(spread.p90, 1);
-  // Collections at equal distances fit at every offset: then none is proved.
-  fit.ambiguous = second_p90 <= 2 * best_p90 + 1'000'000;
   fit.found = !fit.ambiguous && fit.error_ns <= static_cast<std::uint64_t>(kFitSpreadNsMax);
-  // Too few differences to see their spread.
-  if (few) fit.error_ns = std::max<std::uint64_t>(fit.error_ns, 10'000'000);
+  // One or two collections say little by their times: they must be alike, and the spread is unknown.
+  if (few) {
+    fit.found = fit.found && chosen.unlike <= kAlikeMax / 4;
+    fit.error_ns = std::max<std::uint64_t>(fit.error_ns, 10'000'000);
+  }
   return fit;
 }
 

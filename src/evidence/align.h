@@ -35,6 +35,8 @@ void shift(Incident& incident, std::int64_t shift_ns);
 
 // Collections of a pairing that must differ by the same. 90 % of them within this; more is chance.
 inline constexpr std::int64_t kFitSpreadNsMax = 20'000'000;
+// How unlike the lengths of two collections may be, as a share, for them to pass as the same one.
+inline constexpr double kAlikeMax = 0.2;
 // Cycles looked at per pairing tried: enough to be unique, and 200 000 pairings take 0.1 s.
 inline constexpr std::size_t kFitCycles = 64;
 

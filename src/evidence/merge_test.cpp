@@ -116,7 +116,7 @@ TEST(FitCycles, SaysThatEqualDistancesProveNothing) {
   EXPECT_FALSE(fit.found);
 }
 
-TEST(FitCycles, GoalsDecideWhereTimesCannot) {
+TEST(FitCycles, GoalsOrLengthsDecideWhereTimesCannot) {
   std::vector<GcCycle> ours(3), theirs(9);
   for (std::size_t i = 0; i < 9; ++i) {
     theirs[i].start_ns = static_cast<std::int64_t>(i) * 100 * kMs;
@@ -130,6 +130,19 @@ TEST(FitCycles, GoalsDecideWhereTimesCannot) {
   const CycleFit fit = fit_cycles(ours, theirs);
   EXPECT_TRUE(fit.found);
   EXPECT_EQ(fit.shift_ns, -400 * kMs);
+  for (std::size_t i = 0; i < 9; ++i) theirs[i].duration_ns = (i * 5 % 9 + 1) * kMs;
+  for (std::size_t i = 0; i < 3; ++i) {
+    ours[i].duration_ns = theirs[i + 2].duration_ns + 30'000;
+  }
+  EXPECT_EQ(fit_cycles(ours, theirs).shift_ns, -200 * kMs);
+}
+
+TEST(FitCycles, GoalsThatATraceTellsEarlierDoNotHinder) {
+  std::vector<GcCycle> ours = trace(30 * kMs, 2, 7).incident.cycles;
+  std::vector<GcCycle> theirs = gctrace().incident.cycles;
+  for (std::size_t i = 0; i < ours.size(); ++i) ours[i].goal_bytes = (i + 1) * 77'000'000;
+  for (std::size_t i = 0; i < theirs.size(); ++i) theirs[i].goal_bytes = (9 - i) * 50'000'000;
+  EXPECT_TRUE(fit_cycles(ours, theirs).found);
 }
 
 TEST(Merge, KeepsOneCycleOfTraceAndLogWithTheFieldsOfBoth) {

@@ -11,8 +11,9 @@
 #include "record/layout.h"
 #include "record/reader.h"
 #include "trace/gctrace/reader.h"
-#include "trace/input_open.h"
 #include "trace/go_trace/reader.h"
+#include "trace/incident_manifest/reader.h"
+#include "trace/input_open.h"
 #include "trace/native/native.h"
 
 namespace ullage::trace {

@@ -90,6 +90,7 @@ std::string message_of(const Finding& finding) {
   const std::string cost = cost_text(finding.cost);
   if (!cost.empty()) text += " (" + cost + ")";
   text += ".";
+  if (!finding.cause.empty()) text += "\nWhy: " + finding.cause;
   for (const std::string& sentence : finding.evidence) text += "\n" + sentence;
   if (!finding.remedy.empty()) text += "\nDo: " + finding.remedy;
   return text;
