@@ -393,7 +393,9 @@ Order::Verdict Order::region(const EventCursor& event, Thread& t) {
   if (find_goroutine(t.goroutine) == nullptr) {
     return broken("goroutine " + text(t.goroutine) + " is not known");
   }
-  if (tables_->string_ids.find(event.arguments[1]) == Ids::kAbsent) {
+  // Name 0 is the empty one.
+  if (event.arguments[1] != 0 &&
+      tables_->string_ids.find(event.arguments[1]) == Ids::kAbsent) {
     return broken("its name, string " + text(event.arguments[1]) + ", is not in the table");
   }
   Region region{event.arguments[0], std::string(tables_->string(event.arguments[1]))};
