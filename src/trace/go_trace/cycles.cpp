@@ -106,16 +106,21 @@ void Cycles::measure(Cycle& cycle, const View& view, const Stacks& stacks,
   for (Pauses::Pause& pause : pauses.recent()) {
     const std::string& kind = pauses.kind(pause.kind);
     const std::uint64_t length = pause.end_ns - pause.start_ns;
+    const std::uint64_t from = std::max(pause.start_ns, cycle.start_ns);
+    const std::uint64_t to = std::min(pause.end_ns, end);
+    const std::uint64_t within = to > from ? to - from : 0;
     // The first stop begins before its cycle does or just after, the last ends after it.
     if (kind == "GC sweep termination" && pause.end_ns + kLongPauseNs >= cycle.start_ns &&
         pause.start_ns <= cycle.start_ns + kLongPauseNs && pause.gc == 0) {
       pause.gc = cycle.ordinal;
       cycle.stop_first_ns = length;
+      cycle.stopped_ns += within;
     } else if (kind == "GC mark termination" && cycle.end_ns != 0 &&
                pause.start_ns <= cycle.end_ns && pause.start_ns >= cycle.start_ns &&
                pause.gc == 0) {
       pause.gc = cycle.ordinal;
       cycle.stop_last_ns = length;
+      cycle.stopped_ns += within;
     }
   }
 }
@@ -175,8 +180,7 @@ void Cycles::finish(evidence::Incident& incident, const Stacks& stacks, std::uin
     }
     cycle.stop_first_ns = kept.stop_first_ns;
     cycle.stop_last_ns = kept.stop_last_ns;
-    const std::uint64_t stops = std::min(cycle.duration_ns, kept.stop_first_ns + kept.stop_last_ns);
-    cycle.mark_ns = cycle.duration_ns - stops;
+    cycle.mark_ns = cycle.duration_ns - std::min(cycle.duration_ns, kept.stopped_ns);
     cycle.heap_start_bytes = kept.heap_start;
     cycle.heap_end_bytes = kept.heap_peak;
     cycle.live_bytes = kept.heap_live;

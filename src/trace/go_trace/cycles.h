@@ -31,7 +31,9 @@ class Cycles {
     bool from_before = false;  // was under way when the trace began
     std::uint32_t stack = 0;
     std::uint64_t heap_start = 0, heap_peak = 0, heap_live = 0, goal = 0;
-    std::uint64_t stop_first_ns = 0, stop_last_ns = 0, growth_samples = 0;
+    std::uint64_t stop_first_ns = 0, stop_last_ns = 0;
+    std::uint64_t stopped_ns = 0;  // of its own extent, the part that the stops took
+    std::uint64_t growth_samples = 0;
     std::unordered_map<std::uint32_t, std::uint64_t> growth_stacks;
     std::size_t offset = 0;
   };

@@ -12,6 +12,8 @@ namespace {
 constexpr std::size_t kGoroutinesKept = 4 << 20;
 // Places for steps that lie early, whatever the bytes say: no step is shorter than two bytes.
 constexpr std::uint64_t kRingSlotsMin = 1 << 14;
+// Rings kept to be used again.
+constexpr std::size_t kSpareRingsMax = 16;
 // Kinds of waits kept by one owner; later kinds are counted and dropped.
 constexpr std::size_t kSumsKept = 100000;
 // Waits from here on are looked at one by one; the bound doubles when there are more of them than
@@ -19,7 +21,6 @@ constexpr std::size_t kSumsKept = 100000;
 constexpr std::uint64_t kLongWaitNs = 20'000;
 constexpr std::size_t kLongWaitsKept = 1 << 17;
 
-// Goroutines that wait like this wait for work, not for anybody.
 constexpr std::array<std::string_view, 9> kIdleReasons = {
     "system goroutine wait", "GC background sweeper wait", "GC scavenge wait", "GC worker (idle)",
     "GC worker (active)",    "force gc (idle)",            "finalizer wait",   "preempted",
@@ -27,8 +28,12 @@ constexpr std::array<std::string_view, 9> kIdleReasons = {
 
 }  // namespace
 
+bool is_idle_reason(std::string_view reason) {
+  return std::find(kIdleReasons.begin(), kIdleReasons.end(), reason) != kIdleReasons.end();
+}
+
 Pairing::Pairing(Stacks& stacks)
-    : stacks_(stacks), stack_(stacks, tables_), slots_(64), long_wait_ns_(kLongWaitNs) {
+    : stack_(stacks, tables_), long_wait_ns_(kLongWaitNs) {
   reason_texts_.emplace_back();
   reason_ignored_.push_back(true);
 }
@@ -56,8 +61,7 @@ std::uint32_t Pairing::reason_of(std::uint32_t string_id) {
         reason_index_.emplace(text, static_cast<std::uint32_t>(reason_texts_.size()));
     if (added) {
       reason_texts_.push_back(text);
-      reason_ignored_.push_back(std::find(kIdleReasons.begin(), kIdleReasons.end(), text) !=
-                                kIdleReasons.end());
+      reason_ignored_.push_back(is_idle_reason(text));
     }
     reason = it->second;
   }
@@ -66,76 +70,15 @@ std::uint32_t Pairing::reason_of(std::uint32_t string_id) {
   return reason;
 }
 
-// ---- the table of goroutines: open addressing, linear probing, no tombstones
-
-std::uint32_t Pairing::find(std::uint64_t id) {
-  const std::size_t mask = slots_.size() - 1;
-  for (std::size_t i = (id * 0x9e3779b97f4a7c15u >> 20) & mask;; i = (i + 1) & mask) {
-    const std::uint32_t slot = slots_[i];
-    if (slot == 0) return UINT32_MAX;
-    if (goroutines_[slot - 1].id == id) return slot - 1;
-  }
-}
-
 std::uint32_t Pairing::find_or_add(std::uint64_t id) {
-  const std::uint32_t found = find(id);
+  const std::uint32_t found = goroutines_.find(id);
   if (found != UINT32_MAX) return found;
-  if (used_ >= kGoroutinesKept) {
+  if (goroutines_.used() >= kGoroutinesKept) {
     ++dropped_;
     return UINT32_MAX;
   }
-  if ((used_ + 1) * 2 > slots_.size()) rehash();
-  std::uint32_t index = 0;
-  if (free_.empty()) {
-    index = static_cast<std::uint32_t>(goroutines_.size());
-    goroutines_.emplace_back();
-  } else {
-    index = free_.back();
-    free_.pop_back();
-  }
-  goroutines_[index] = Goroutine{};
-  goroutines_[index].id = id;
-  const std::size_t mask = slots_.size() - 1;
-  std::size_t i = (id * 0x9e3779b97f4a7c15u >> 20) & mask;
-  while (slots_[i] != 0) i = (i + 1) & mask;
-  slots_[i] = index + 1;
-  ++used_;
-  return index;
+  return goroutines_.add(id);
 }
-
-void Pairing::rehash() {
-  std::vector<std::uint32_t> old(slots_.size() * 2);
-  old.swap(slots_);
-  const std::size_t mask = slots_.size() - 1;
-  for (const std::uint32_t slot : old) {
-    if (slot == 0) continue;
-    std::size_t i = (goroutines_[slot - 1].id * 0x9e3779b97f4a7c15u >> 20) & mask;
-    while (slots_[i] != 0) i = (i + 1) & mask;
-    slots_[i] = slot;
-  }
-}
-
-void Pairing::erase(std::uint32_t index) {
-  const std::size_t mask = slots_.size() - 1;
-  const auto home = [&](std::uint32_t slot) {
-    return (goroutines_[slot - 1].id * 0x9e3779b97f4a7c15u >> 20) & mask;
-  };
-  std::size_t hole = home(index + 1);
-  while (slots_[hole] != index + 1) hole = (hole + 1) & mask;
-  for (std::size_t i = (hole + 1) & mask; slots_[i] != 0; i = (i + 1) & mask) {
-    // What probes past the hole to lie here moves into it.
-    if (((i - home(slots_[i])) & mask) >= ((i - hole) & mask)) {
-      slots_[hole] = slots_[i];
-      hole = i;
-    }
-  }
-  slots_[hole] = 0;
-  goroutines_[index] = Goroutine{};
-  free_.push_back(index);
-  --used_;
-}
-
-// ---- steps
 
 void Pairing::take(const StepBuffer& steps, std::uint64_t inherited) {
   for (const Step& step : steps) take(step, inherited);
@@ -160,12 +103,12 @@ void Pairing::take(const Step& given, std::uint64_t inherited) {
       break;
   }
   if (!g.origin || step.sequence != g.next) {
-    store(g, step);
+    store(index, step);
     return;
   }
   ++g.next;
   if (consume(g, step)) {
-    erase(index);
+    goroutines_.erase(index);
     return;
   }
   if (g.early != 0) drain(index);
@@ -212,13 +155,14 @@ bool Pairing::begin(Goroutine& g, const Step& step) {
   return true;
 }
 
-void Pairing::store(Goroutine& g, const Step& step) {
+void Pairing::store(std::uint32_t index, const Step& step) {
+  Goroutine& g = goroutines_[index];
   const std::uint64_t base = g.origin ? g.next : 0;
   if (step.sequence < base) {
     ++unmatched_;
     return;
   }
-  std::uint64_t capacity = g.ring ? std::uint64_t{g.ring_mask} + 1 : 0;
+  const std::uint64_t capacity = g.ring.size();
   if (step.sequence - base >= capacity) {
     const std::uint64_t wanted = std::bit_ceil(step.sequence - base + 4);
     // More places than the generation has bytes: a sequence number that is damaged.
@@ -227,16 +171,15 @@ void Pairing::store(Goroutine& g, const Step& step) {
       return;
     }
     ring_slots_ += wanted - capacity;
-    std::unique_ptr<Step[]> larger(new Step[wanted]);
-    for (std::uint64_t i = 0; i < wanted; ++i) larger[i].who = 0;
+    ringed_.push_back(index);
+    StepArray larger = ring_of(wanted);
     for (std::uint64_t i = 0; i < capacity; ++i) {
       const Step& old = g.ring[i];
       if (old.who != 0) larger[old.sequence & (wanted - 1)] = old;
     }
     g.ring = std::move(larger);
-    g.ring_mask = static_cast<std::uint32_t>(wanted - 1);
   }
-  Step& slot = g.ring[step.sequence & g.ring_mask];
+  Step& slot = g.ring[step.sequence & (g.ring.size() - 1)];
   if (slot.who != 0) {
     ++unmatched_;
     return;
@@ -248,14 +191,14 @@ void Pairing::store(Goroutine& g, const Step& step) {
 void Pairing::drain(std::uint32_t index) {
   Goroutine& g = goroutines_[index];
   while (g.early != 0) {
-    Step& slot = g.ring[g.next & g.ring_mask];
+    Step& slot = g.ring[g.next & (g.ring.size() - 1)];
     if (slot.who == 0 || slot.sequence != g.next) return;
     const Step step = slot;
     slot.who = 0;
     --g.early;
     ++g.next;
     if (consume(g, step)) {
-      erase(index);
+      goroutines_.erase(index);
       return;
     }
   }
@@ -377,7 +320,7 @@ std::uint32_t Pairing::group_of(std::uint32_t stack, bool before) {
 void Pairing::flush(std::uint32_t index) {
   Goroutine& g = goroutines_[index];
   std::vector<Step> rest;
-  for (std::uint64_t i = 0; i <= g.ring_mask && g.early != 0; ++i) {
+  for (std::uint64_t i = 0; i < g.ring.size() && g.early != 0; ++i) {
     if (g.ring[i].who == 0) continue;
     rest.push_back(g.ring[i]);
     --g.early;
@@ -388,21 +331,47 @@ void Pairing::flush(std::uint32_t index) {
   for (const Step& step : rest) {
     g.since_ns = 0;  // what came before it is missing
     if (consume(g, step)) {
-      erase(index);
+      goroutines_.erase(index);
       return;
     }
   }
 }
 
+void Pairing::end_window() {
+  std::erase_if(ringed_, [this](std::uint32_t index) {
+    Goroutine& g = goroutines_[index];
+    if (g.ring.empty()) return true;
+    if (g.early != 0) return false;
+    ring_slots_ -= std::min(ring_slots_, std::uint64_t{g.ring.size()});
+    if (spare_.size() < kSpareRingsMax) {
+      spare_.push_back(std::move(g.ring));
+    } else {
+      g.ring.reset();
+    }
+    return true;
+  });
+}
+
+StepArray Pairing::ring_of(std::size_t places) {
+  for (StepArray& spare : spare_) {
+    if (spare.size() != places) continue;
+    StepArray found = std::move(spare);
+    spare = std::move(spare_.back());
+    spare_.pop_back();
+    return found;
+  }
+  return StepArray(places);
+}
+
 void Pairing::end_generation() {
-  for (std::uint32_t i = 0; i < goroutines_.size(); ++i) {
+  ringed_.clear();
+  for (std::uint32_t i = 0; i < goroutines_.places(); ++i) {
     if (goroutines_[i].id == kNoGoroutine) continue;
     if (goroutines_[i].early != 0) flush(i);
     Goroutine& g = goroutines_[i];
     g.origin = false;
     g.next = 0;
     g.ring.reset();
-    g.ring_mask = 0;
   }
 }
 

@@ -9,11 +9,12 @@
 // early. Threads: one for each Pairing.
 
 #include <cstdint>
-#include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "trace/go_trace/id_table.h"
 #include "trace/go_trace/records.h"
 #include "trace/go_trace/stacks.h"
 
@@ -36,6 +37,9 @@ struct LongWait {
   std::uint32_t sum = 0;  // index of Pairing::waits
 };
 
+// Goroutines that wait for this wait for work, not for anybody.
+bool is_idle_reason(std::string_view reason);
+
 struct GroupSum {
   std::uint32_t stack = 0;  // of the creation; of the status where there was none
   bool before = false;      // was there when the trace began
@@ -52,6 +56,8 @@ class Pairing {
   // Steps of one batch. `inherited` is the goroutine that ran when it began.
   void take(const StepBuffer& steps, std::uint64_t inherited);
   void take(const Step& step, std::uint64_t inherited);
+  // After each window: gives back the places of steps that are no longer early.
+  void end_window();
   // After the last batch: steps that never became next are counted and dropped.
   void end_generation();
 
@@ -63,7 +69,8 @@ class Pairing {
   // Calls `each(group, reason, stack)` for every goroutine that is alive; reason 0: not waiting.
   template <class Each>
   void living(Each each) const {
-    for (const Goroutine& g : goroutines_) {
+    for (std::uint32_t i = 0; i < goroutines_.places(); ++i) {
+      const Goroutine& g = goroutines_[i];
       if (g.id == kNoGoroutine || g.group == UINT32_MAX) continue;
       const bool waits = g.state == State::kWaiting;
       each(g.group, waits ? g.reason : 0, waits ? g.stack : 0);
@@ -86,15 +93,11 @@ class Pairing {
     State state = State::kUnknown;
     bool origin = false;  // its beginning in this generation was seen
     std::uint32_t early = 0;  // steps in the ring
-    std::uint32_t ring_mask = 0;
-    std::unique_ptr<Step[]> ring;
+    StepArray ring;  // a power of two of places; its mask is one less
   };
-  std::uint32_t find(std::uint64_t id);
   std::uint32_t find_or_add(std::uint64_t id);
-  void rehash();
-  void erase(std::uint32_t index);
   bool begin(Goroutine& g, const Step& step);
-  void store(Goroutine& g, const Step& step);
+  void store(std::uint32_t index, const Step& step);
   // True when the goroutine ended.
   bool consume(Goroutine& g, const Step& step);
   void drain(std::uint32_t index);
@@ -105,7 +108,6 @@ class Pairing {
   std::uint32_t group_of(std::uint32_t stack, bool before);
   std::uint32_t sum_of(std::uint32_t reason, std::uint32_t stack, std::uint32_t released_by);
 
-  Stacks& stacks_;
   const Tables* tables_ = nullptr;
   StackCache stack_;
   const std::vector<Batch>* batches_ = nullptr;
@@ -114,10 +116,7 @@ class Pairing {
   std::vector<bool> reason_ignored_;
   std::unordered_map<std::string, std::uint32_t> reason_index_;
 
-  std::vector<Goroutine> goroutines_;
-  std::vector<std::uint32_t> free_;
-  std::vector<std::uint32_t> slots_;  // hash table of indices + 1; 0 = empty
-  std::size_t used_ = 0;
+  IdTable<Goroutine> goroutines_;
 
   std::vector<WaitSum> waits_;
   struct SumKey {
@@ -135,6 +134,9 @@ class Pairing {
   std::vector<GroupSum> groups_;
   std::unordered_map<std::uint64_t, std::uint32_t> group_index_;
   evidence::SchedulingDelay delays_;
+  StepArray ring_of(std::size_t places);
+  std::vector<std::uint32_t> ringed_;  // whose rings grew in this window
+  std::vector<StepArray> spare_;       // rings to use again; all zero
   std::uint64_t ring_slots_ = 0, ring_slots_max_ = 0;  // of all rings in this generation
   std::uint64_t unmatched_ = 0, dropped_ = 0;
 };

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "trace/go_trace/scan.h"
+#include "trace/go_trace/strict.h"
 #include "trace/go_trace/wire.h"
 
 namespace ullage::trace {
@@ -76,6 +77,28 @@ void describe(const go::ScanReport& report, int version, const Input& input,
   incident.facts.version = writers_of(version);
 }
 
+// Reads it again, strictly; what the scan found must stand.
+Result<evidence::Evidence> verified(evidence::Evidence evidence, int version, const Input& input,
+                                    const ReadOptions& options) {
+  Result<go::StrictReport> strict = go::read_strictly(input, version, options.progress);
+  if (!strict.ok()) return strict.error();
+  evidence::Artefact& artefact = evidence.incident.artefacts[0];
+  if (!strict->left_out.empty()) {
+    artefact.notes.push_back(strict->left_out);
+    return evidence;
+  }
+  const std::string difference =
+      go::Totals::of(evidence.incident).difference(strict->totals);
+  if (!difference.empty()) {
+    return Error{Code::kInvalid, input.name() +
+                                     ": the fast scan and the strict reader do not agree: " +
+                                     difference + ".\n  Please report it, with the trace."};
+  }
+  artefact.notes.emplace_back(
+      "Verified: every event is where its sequence number wants it, and both readings agree.");
+  return evidence;
+}
+
 }  // namespace
 
 bool sniff_go_trace(std::span<const std::uint8_t> first_bytes) {
@@ -103,6 +126,7 @@ Result<evidence::Evidence> read_go_trace(const Input& input, const ReadOptions& 
                                      "program call trace.Stop before it ends."};
   }
   describe(report, version.value(), input, evidence.incident);
+  if (options.verify) return verified(std::move(evidence), version.value(), input, options);
   return evidence;
 }
 

@@ -5,8 +5,9 @@
 // few. Both are plain and small; a step is half a cache line, so that pairing them stays cheap.
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <utility>
 #include <vector>
 
 #include "trace/go_trace/wire.h"
@@ -64,23 +65,48 @@ struct Mark {
   Event type = kNone;
 };
 
-// Steps without the cost of growing: room for what a batch can hold at most, touched as it fills.
+// Room for steps, all zero. Large ones are pages of their own: what is not touched costs nothing,
+// and what is given back goes to the kernel, whichever thread it came from.
+class StepArray {
+ public:
+  StepArray() = default;
+  explicit StepArray(std::size_t count);
+  StepArray(StepArray&& other) noexcept { swap(other); }
+  StepArray& operator=(StepArray&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ~StepArray();
+
+  Step* data() const { return steps_; }
+  Step& operator[](std::size_t i) const { return steps_[i]; }
+  std::size_t size() const { return count_; }
+  bool empty() const { return count_ == 0; }
+  void reset() { *this = StepArray(); }
+
+ private:
+  void swap(StepArray& other) noexcept {
+    std::swap(steps_, other.steps_);
+    std::swap(count_, other.count_);
+  }
+  Step* steps_ = nullptr;
+  std::size_t count_ = 0;
+};
+
+// The steps of a batch: reserved for what it can hold at most, so that adding one is a store.
 class StepBuffer {
  public:
   void reserve(std::size_t capacity) {
-    if (capacity <= capacity_) return;
-    steps_.reset(new Step[capacity]);  // NOLINT: left uninitialised on purpose
-    capacity_ = capacity;
+    if (capacity > steps_.size()) steps_ = StepArray(capacity);
   }
   void clear() { size_ = 0; }
   void push(const Step& step) { steps_[size_++] = step; }
-  const Step* begin() const { return steps_.get(); }
-  const Step* end() const { return steps_.get() + size_; }
-  std::size_t size() const { return size_; }
+  const Step* begin() const { return steps_.data(); }
+  const Step* end() const { return steps_.data() + size_; }
 
  private:
-  std::unique_ptr<Step[]> steps_;
-  std::size_t size_ = 0, capacity_ = 0;
+  StepArray steps_;
+  std::size_t size_ = 0;
 };
 
 // What runs on a thread between two batches of it.

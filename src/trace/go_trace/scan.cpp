@@ -9,7 +9,7 @@ namespace ullage::trace::go {
 namespace {
 
 // Payload of one window, for each thread: its steps are about three times as large.
-constexpr std::size_t kWindowBytes = std::size_t{3} << 19;
+constexpr std::size_t kWindowBytes = 1 << 20;
 
 }  // namespace
 
@@ -38,7 +38,7 @@ ScanReport Scan::run(evidence::Incident& incident) {
   report_.problem = container_.problem();
   report_.problem_at = container_.problem_at();
   if (!report_.problem.empty()) {
-    report_.bytes_skipped += input_.bytes().size() - container_.problem_at();
+    report_.bytes_skipped += input_.bytes().size() - container_.read_to();
   }
   structure_[kEventBatch] = container_.event_batches();
   structure_[kExperimentalBatch] = container_.experimental_batches();
@@ -74,6 +74,7 @@ void Scan::scan_generation() {
     report_.last_incomplete = true;
   }
   ++report_.generations;
+  order_by_time(generation_.timed);
   generation_begin_ns_ = UINT64_MAX;
   generation_end_ns_ = 0;
   for (const Batch& batch : generation_.timed) {
@@ -110,6 +111,7 @@ void Scan::scan_window(std::size_t begin, std::size_t end) {
     for (std::size_t i = 0; i < end - begin; ++i) {
       pairing.take(outputs_[i].steps[owner], inherited_[begin + i]);
     }
+    pairing.end_window();
   });
 }
 
@@ -217,8 +219,10 @@ void Scan::count_structure() {
 }
 
 void Scan::damaged(const Batch& batch, const BatchOutput& out) {
-  ++report_.damaged_batches;
   report_.bytes_skipped += batch.size - out.damaged_at;
+  // The end of a trace that was cut is told apart.
+  if (container_.cut() && batch.payload + batch.size == input_.bytes().size()) return;
+  ++report_.damaged_batches;
   if (!report_.first_damage.empty()) return;
   const char* name = kEvents[out.damaged_type].name;
   report_.first_damage =

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trace/go_trace/wire.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <unordered_map>
+#include <utility>
 
 namespace ullage::trace::go {
 namespace {
@@ -203,7 +206,11 @@ Container::Found Container::read_batch(std::size_t at, std::size_t& after, Batch
     return stop(at, false, "batch of " + std::to_string(size) + " bytes, at most " +
                                std::to_string(kBatchBytesMax) + " were expected");
   }
-  if (size > static_cast<std::uint64_t>(end - p)) return stop(at, true, "ends within a batch");
+  if (size > static_cast<std::uint64_t>(end - p)) {
+    // What there is of it may be read.
+    stop(at, true, "ends within a batch");
+    size = static_cast<std::uint64_t>(end - p);
+  }
   batch.payload = static_cast<std::size_t>(p - start);
   batch.size = static_cast<std::uint32_t>(size);
   after = batch.payload + batch.size;
@@ -274,8 +281,29 @@ bool Container::next(Generation& generation) {
     }
     add(generation, batch);
     generation.end = at_ = after;
+    if (cut_) {
+      done_ = generation.last = true;
+      return true;
+    }
   }
   return false;
+}
+
+void order_by_time(std::vector<Batch>& timed) {
+  // A clock that goes back within a thread counts as standing still.
+  std::unordered_map<std::uint64_t, std::uint64_t> latest;
+  std::vector<std::pair<std::uint64_t, std::uint32_t>> order;
+  order.reserve(timed.size());
+  for (std::size_t i = 0; i < timed.size(); ++i) {
+    std::uint64_t& its = latest[timed[i].thread];
+    its = std::max(its, timed[i].base);
+    order.emplace_back(its, static_cast<std::uint32_t>(i));
+  }
+  std::sort(order.begin(), order.end());
+  std::vector<Batch> sorted;
+  sorted.reserve(timed.size());
+  for (const auto& [base, index] : order) sorted.push_back(timed[index]);
+  timed.swap(sorted);
 }
 
 Clock Clock::of_frequency(std::uint64_t ticks_per_second) {

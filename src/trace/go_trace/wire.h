@@ -149,12 +149,16 @@ struct Batch {
 struct Generation {
   std::uint64_t number = 0;
   std::size_t begin = 0, end = 0;  // in the input
-  std::vector<Batch> timed;        // in the order of the file, which is each thread's order
+  std::vector<Batch> timed;        // those of one thread in their order; see order_by_time
   std::vector<Batch> tables;       // strings, stacks, CPU samples, sync
   std::vector<Batch> experiments;  // batches whose content an experiment defines
   bool last = false;
   bool ended = false;  // its end was seen: the byte of 1.26, or the next generation
 };
+
+// Buffers are written as they fill, so a batch of a quiet thread stands far from those of its time.
+// Puts `timed` in order of time, without changing the order of any thread's batches.
+void order_by_time(std::vector<Batch>& timed);
 
 class Container {
  public:
@@ -168,6 +172,7 @@ class Container {
   const std::string& problem() const { return problem_; }
   std::size_t problem_at() const { return problem_at_; }
   bool cut() const { return cut_; }  // the problem is that the input ends
+  std::size_t read_to() const { return at_; }
   std::uint64_t event_batches() const { return event_batches_; }
   std::uint64_t experimental_batches() const { return experimental_batches_; }
   std::uint64_t ends() const { return ends_; }
