@@ -144,6 +144,9 @@ struct GcCycle {
   std::uint64_t old_before_bytes = 0, old_after_bytes = 0, old_capacity_bytes = 0;
   bool old_known = false;
   Position where;
+  // JVM: the collector could not finish as it should (CMS: "promotion failed", "concurrent mode
+  // failure"), or a concurrent cycle was given up.
+  bool promotion_failed = false, concurrent_failure = false, aborted = false;
 };
 inline constexpr std::size_t kCyclesMax = 200000;
 
@@ -162,6 +165,8 @@ struct AllocationStall {
   std::uint64_t gc = 0;
   Position where;
 };
+// Stalls kept singly: the longest.
+inline constexpr std::size_t kStallsMax = 20000;
 
 // ---- growth
 
@@ -300,20 +305,23 @@ struct SchedulingDelay {
 // A stack that calls itself over and over (overflow, deep delegation).
 struct Recursion {
   std::string thread;
-  std::vector<Frame> cycle;   // 1 to 4 frames
+  std::vector<Frame> cycle;   // 1 to 12 frames, innermost first
   std::uint64_t repeats = 0;  // of the cycle
   std::uint64_t frames = 0;
   bool overflowed = false;  // a StackOverflowError, or "goroutine stack exceeds"
   bool cut = false;         // the trace was cut at its limit (1024)
   Frame entered_from;       // first frame outside the cycle
   Position where;
+  std::uint64_t count = 1;  // traces that show this cycle; `where` and `frames` are of the first
 };
+inline constexpr std::size_t kRecursionsMax = 200;
 
 struct ClassCount {  // jmap -histo
   std::string name;
   std::uint64_t instances = 0, bytes = 0;
   std::uint32_t snapshot = 0;
 };
+inline constexpr std::size_t kClassesMax = 20000;  // per snapshot, most bytes first
 
 // What the runtime counts of itself (runtime/metrics, memstats): name as the runtime has it.
 struct Metric {
@@ -374,7 +382,7 @@ struct Incident {
   std::vector<ClassCount> classes;
   std::vector<Metric> metrics;
   std::vector<MetricHistogram> histograms;
-  // Counts of events by type (Go traces), for --verify and for whoever wants to compare.
+  // Counts of events by type (Go traces, JVM logs), for --verify and for whoever wants to compare.
   std::vector<std::pair<std::string, std::uint64_t>> event_counts;
 
   bool empty() const { return artefacts.empty(); }

@@ -14,6 +14,8 @@
 #include "trace/go_trace/reader.h"
 #include "trace/incident_manifest/reader.h"
 #include "trace/input_open.h"
+#include "trace/jvm_dump/reader.h"
+#include "trace/jvm_gc/reader.h"
 #include "trace/native/native.h"
 
 namespace ullage::trace {

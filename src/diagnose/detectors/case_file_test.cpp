@@ -384,11 +384,18 @@ TEST(DetectorCases, EveryDetectorHasACaseWhereItSpeaksAndALookAlikeWhereItIsSile
       (expected.severity == "silent" ? silent : speaking).insert(expected.detector);
     }
   }
+  // Those of the JVM have their cases in jvm/jvm_test.cpp, which holds them to the same.
+  const auto elsewhere = [](const Detector& detector) {
+    return std::string_view(detector.name).starts_with("jvm-");
+  };
+  std::size_t here = 0;
   for (const Detector& detector : detectors()) {
+    if (elsewhere(detector)) continue;
+    ++here;
     EXPECT_TRUE(speaking.contains(detector.name)) << detector.name << " never speaks";
     EXPECT_TRUE(silent.contains(detector.name)) << detector.name << " is never silent";
   }
-  EXPECT_EQ(speaking.size(), detectors().size()) << "a case names a detector that does not exist";
+  EXPECT_EQ(speaking.size(), here) << "a case names a detector that does not exist";
 }
 
 TEST(CaseFile, SaysWhichLineItDidNotUnderstand) {

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Planted incidents of Java programs: each bad one is found first, its good twin is not accused of it.
+
+The programs are examples/incidents/jvm/*.java. Their first lines say how to run them:
+
+    // run: -Xmx64m -XX:+UseParallelGC       options of the JVM
+    // expect: jvm-full-gc-loop              the detector that must speak first (bad ones)
+    // dump: GC.class_histogram              jcmd's answer is what is diagnosed, taken at each "dump"
+    // output: the trace                     what the program prints is what is diagnosed
+
+They are run with the JDK that is installed. Without one, the logs that stand beside them in captured/
+are read: made by these programs, with UPDATE_CAPTURED=1 in the environment of this test.
+"""
+import os
+import pathlib
+import re
+import subprocess
+
+import support
+
+FOLDER = support.SRC / "examples/incidents/jvm"
+CAPTURED = FOLDER / "captured"
+NAMES = sorted(path.stem.removesuffix("Bad") for path in FOLDER.glob("*Bad.java"))
+# Enough to see what happened, small enough to keep.
+LEAN = "-Xlog:gc,gc+init,gc+heap,gc+ergo"
+FULL = "-Xlog:gc*,safepoint"
+
+
+def directives(name):
+    found = {"run": [], "expect": None, "dump": None, "output": None}
+    for line in (FOLDER / f"{name}.java").read_text().splitlines():
+        match = re.match(r"// (run|expect|dump|output): (.*)", line)
+        if match and match[1] == "run":
+            found["run"] += match[2].split()
+        elif match:
+            found[match[1]] = match[2]
+    return found
+
+
+def compiled(folder):
+    java, javac, jcmd = support.need("java", "javac", "jcmd")
+    done = support.run([javac, "-d", folder, *sorted(FOLDER.glob("*.java"))])
+    if done.returncode != 0:
+        raise support.Skip("this JDK does not compile the examples: " + done.stderr[-300:])
+    return java, jcmd
+
+
+def capture(java, jcmd, classes, name, log, logging):
+    """Runs one program and leaves in `log` what is to be diagnosed; Skip where the JVM can't."""
+    how = directives(name)
+    command = [java, *how["run"], "-XX:-UsePerfData", "-cp", str(classes), name]
+    if how["dump"]:
+        command.remove("-XX:-UsePerfData")
+        dump(command, jcmd, how["dump"], log)
+        return
+    if not how["output"]:
+        command.insert(1, f"{logging}:file={log.name}")
+    done = support.run(command, cwd=log.parent)
+    if "Unrecognized VM option" in done.stderr or "not supported" in done.stderr:
+        raise support.Skip(f"this JVM lacks an option: {done.stderr[:200]}")
+    if how["output"]:
+        log.write_text(done.stderr)
+    else:
+        assert done.returncode == 0, support.shown(done)
+
+
+def dump(command, jcmd, what, log):
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
+        try:
+            for line in program.stdout:
+                if line.strip() == "dump":
+                    done = support.run([jcmd, program.pid, what])
+                    assert done.returncode == 0, support.shown(done)
+                    with log.open("a") as out:
+                        out.write(done.stdout)
+                    program.stdin.write("\n")
+                    program.stdin.flush()
+        finally:
+            program.stdin.close()
+    assert program.wait() == 0, f"{command} ended with {program.returncode}"
+
+
+def kinds(log):
+    report = support.diagnose(log)
+    return [f for f in report["findings"] if f["detector"].startswith("jvm-")]
+
+
+def check_bad(name, log):
+    detector, _, place = directives(name)["expect"].partition(" at ")
+    findings = kinds(log)
+    assert findings, f"{name}: nothing was found in {log}"
+    first = findings[0]
+    assert first["detector"] == detector, f"{name}: {[f['detector'] for f in findings]}"
+    assert first["evidence"] and first["remedy"] and first["check"], first
+    if place:
+        assert first["where"]["place"] == place, first["where"]
+    else:
+        assert first["where"]["file"].endswith(log.name), first["where"]
+    if not place and not directives(name)["dump"]:
+        assert first["cost"]["stall_ns"] > 0, first["cost"]
+
+
+def check_good(name, log):
+    if log.stat().st_size == 0:
+        return  # nothing was printed: there is nothing to accuse it of
+    bad = directives(name.removesuffix("Good") + "Bad")["expect"].partition(" at ")[0]
+    accused = [f["detector"] for f in kinds(log) if f["severity"] != "note"]
+    assert bad not in accused, f"{name} is accused of {accused}"
+
+
+def test_every_bad_program_is_found_first_and_no_good_one_is_accused(folder):
+    folder = pathlib.Path(folder)
+    java, jcmd = compiled(folder / "classes")
+    update = bool(os.environ.get("UPDATE_CAPTURED"))
+    skipped = []
+    for name in NAMES:
+        for twin, check in ((name + "Bad", check_bad), (name + "Good", check_good)):
+            log = folder / (twin + ".log")
+            try:
+                capture(java, jcmd, folder / "classes", twin, log, LEAN if update else FULL)
+            except support.Skip as skip:
+                skipped.append(f"{twin}: {skip}")
+                continue
+            check(twin, log)
+            if update and log.stat().st_size > 0:
+                CAPTURED.mkdir(exist_ok=True)
+                (CAPTURED / log.name).write_text(log.read_text())
+    for line in skipped:
+        print(line)
+    assert len(skipped) < 2 * len(NAMES), "not one of them could be run"
+
+
+def test_the_captured_logs_say_the_same_without_a_jdk(folder):
+    seen = 0
+    for log in sorted(CAPTURED.glob("*.log")):
+        (check_bad if log.stem.endswith("Bad") else check_good)(log.stem, log)
+        seen += 1
+    assert seen >= len(NAMES), f"{seen} captured logs of {len(NAMES)} programs"
+
+
+if __name__ == "__main__":
+    support.main(globals())
