@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "record/layout.h"
+#include "trace/go_binary/reader.h"
 #include "trace/native/native.h"
 
 namespace ullage::trace {
