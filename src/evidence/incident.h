@@ -60,6 +60,7 @@ struct Artefact {
   std::int64_t first_ns = 0, last_ns = 0;  // extent on its own clock before alignment
   std::uint64_t tick_ns = 1;               // resolution of its times
   Alignment alignment;
+  std::string build_id;  // of the program it tells of, as it has it; empty = not told
 };
 
 // ---- stops of the world

@@ -16,6 +16,7 @@
 #include "trace/input_open.h"
 #include "trace/jvm_dump/reader.h"
 #include "trace/jvm_gc/reader.h"
+#include "trace/go_binary/reader.h"
 #include "trace/native/native.h"
 
 namespace ullage::trace {
