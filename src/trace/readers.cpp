@@ -11,6 +11,7 @@
 #include "record/layout.h"
 #include "record/reader.h"
 #include "trace/gctrace/reader.h"
+#include "trace/heap_dump/reader.h"
 #include "trace/input_open.h"
 #include "trace/native/native.h"
 
