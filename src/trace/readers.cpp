@@ -13,6 +13,7 @@
 #include "trace/gctrace/reader.h"
 #include "trace/go_trace/reader.h"
 #include "trace/incident_manifest/reader.h"
+#include "trace/heap_dump/reader.h"
 #include "trace/input_open.h"
 #include "trace/jvm_dump/reader.h"
 #include "trace/jvm_gc/reader.h"
