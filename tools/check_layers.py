@@ -54,7 +54,7 @@ def read_diagram(cmake):
     text = re.sub(r"#.*", "", cmake.read_text())
     for kind, arguments in CALL.findall(text):
         words = arguments.split()
-        sections = {"USES": [], "LINK_PACKAGES": [], "MAIN": []}
+        sections = {"USES": [], "LINK_PACKAGES": [], "MAIN": [], "EMBED": []}
         section = None
         for word in words[1:]:
             if word in sections:

@@ -6,7 +6,7 @@
 #include <iterator>
 #include <utility>
 
-#include "cli/suggest.h"
+#include "base/nearest.h"
 
 namespace ullage::cli {
 

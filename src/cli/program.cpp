@@ -5,10 +5,10 @@
 
 #include <iostream>
 
+#include "base/nearest.h"
 #include "base/terminal.h"
 #include "cli/command_line.h"
 #include "cli/help.h"
-#include "cli/suggest.h"
 #include "cli/verb.h"
 
 namespace ullage::cli {

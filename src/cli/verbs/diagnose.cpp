@@ -17,6 +17,7 @@
 #include "diagnose/fail_on.h"
 #include "diagnose/finding.h"
 #include "diagnose/reports/reports.h"
+#include "diagnose/root_causes.h"
 
 namespace ullage::cli {
 
@@ -50,6 +51,8 @@ class Diagnose : public Verb {
   Result<void> read_incidents(int& code);
   Result<void> report_recording(const std::string& file);
   Result<void> report(const std::string& name, const evidence::Evidence& evidence);
+  Result<void> read_root_causes();
+  Result<void> report(const std::string& file, std::size_t index);
   Result<void> write_form(Form& form, const std::string& file, const evidence::Evidence& evidence,
                           const Findings& findings);
   void print_text(const std::string& name, const evidence::Evidence& evidence,
@@ -105,9 +108,10 @@ class Diagnose : public Verb {
   ReportOptions options_;
   diagnose::DetectorOptions detector_options_;
   std::uint64_t top_ = 10;
-  std::string fail_on_text_, baseline_path_, experience_path_;
+  std::string fail_on_text_, baseline_path_, experience_path_, root_causes_path_;
   std::optional<FailOn> fail_on_;
   std::optional<Baseline> baseline_;
+  std::optional<diagnose::RootCauses> root_causes_;
   std::vector<std::string> failures_;
   bool colour_ = false, no_colour_ = false;
   Loader loader_;
@@ -167,6 +171,12 @@ void Diagnose::describe(Command& command) {
   command.duration_option("--stall-bound",
                           "Report single growths that stop the program for longer. Default: 1ms.",
                           detector_options_.stall_bound_ns);
+  command
+      .option("--root-causes", "FILE",
+              "Rows of your own for the table that says why (docs/root-causes.md); they go before "
+              "the built-in ones.",
+              root_causes_path_)
+      .completes = Completes::kFiles;
   command
       .option("--source-root", "FOLDER",
               "Write source paths below FOLDER relative to it (SARIF, HTML).", options_.source_root)
@@ -265,6 +275,18 @@ Result<void> Diagnose::read_baseline() {
     return Error{parsed.error().code, baseline_path_ + ": " + parsed.error().message};
   }
   baseline_ = std::move(parsed).value();
+  return {};
+}
+
+Result<void> Diagnose::read_root_causes() {
+  if (root_causes_path_.empty()) return {};
+  Result<std::string> text = read_text(root_causes_path_);
+  if (!text.ok()) return text.error();
+  Result<diagnose::RootCauses> parsed =
+      diagnose::RootCauses::parse(text.value(), root_causes_path_);
+  if (!parsed.ok()) return parsed.error();
+  root_causes_ = std::move(parsed).value();
+  detector_options_.root_causes = &*root_causes_;
   return {};
 }
 
@@ -382,6 +404,7 @@ int Diagnose::run() {
   }
   sections_ = recordings_.size() + (artefacts_.empty() ? 0 : 1);
   if (Result<void> fine = check(); !fine.ok()) return fail(fine.error(), kExitUsage);
+  if (Result<void> fine = read_root_causes(); !fine.ok()) return fail(fine.error());
   if (Result<void> fine = read_baseline(); !fine.ok()) return fail(fine.error());
 
   int code = kExitOk;

@@ -39,7 +39,7 @@
 //     behind growth 10 800ms                 or assist, stop
 //     grew main.put main.go:9
 //     waiters 8
-//   delay 99% 20ms                           99 of 100 ready goroutines wait less, the rest 10 times
+//   delay 99% 20ms                           99 of 100 ready goroutines wait less
 //   goroutines 1280 chan send                a group: `at`, `created` (stack), `snapshot 0`,
 //     told 1300 20                           started and ended in a trace (no snapshot), `over`
 //   retention 1MB 100 64 1048476 root main.keep   size, offset, len, cap; *20: as many

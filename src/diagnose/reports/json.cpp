@@ -86,6 +86,7 @@ void write_finding(JsonWriter& json, const Finding& finding) {
   write_cost(json, finding.cost);
   json.field("rank", finding.rank());
   write_list(json, "evidence", finding.evidence);
+  if (!finding.cause.empty()) json.field("cause", finding.cause);
   json.field("remedy", finding.remedy);
   json.field("check", finding.check);
   json.field("advised_elements", finding.advised_elements);

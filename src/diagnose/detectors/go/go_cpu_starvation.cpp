@@ -2,14 +2,15 @@
 //
 // go-cpu-starvation: pauses were long because threads had no processor to run on.
 //
-// A stop of the world is a few microseconds of work on every thread. When the machine or the cgroup's
-// quota does not run those threads, the world stands still until it does; no code is to blame.
+// A stop of the world is a few microseconds of work on every thread. When the machine or the
+// cgroup's quota does not run those threads, the world stands still until it does; no code is to
+// blame.
 //
 // Rule      kStarvedNs in all of pauses of 1 ms or more in which nobody was late, or somebody who
 //           did nothing special; and goroutines that are ready wait kDelayNs for a processor (99
 //           of 100 wait less), or the pauses come from kCulprits lines or more.
-// Silent    where the late one was copying (go-growth-delays-stop), and for a program that is merely
-//           busy: ready goroutines queue up, but pauses are short.
+// Silent    where the late one was copying (go-growth-delays-stop), and for a program that is
+//           merely busy: ready goroutines queue up, but pauses are short.
 #include <algorithm>
 #include <set>
 

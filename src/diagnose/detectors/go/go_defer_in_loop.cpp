@@ -3,7 +3,8 @@
 // go-defer-in-loop: defer inside a loop; nothing is released before the function returns.
 //
 // Records of defer in a loop are objects of the heap, chained to the goroutine, and so is what
-// their closures hold. It is heap that piles up, not stack; after the return nothing is left to see.
+// their closures hold. It is heap that piles up, not stack; after the return nothing is left to
+// see.
 //
 // Rule      kRecords or more records on one goroutine (heap dump, or a dump of goroutines), or
 //           a line of defer that holds kBytes in a heap profile taken meanwhile.

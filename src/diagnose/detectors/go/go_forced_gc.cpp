@@ -2,12 +2,12 @@
 //
 // go-forced-gc: collections that the heap did not ask for.
 //
-// Two things force one: the program (runtime.GC(), debug.FreeOSMemory()), and the runtime's timer when
-// two minutes passed without any. The second is what makes a glitch every two minutes.
+// Two things force one: the program (runtime.GC(), debug.FreeOSMemory()), and the runtime's timer
+// when two minutes passed without any. The second is what makes a glitch every two minutes.
 //
-// Rule      kForced or more collections forced by the program, kShare of all: a finding. Or
-//           kTimed or more of the timer, by its stack (forcegchelper) or by intervals of two minutes
-//           with a heap below its goal: a note.
+// Rule      kForced or more collections forced by the program, kShare of all: a finding. Or kTimed
+//           or more of the timer, by its stack (forcegchelper) or by intervals of two minutes with
+//           a heap below its goal: a note.
 // Silent    for the one or two that writing a heap profile forces; for those the heap asked for.
 #include <algorithm>
 #include <cstdlib>

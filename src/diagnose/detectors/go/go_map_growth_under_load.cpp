@@ -2,14 +2,14 @@
 //
 // go-map-growth-under-load: a map grows while requests are being served.
 //
-// Until Go 1.23 a map allocates twice its buckets at once and moves them, two with each write. Since
-// 1.24 a table of at most 1024 slots splits at a time, and small maps are rehashed whole. Either
-// way the work lies on whoever writes; the collector has no part in it.
+// Until Go 1.23 a map allocates twice its buckets at once and moves them, two with each write.
+// Since 1.24 a table of at most 1024 slots splits at a time, and small maps are rehashed whole.
+// Either way the work lies on whoever writes; the collector has no part in it.
 //
 // Rule      frames that split, rehash or evacuate are in kShare of the CPU samples, kSamples at
 //           least; or a heap profile has buckets doubling on one line (kRungs sizes, kTopBytes).
-// Silent    for churn: a map that is deleted from as much as written to is rehashed at its size, and
-//           its line allocated more than kChurn times what it holds; for plain writes.
+// Silent    for churn: a map that is deleted from as much as written to is rehashed at its size,
+//           and its line allocated more than kChurn times what it holds; for plain writes.
 #include <algorithm>
 
 #include "base/format.h"

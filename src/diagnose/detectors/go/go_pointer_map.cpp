@@ -5,9 +5,9 @@
 // The collector skips memory without pointers. A map of a hundred million values is looked at in a
 // millisecond, a map of as many pointers in seconds; its load factor and layout are the same.
 //
-// Rule      a heap of kLiveBytes or more whose marking takes kNsPerByte (1 s per GB) or more of wall
-//           time, and kCpuNsPerByte of processors; and one line that writes to a map, allocates
-//           single objects or appends holds kShare of the heap in kObjects or more.
+// Rule      a heap of kLiveBytes or more whose marking takes kNsPerByte (1 s per GB) or more of
+//           wall time, and kCpuNsPerByte of processors; and one line that writes to a map,
+//           allocates single objects or appends holds kShare of the heap in kObjects or more.
 // Silent    for maps of values (marking is quick), for heaps made of many small structures at many
 //           lines, where marking only waited (go-growth-delays-mark).
 #include <algorithm>

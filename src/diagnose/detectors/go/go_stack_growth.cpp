@@ -2,8 +2,9 @@
 //
 // go-stack-growth: goroutines copy their stacks again and again to make them larger.
 //
-// A goroutine begins with a small stack (2 kB, later what was usual) and doubles it by copying. Deep
-// recursion in fresh goroutines pays that every time, and large stacks are scanned by every cycle.
+// A goroutine begins with a small stack (2 kB, later what was usual) and doubles it by copying.
+// Deep recursion in fresh goroutines pays that every time, and large stacks are scanned by every
+// cycle.
 //
 // Rule      growing stacks takes kShare of the CPU samples (kSamples at least), under stacks that
 //           are kDepth frames deep; or stacks are kOfLive of the live heap, kStackBytes at least,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/suggest.h"
+#include "base/nearest.h"
 
 #include <algorithm>
 #include <cstddef>
 
-namespace ullage::cli {
+namespace ullage {
 
 namespace {
 
@@ -47,4 +47,4 @@ std::string nearest(std::string_view word, const std::vector<std::string>& candi
   return best;
 }
 
-}  // namespace ullage::cli
+}  // namespace ullage

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/suggest.h"
+#include "base/nearest.h"
 
 #include <gtest/gtest.h>
 
-namespace ullage::cli {
+namespace ullage {
 
 const std::vector<std::string> kVerbs = {"record", "diagnose", "diff", "version"};
 
@@ -22,4 +22,4 @@ TEST(Suggest, IsSilentWhenNothingIsNear) {
   EXPECT_EQ(nearest(std::string(10000, 'r'), kVerbs), "");
 }
 
-}  // namespace ullage::cli
+}  // namespace ullage

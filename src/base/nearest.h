@@ -5,11 +5,11 @@
 #include <string_view>
 #include <vector>
 
-namespace ullage::cli {
+namespace ullage {
 
 // The candidate closest to `word` by edits (insert, delete, replace, swap two neighbours); empty
 // when none is close enough to be a likely typo: at most a third of its letters, and three edits.
 // A candidate that starts with all of `word` (three letters or more) is close, too.
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
 
-}  // namespace ullage::cli
+}  // namespace ullage
