@@ -52,7 +52,6 @@ class Diagnose : public Verb {
   Result<void> report_recording(const std::string& file);
   Result<void> report(const std::string& name, const evidence::Evidence& evidence);
   Result<void> read_root_causes();
-  Result<void> report(const std::string& file, std::size_t index);
   Result<void> write_form(Form& form, const std::string& file, const evidence::Evidence& evidence,
                           const Findings& findings);
   void print_text(const std::string& name, const evidence::Evidence& evidence,

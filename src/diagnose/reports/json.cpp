@@ -80,7 +80,6 @@ void write_finding(JsonWriter& json, const Finding& finding) {
   json.field("severity", to_string(finding.severity));
   json.field("fingerprint", finding.fingerprint);
   json.field("title", finding.title);
-  json.field("cause", finding.cause);
   write_frame(json, "where", finding.where);
   write_frame(json, "growth", finding.growth);
   write_cost(json, finding.cost);

@@ -59,7 +59,6 @@ void print_finding(Text& out, const Finding& finding) {
   }
   const std::string from = callers(finding);
   if (!from.empty()) out.paragraph("    Called from ", from, 6);
-  if (!finding.cause.empty()) out.paragraph("    Why: ", finding.cause, 6);
   for (const std::string& sentence : finding.evidence) out.paragraph("    ", sentence, 6);
   if (!finding.cause.empty()) out.paragraph(4, kBold, "Why: ", finding.cause, 9);
   if (!finding.remedy.empty()) {
