@@ -72,8 +72,8 @@ class Pairing {
   std::int64_t offset_min() const { return our_keys_.front() - their_keys_.back(); }
   std::int64_t offset_max() const { return our_keys_.back() - their_keys_.front(); }
 
-  // Differences in start where ours has the key of theirs + offset, at most `limit` of them, and how
-  // unlike these pairs are.
+  // Differences in start where ours has the key of theirs + offset, at most `limit` of them, and
+  // how unlike these pairs are.
   void differences(std::int64_t offset, std::size_t limit, std::vector<std::int64_t>& apart,
                    std::vector<double>& unlikeness) const {
     apart.clear();
@@ -149,7 +149,8 @@ CycleFit fit_cycles(const std::vector<GcCycle>& ours, const std::vector<GcCycle>
   fit.shift_ns = spread.median;
   fit.error_ns = std::max<std::uint64_t>(spread.p90, 1);
   fit.found = !fit.ambiguous && fit.error_ns <= static_cast<std::uint64_t>(kFitSpreadNsMax);
-  // One or two collections say little by their times: they must be alike, and the spread is unknown.
+  // One or two collections say little by their times: they must be alike, and nobody knows the
+  // spread.
   if (few) {
     fit.found = fit.found && chosen.unlike <= kAlikeMax / 4;
     fit.error_ns = std::max<std::uint64_t>(fit.error_ns, 10'000'000);

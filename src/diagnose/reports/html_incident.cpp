@@ -316,6 +316,7 @@ void write_html_incident(JsonWriter& json, const Incident& incident, const Findi
     json.field("from", one.from_ns - incident.start_ns);
     json.field("to", one.to_ns - incident.start_ns);
     json.field("at", one.at_ns - incident.start_ns);
+    json.field("took", one.took_ns);
     write_places(json, "pauses", one.pauses, pause_places);
     write_places(json, "cycles", one.cycles, cycle_places);
     json.begin_array("spans");

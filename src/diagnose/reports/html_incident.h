@@ -2,8 +2,8 @@
 #pragma once
 
 // An incident in the data of the HTML page: the timeline, what findings have to do with it, and the
-// costs for flame graphs. Thinned here, so that a trace of any size makes a page that opens at once:
-// the limits below hold it under 3 MB, together with kHtmlIncidentFrameBytes.
+// costs for flame graphs. Thinned here, so that any trace makes a page that opens at once: the
+// limits below hold it under 3 MB, together with kHtmlIncidentFrameBytes.
 
 #include <cstddef>
 #include <string>

@@ -36,10 +36,11 @@ std::string page_of(const evidence::Evidence& evidence, const Findings& findings
 TEST(HtmlIncident, LinksFindingsToTheirMoments) {
   const std::string page = page_of(sample_incident(), sample_incident_findings());
   // Of the assists, no pause; of the stop, the fifth pause and the fifth collection.
-  EXPECT_THAT(page, HasSubstr("\"moments\":[{\"known\":true,\"from\":990000000,\"to\":1050000000,"
-                              "\"at\":1000000000,\"pauses\":[],\"cycles\":[],\"spans\":[0,1]},"
-                              "{\"known\":true,\"from\":990000000,\"to\":1040000000,"
-                              "\"at\":999000000,\"pauses\":[4],\"cycles\":[4],"));
+  EXPECT_THAT(page,
+              HasSubstr("\"moments\":[{\"known\":true,\"from\":990000000,\"to\":1050000000,"
+                        "\"at\":1000000000,\"took\":0,\"pauses\":[],\"cycles\":[],\"spans\":[0,1]},"
+                        "{\"known\":true,\"from\":990000000,\"to\":1040000000,"
+                        "\"at\":999000000,\"took\":33600000,\"pauses\":[4],\"cycles\":[4],"));
   EXPECT_THAT(page, HasSubstr("shop \u00b7 incident report"));
   EXPECT_EQ(count(page, "<script"), 2u);
 }

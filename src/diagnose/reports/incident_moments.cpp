@@ -127,28 +127,35 @@ Moments moments_of(const Finding& finding, const Incident& incident, const Place
   moments.assists = longest(std::move(moments.assists), incident.assist_sites, limit, total);
   moments.waits = longest(std::move(moments.waits), incident.waits, limit, total);
 
+  // The moment that the finding's cost speaks of is the one that took about as long.
   bool first = true;
-  std::uint64_t worst = 0;
-  const auto widen = [&](std::int64_t from, std::int64_t to, std::uint64_t cost, bool exact) {
+  std::uint64_t nearest = UINT64_MAX;
+  const auto widen = [&](std::int64_t from, std::uint64_t took, bool exact) {
+    const std::int64_t to = from + static_cast<std::int64_t>(took);
     moments.from_ns = first ? from : std::min(moments.from_ns, from);
     moments.to_ns = first ? to : std::max(moments.to_ns, to);
-    if (first || (exact && cost > worst)) moments.at_ns = from, worst = exact ? cost : 0;
+    const std::uint64_t wanted = finding.cost.stall_ns_max;
+    const std::uint64_t apart = took > wanted ? took - wanted : wanted - took;
+    if (first || (exact && apart < nearest)) {
+      moments.at_ns = from, moments.took_ns = exact ? took : 0;
+      nearest = exact ? apart : UINT64_MAX;
+    }
     first = false;
   };
+  const auto length = [](const auto& site) {
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(site.last_ns - site.first_ns, 0));
+  };
   for (const std::size_t i : moments.pauses) {
-    const evidence::Pause& p = incident.pauses[i];
-    widen(p.start_ns, p.start_ns + static_cast<std::int64_t>(p.duration_ns), p.duration_ns, true);
+    widen(incident.pauses[i].start_ns, incident.pauses[i].duration_ns, true);
   }
   for (const std::size_t i : moments.cycles) {
-    const evidence::GcCycle& c = incident.cycles[i];
-    widen(c.start_ns, c.start_ns + static_cast<std::int64_t>(c.duration_ns), c.duration_ns,
-          moments.pauses.empty());
+    widen(incident.cycles[i].start_ns, incident.cycles[i].duration_ns, true);
   }
   for (const std::size_t i : moments.assists) {
-    widen(incident.assist_sites[i].first_ns, incident.assist_sites[i].last_ns, 0, false);
+    widen(incident.assist_sites[i].first_ns, length(incident.assist_sites[i]), false);
   }
   for (const std::size_t i : moments.waits) {
-    widen(incident.waits[i].first_ns, incident.waits[i].last_ns, 0, false);
+    widen(incident.waits[i].first_ns, length(incident.waits[i]), false);
   }
   return moments;
 }

@@ -17,7 +17,8 @@ namespace ullage::diagnose {
 struct Moments {
   std::vector<std::size_t> pauses, cycles;         // indices, longest first
   std::vector<std::size_t> assists, waits;         // indices of their sites
-  std::int64_t from_ns = 0, to_ns = 0, at_ns = 0;  // extent, and the worst moment
+  std::int64_t from_ns = 0, to_ns = 0, at_ns = 0;  // extent, and the moment its cost speaks of
+  std::uint64_t took_ns = 0;                       // how long that took; 0 = no single moment
   bool empty() const {
     return pauses.empty() && cycles.empty() && assists.empty() && waits.empty();
   }
