@@ -108,8 +108,10 @@ class Tee {
       pollfd wait{read_, POLLIN, 0};
       if (::poll(&wait, 1, 20) > 0 && !copy()) break;
     }
-    write_all(STDERR_FILENO, filter_.finish());
+    idle();
   }
+  // Nothing came for a while: a prompt may end as a line of gctrace begins.
+  void idle() { write_all(STDERR_FILENO, filter_.idle()); }
 
  private:
   Tee(int read, int write, int file, bool hide)
@@ -204,7 +206,10 @@ Result<IncidentReport> Recording::run(const std::string& program) {
     while (const int signal = signals.next()) {
       if (!BorrowedSignals::from_terminal(signal)) ::kill(static_cast<pid_t>(pid), signal);
     }
-    if ((wait[1].revents & (POLLIN | POLLHUP)) != 0) open = tee.value()->copy();
+    if ((wait[1].revents & (POLLIN | POLLHUP)) != 0)
+      open = tee.value()->copy();
+    else
+      tee.value()->idle();
     look(pid);
   }
   if (pprof) pprof->cancel();

@@ -15,6 +15,8 @@ namespace {
 
 // Beyond the time that was asked for: writing a profile of a large heap takes some.
 constexpr double kGraceSeconds = 60;
+// Not part of net/http/pprof: expvar.
+constexpr const char* kOptional = "vars.json";
 
 }  // namespace
 
@@ -44,6 +46,7 @@ void PprofCollector::get(const std::string& path, const std::string& name, const
                          double seconds_max) {
   const Fetched fetched = fetch(path, folder_.file(name), seconds_max, cancelled_);
   std::string problem = fetched.problem;
+  if (fetched.status == 404 && name == kOptional) return;  // few programs publish it
   // A trace without its end is read up to there; of a profile nothing can be.
   const bool readable_when_cut = name.ends_with(".trace") || name.ends_with(".txt");
   if (!fetched.ok && !readable_when_cut) ::unlink(folder_.file(name).c_str());
@@ -94,7 +97,7 @@ void PprofCollector::run() {
       get(base_ + "/" + profile, std::string(profile) + ".end.pb.gz", what, kGraceSeconds);
     }
     get(base_ + "/goroutine?debug=2", "goroutines.txt", "dump of all goroutines", kGraceSeconds);
-    get(root_ + "/debug/vars", "vars.json", "what the program publishes (expvar)", kGraceSeconds);
+    get(root_ + "/debug/vars", kOptional, "what the program publishes (expvar)", kGraceSeconds);
   }
   done_ = true;
 }

@@ -1,27 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launch/incident/stderr_filter.h"
 
-#include <cctype>
-
 namespace ullage::launch {
 namespace {
 
 enum class Match { kNo, kMaybe, kYes };
 
-// "gc ", digits, " @": how a line of gctrace begins.
+// How a line of gctrace begins: "gc 12 @3.456s 7%". '#' stands for digits.
+constexpr std::string_view kBegin = "gc # @#.#s #%";
+// Longer runs of digits are none of the runtime's.
+constexpr std::size_t kDigitsMax = 20;
+
+bool digit(char c) { return c >= '0' && c <= '9'; }
+
 Match begins_gctrace(std::string_view text) {
-  constexpr std::string_view kWord = "gc ";
-  std::size_t i = 0;
-  for (; i < kWord.size(); ++i) {
-    if (i == text.size()) return Match::kMaybe;
-    if (text[i] != kWord[i]) return Match::kNo;
+  std::size_t at = 0;
+  for (const char wanted : kBegin) {
+    if (wanted != '#') {
+      if (at == text.size()) return Match::kMaybe;
+      if (text[at++] != wanted) return Match::kNo;
+      continue;
+    }
+    const std::size_t first = at;
+    while (at < text.size() && digit(text[at])) ++at;
+    if (at - first > kDigitsMax) return Match::kNo;
+    if (at == text.size()) return Match::kMaybe;
+    if (at == first) return Match::kNo;
   }
-  const std::size_t digits = i;
-  while (i < text.size() && std::isdigit(static_cast<unsigned char>(text[i]))) ++i;
-  if (i == text.size()) return i - digits < 20 ? Match::kMaybe : Match::kNo;
-  if (i == digits || text[i] != ' ') return Match::kNo;
-  if (i + 1 == text.size()) return Match::kMaybe;
-  return text[i + 1] == '@' ? Match::kYes : Match::kNo;
+  return Match::kYes;
 }
 
 }  // namespace
@@ -32,33 +38,25 @@ std::string StderrFilter::take(std::string_view bytes) {
   for (const char c : bytes) {
     if (dropping_) {
       dropping_ = c != '\n';
-      line_start_ = !dropping_;
-      continue;
-    }
-    if (!line_start_) {
-      out += c;
-      line_start_ = c == '\n';
       continue;
     }
     held_ += c;
-    switch (begins_gctrace(held_)) {
-      case Match::kMaybe:
-        break;
-      case Match::kYes:
-        held_.clear();
-        dropping_ = true;
-        break;
-      case Match::kNo:
-        out += held_;
-        line_start_ = held_.back() == '\n';
-        held_.clear();
-        break;
+    Match match = begins_gctrace(held_);
+    // What is none may hold the beginning of one: "ggc 1".
+    while (match == Match::kNo && !held_.empty()) {
+      out += held_.front();
+      held_.erase(0, 1);
+      match = begins_gctrace(held_);
+    }
+    if (match == Match::kYes) {
+      held_.clear();
+      dropping_ = true;
     }
   }
   return out;
 }
 
-std::string StderrFilter::finish() {
+std::string StderrFilter::idle() {
   std::string out;
   out.swap(held_);
   return out;
