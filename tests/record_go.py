@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 import support
@@ -14,9 +15,20 @@ import support
 SOURCE = support.SRC / "tests/programs/go_server.go.txt"
 
 
-def build(folder):
+BUILT = []  # the server, built once, in a folder that goes with it
+
+
+def build(_):
+    if not BUILT:
+        BUILT.append(tempfile.TemporaryDirectory(prefix="ullage-go-"))
+        BUILT.append(build_in(pathlib.Path(BUILT[0].name)))
+    return BUILT[1]
+
+
+def build_in(folder):
     go = shutil.which("go") or next((str(p) for p in sorted(pathlib.Path("/usr/lib").glob("go-1.*/bin/go"), reverse=True)), None)
     if not go:
+        BUILT.clear()
         raise support.Skip("no Go toolchain is installed")
     source = folder / "server.go"
     source.write_text(SOURCE.read_text())

@@ -148,6 +148,8 @@ CycleFit fit_cycles(const std::vector<GcCycle>& ours, const std::vector<GcCycle>
   const Spread spread = spread_of(apart);
   fit.shift_ns = spread.median;
   fit.error_ns = std::max<std::uint64_t>(spread.p90, 1);
+  // Where nothing fits, that two pairings fit equally badly says nothing.
+  if (fit.error_ns > static_cast<std::uint64_t>(kFitSpreadNsMax)) fit.ambiguous = false;
   fit.found = !fit.ambiguous && fit.error_ns <= static_cast<std::uint64_t>(kFitSpreadNsMax);
   // One or two collections say little by their times: they must be alike, and nobody knows the
   // spread.
