@@ -11,6 +11,8 @@
 #
 # A module whose folder holds no x.cpp (yet) is an INTERFACE library, so headers can land first.
 
+include(ullage_embed)
+
 if(ULLAGE_DEVELOPER)
   find_package(GTest REQUIRED)
   find_package(benchmark QUIET)
@@ -110,10 +112,14 @@ function(ullage_library name)
   ullage_join_tests(library ${name}::${name} ${peers})
 endfunction()
 
-# ullage_module(NAME [USES module...] [LINK_PACKAGES package...])
+# ullage_module(NAME [USES module...] [LINK_PACKAGES package...] [EMBED pattern...])
 function(ullage_module name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "USES;LINK_PACKAGES")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "USES;LINK_PACKAGES;EMBED")
   ullage_sort(src/${name})
+  if(arg_EMBED)
+    ullage_embed(${name} embedded ${arg_EMBED})
+    list(APPEND sources "${embedded}")
+  endif()
   set(libraries ullage::ullage)
   foreach(module IN LISTS arg_USES)
     list(APPEND libraries ullage_${module})

@@ -70,6 +70,8 @@ set(debian_libdw libdw-dev)
 set(debian_libelf libelf-dev)
 set(debian_zlib zlib1g-dev)
 set(debian_libzstd libzstd-dev)
+set(debian_libarchive libarchive-dev)
+set(debian_libcurl libcurl4-openssl-dev)
 set(debian_CLI11 libcli11-dev)
 set(debian_tomlplusplus libtomlplusplus-dev)
 

@@ -13,7 +13,7 @@ import subprocess
 import support
 from support import shown, ullage
 
-VERBS = ["record", "diagnose", "diff", "contract", "completion", "man", "version"]
+VERBS = ["record", "diagnose", "explain", "diff", "contract", "completion", "man", "version"]
 SEED = int(os.environ.get("ULLAGE_SEED", 20261122))
 RECORDING = None
 

@@ -56,6 +56,27 @@ def sample_page(folder):
     return path
 
 
+def incident_page(folder, which="LinksFindings"):
+    """A made-up incident of a Go program; "StaysSmall" is the largest that the model lets through."""
+    test = support.BUILD / "tests/unit/diagnose_test"
+    if not test.exists():
+        raise support.Skip(f"{test} is not built")
+    path = folder / "incident.html"
+    done = support.run([test, f"--gtest_filter=HtmlIncident.{which}*"], env={"ULLAGE_DUMP_HTML": str(path)})
+    assert done.returncode == 0 and path.exists(), support.shown(done)
+    return path
+
+
+def view(page):
+    """The part of the incident that its timeline shows, in ns."""
+    return page.value("incident_timeline.view()")
+
+
+def middle_of(page, selector):
+    return page.value("(r => [r.x + r.width / 2, r.y + r.height / 2])"
+                      f"(document.querySelector({json.dumps(selector)}).getBoundingClientRect())")
+
+
 def recording(folder):
     program = support.compile_text(PROGRAM, folder / "shop", "-O1", "-g")
     return support.record(folder, [program, HOSTILE]).root
@@ -219,8 +240,119 @@ def test_the_table_sorts_filters_and_opens(folder):
         quiet(page)
 
 
+def test_an_incident_shows_its_timeline_and_nothing_of_a_recording(folder):
+    path = incident_page(folder)
+    with browser() as chrome:
+        page = chrome.open(path)
+        expect(page, "document.documentElement.getAttribute('data-drawn')", "yes")
+        assert text(page, "#headline") == ("2 findings in 2 s. The world stood still 10 times, for 34.7 ms in all and "
+                                           "33.6 ms at worst."), text(page, "#headline")
+        for what in (".flag", "path.edge", "path.goal", "path.pause.waited", "path.cycle.grew", "rect.span-bar", "line.snapshot",
+                     "#artefacts tbody tr", "#incident-overview path", "#flame-boxes .box"):
+            assert page.value(f"document.querySelectorAll({json.dumps(what)}).length") > 0, f"nothing drawn: {what}"
+        for section in ("timeline", "sites", "lifetimes"):
+            expect(page, f"document.getElementById('{section}').offsetParent === null")
+        expect(page, "document.querySelectorAll('#artefacts tbody tr').length", 3)
+        assert "aligned by GC ordinal \u00b1 1 ms" in text(page, "#artefacts"), text(page, "#artefacts")
+        # A flame graph for each kind of cost.
+        metrics = page.value("[...document.querySelectorAll('#flame-metric input')].map(e => e.value)")
+        assert metrics == ["assist", "stopped", "alloc_space", "inuse_space", "growth_cpu", "growth_samples", "wait"], metrics
+        assert any(box["name"] == "main.handle" and box["value"] == 900_000_000 for box in boxes(page)), boxes(page)
+        expect(page, "[...document.querySelectorAll('button,input,select')].filter(e => e.offsetParent && "
+                     "!(e.textContent.trim() || e.ariaLabel || (e.labels && e.labels.length))).length", 0)
+        expect(page, "(ids => ids.length - new Set(ids).size)([...document.querySelectorAll('[id]')].map(e => e.id))", 0)
+        quiet(page)
+
+
+def test_the_timeline_of_an_incident_zooms_by_wheel_drag_and_keys(folder):
+    path = incident_page(folder)
+    with browser() as chrome:
+        page = chrome.open(path)
+        whole = view(page)
+        assert whole == [0, 2_000_000_000], whole
+        page.value("document.getElementById('incident-chart').scrollIntoView({block: 'center'})")
+        page.settle()
+        x, y = middle_of(page, "#incident-chart")
+        page.wheel(x, y, -120)
+        page.wait_for("incident_timeline.view()[1] - incident_timeline.view()[0] < 2e9")
+        near = view(page)
+        assert 0 < near[0] and near[1] < 2_000_000_000, near
+        page.wheel(x, y, 120)
+        page.wait_for("incident_timeline.view()[1] - incident_timeline.view()[0] === 2e9")
+        page.settle()
+
+        page.drag(x - 100, y, x + 100, y)
+        page.settle()
+        chosen = view(page)
+        assert 0 < chosen[1] - chosen[0] < 500_000_000, chosen
+        page.drag(x, y, x + 50, y, modifiers=8)  # Shift: moves
+        page.settle()
+        moved = view(page)
+        assert abs((moved[1] - moved[0]) - (chosen[1] - chosen[0])) < 2 and moved[0] < chosen[0], (chosen, moved)
+
+        page.value("document.getElementById('incident-chart').focus()")
+        page.press("Escape")
+        assert view(page) == whole
+        page.press("+", "+")
+        zoomed = view(page)
+        assert zoomed[1] - zoomed[0] < 2_000_000_000
+        page.press("ArrowLeft")
+        assert view(page)[0] < zoomed[0]
+        page.press("-", "-")
+        assert view(page)[1] - view(page)[0] > zoomed[1] - zoomed[0]
+        page.press("0", "0")
+        assert view(page) == whole
+        # What is under the pointer is told.
+        page.settle()
+        page.hover(x, y)
+        expect(page, "document.getElementById('incident-readout').textContent.includes('heap')")
+        quiet(page)
+
+
+def test_findings_lead_into_the_timeline_and_back(folder):
+    path = incident_page(folder)
+    with browser() as chrome:
+        page = chrome.open(path)
+        page.value("document.querySelector('#finding-2 .to-timeline').click()")
+        page.settle()
+        low, high = view(page)
+        assert low < 999_000_000 and 1_032_600_000 < high and high - low < 200_000_000, (low, high)
+        expect(page, "document.activeElement.id", "incident-chart")
+        expect(page, "document.querySelectorAll('rect.about').length", 2)  # its pause and its collection
+        expect(page, "document.querySelector('.flag.lit').dataset.finding", "1")
+        page.settle()
+        page.value("document.querySelector('.flag[data-finding=\"1\"]').scrollIntoView({block: 'center'})")
+        page.settle()
+        page.click(*middle_of(page, ".flag[data-finding='1'] rect"))
+        expect(page, "document.activeElement.id", "finding-2")
+        # From finding to finding by keys.
+        page.value("document.getElementById('incident-chart').focus()")
+        page.press("n", "n")
+        first = view(page)
+        page.press("n", "n")
+        assert view(page) != first
+        quiet(page)
+
+
+def test_the_largest_incident_stays_small_and_draws_little(folder):
+    path = incident_page(folder, "StaysSmall")
+    assert path.stat().st_size < 3_000_000, path.stat().st_size
+    with browser() as chrome:
+        page = chrome.open(path)
+        expect(page, "document.documentElement.getAttribute('data-drawn')", "yes")
+        # 20 000 pauses and 200 000 collections are a few paths, not an element each.
+        assert page.value("document.querySelectorAll('#incident *').length") < 400
+        assert page.value("document.querySelectorAll('*').length") < 12_000
+        print("opened in", page.value("performance.timing.domComplete - performance.timing.navigationStart"), "ms")
+        quiet(page)
+
+
 def test_a_phone_shows_it_without_scrolling_sideways_in_light_and_dark(folder):
-    path = sample_page(folder)
+    for path in (sample_page(folder), incident_page(folder)):
+        on_a_phone(path)
+
+
+def on_a_phone(path):
     with browser() as chrome:
         page = chrome.open(path)
         page.resize(380, 800)

@@ -20,6 +20,8 @@ HOMES = {
     "toml++": (r"toml\+\+/", {"contract"}),
     "elfutils": (r"(elfutils/|dwarf\.h|libelf\.h|gelf\.h|libdw)", {"trace"}),
     "zstd": (r"(zstd|zdict)[a-z_]*\.h", {"record", "trace"}),
+    "libcurl": (r"curl/", {"launch"}),
+    "libarchive": (r"archive(_entry)?\.h", {"trace"}),
     "zlib": (r"(zlib|zconf)\.h", {"trace", "diagnose"}),
 }
 # Headers of the test libraries: in tests, and in headers that only tests include.
@@ -53,7 +55,7 @@ def read_diagram(cmake):
     text = re.sub(r"#.*", "", cmake.read_text())
     for kind, arguments in CALL.findall(text):
         words = arguments.split()
-        sections = {"USES": [], "LINK_PACKAGES": [], "MAIN": []}
+        sections = {"USES": [], "LINK_PACKAGES": [], "MAIN": [], "EMBED": []}
         section = None
         for word in words[1:]:
             if word in sections:

@@ -6,7 +6,7 @@
 #include <iterator>
 #include <utility>
 
-#include "base/suggest.h"
+#include "base/nearest.h"
 
 namespace ullage::cli {
 

@@ -3,17 +3,22 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iostream>
 
+#include "base/format.h"
 #include "base/terminal.h"
 #include "base/text.h"
+#include "evidence/merge.h"
 #include "record/layout.h"
+#include "trace/input_open.h"
 #include "trace/readers.h"
 
 namespace ullage::cli {
@@ -65,6 +70,93 @@ void Loader::describe(Command& command) {
   command.flag("--no-progress", "No progress line on standard error.", no_progress_);
 }
 
+void Loader::describe_incidents(Command& command) {
+  command.flag("--separate",
+               "Diagnose every artefact of a Go or JVM program on its own. Default: those given in "
+               "one command are one incident.",
+               separate_);
+  command.flag("--verify",
+               "Read Go execution traces in strict order and check every sequence number: slower, "
+               "refuses what is broken.",
+               verify_);
+  command.count_option("--threads",
+                       "Threads that read Go execution traces; 0 for as many as there are "
+                       "processors. Default: 0.",
+                       threads_);
+}
+
+namespace {
+
+// Inputs that were left out and are named one by one.
+constexpr std::size_t kLeftOutNamed = 8;
+
+// What a person should hear of the inputs beside the artefacts' own notes.
+std::vector<std::string> notes_of(const std::vector<trace::InputReport>& reports,
+                                  std::vector<Error>& failures) {
+  using Kind = trace::InputReport::Kind;
+  std::vector<std::string> notes;
+  std::size_t unnamed = 0;
+  for (const trace::InputReport& report : reports) {
+    switch (report.kind) {
+      case Kind::kFailed:
+        failures.push_back({Code::kInvalid, report.message});
+        break;
+      case Kind::kBinary:
+        notes.push_back(report.name + ": " + report.format + ", for the call sites of profiles.");
+        break;
+      case Kind::kEmpty:
+      case Kind::kNotRecognised:
+        if (notes.size() >= kLeftOutNamed) {
+          ++unnamed;
+        } else {
+          notes.push_back(report.name + ": " + trace::to_string(report.kind) + ", left out.");
+        }
+        break;
+      case Kind::kRead:
+        break;
+    }
+  }
+  if (unnamed > 0) {
+    notes.push_back(format_counted(unnamed, "more file") + " left out: empty or not recognised.");
+  }
+  return notes;
+}
+
+}  // namespace
+
+Result<std::vector<evidence::Evidence>> Loader::load_incidents(
+    const std::vector<std::string>& paths, std::vector<Error>& failures) const {
+  trace::ReadOptions options;
+  options.debuginfod = debuginfod_;
+  options.debug_dirs = debug_dirs_;
+  options.verify = verify_;
+  options.threads = static_cast<unsigned>(threads_);
+  std::vector<trace::InputReport> reports;
+  Result<std::vector<evidence::Evidence>> parts = [&] {
+    ProgressLine line(paths.size() == 1 ? paths.front() : format_counted(paths.size(), "file"));
+    if (!no_progress_ && is_terminal(STDERR_FILENO)) {
+      options.progress = [&line](double fraction) { line.show(fraction); };
+    }
+    return trace::read_all(paths, options, &reports);
+  }();
+  if (!parts.ok()) return parts.error();
+  std::vector<evidence::Evidence> whole;
+  if (separate_) {
+    for (evidence::Evidence& part : parts.value()) {
+      std::vector<evidence::Evidence> alone;
+      alone.push_back(std::move(part));
+      for (evidence::Evidence& one : evidence::merge(std::move(alone))) {
+        whole.push_back(std::move(one));
+      }
+    }
+  } else {
+    whole = evidence::merge(std::move(parts).value());
+  }
+  std::vector<std::string>& notes = whole.front().understood.notes;
+  for (std::string& note : notes_of(reports, failures)) notes.push_back(std::move(note));
+  return whole;
+}
+
 Result<evidence::Evidence> Loader::load(const std::string& path) const {
   trace::ReadOptions options;
   options.debuginfod = debuginfod_;
@@ -96,6 +188,16 @@ bool is_recording(const std::string& path) {
   std::array<char, sizeof record::kFileMagic> magic{};
   file.read(magic.data(), magic.size());
   return file && std::memcmp(magic.data(), record::kFileMagic, magic.size()) == 0;
+}
+
+bool is_artefact(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return true;
+  const Result<std::vector<trace::Input>> inputs = trace::open_inputs(path);
+  if (!inputs.ok()) return false;
+  return std::any_of(inputs->begin(), inputs->end(), [](const trace::Input& input) {
+    return trace::recognise(input).kind == trace::InputReport::Kind::kRead;
+  });
 }
 
 }  // namespace ullage::cli

@@ -5,7 +5,7 @@
 
 #include <iostream>
 
-#include "base/suggest.h"
+#include "base/nearest.h"
 #include "base/terminal.h"
 #include "cli/command_line.h"
 #include "cli/help.h"

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <array>
 
-#include "base/suggest.h"
+#include "base/nearest.h"
 #include "base/text.h"
 
 namespace ullage::contract {

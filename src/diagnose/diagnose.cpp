@@ -7,6 +7,8 @@
 #include "diagnose/finding.h"
 #include "diagnose/fingerprint.h"
 #include "diagnose/growth.h"
+#include "diagnose/join.h"
+#include "diagnose/root_causes.h"
 
 namespace ullage::diagnose {
 
@@ -28,6 +30,8 @@ namespace {
 // still counts: copying runs at about 10 GB/s, and a wasted byte weighs a tenth of a copied one.
 constexpr double kNsPerCopiedByte = 0.1;
 constexpr double kNsPerWastedByte = 0.01;
+// A processor that works for the runtime is one of several, and nobody need wait for it.
+constexpr double kNsPerCpuNs = 0.25;
 
 // What these say about a place is an aspect of its growth: told with it where another detector
 // already speaks about the same growth.
@@ -107,7 +111,7 @@ void number_duplicates(std::vector<Finding>& findings) {
 }  // namespace
 
 double Finding::rank() const {
-  return static_cast<double>(cost.stall_ns) +
+  return static_cast<double>(cost.stall_ns) + kNsPerCpuNs * static_cast<double>(cost.cpu_ns) +
          kNsPerCopiedByte * static_cast<double>(cost.copied_bytes) +
          kNsPerWastedByte * static_cast<double>(cost.wasted_bytes);
 }
@@ -121,7 +125,31 @@ const std::vector<Detector>& detectors() {
   return kDetectors;
 }
 
+namespace {
+
+// Of an incident: nothing was understood, or most of everything was lost.
+std::string incident_not_judgeable(const evidence::Incident& incident) {
+  const auto empty = [](const evidence::Artefact& a) { return a.records <= a.records_unknown; };
+  const auto lost = [](const evidence::Artefact& a) {
+    return a.bytes > 0 && a.bytes_skipped > a.bytes / 2;
+  };
+  const auto& artefacts = incident.artefacts;
+  if (std::all_of(artefacts.begin(), artefacts.end(), empty)) {
+    return "Nothing in these artefacts was understood: that there is no finding says nothing. Take "
+           "them again (docs/incidents.md).";
+  }
+  if (std::all_of(artefacts.begin(), artefacts.end(),
+                  [&](const evidence::Artefact& a) { return empty(a) || lost(a); })) {
+    return "Most of every artefact is damaged or cut off: that there is no finding says nothing. "
+           "Take them again (docs/incidents.md).";
+  }
+  return {};
+}
+
+}  // namespace
+
 std::string not_judgeable(const evidence::Evidence& evidence) {
+  if (!evidence.incident.empty()) return incident_not_judgeable(evidence.incident);
   const evidence::Understood& understood = evidence.understood;
   const auto linked = [](const evidence::GrowthSite& site) { return site.links > 0; };
   if (std::any_of(evidence.growth_sites.begin(), evidence.growth_sites.end(), linked)) return {};
@@ -159,6 +187,8 @@ std::vector<Finding> diagnose(const evidence::Evidence& evidence, const Detector
   name_container_sites(evidence, findings);
   number_duplicates(findings);
   fold_aspects(findings);
+  join_incident(findings);
+  name_causes(options.root_causes ? *options.root_causes : RootCauses::built_in(), findings);
   // Stable: what costs the same and is as severe stays in the order of the registry.
   std::stable_sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) {
     const auto key = [](const Finding& f) {

@@ -27,6 +27,7 @@ struct Cost {
   std::uint64_t wasted_bytes = 0;  // slack, overlap or growth that never ends
   std::uint64_t events = 0;        // links, allocations: what is counted in `events_unit`
   std::string events_unit = "growths";
+  std::uint64_t cpu_ns = 0;  // of processors, beside the stalls: marking, copying stacks
 };
 
 // A second thing said about the same place, folded into the finding that says it best.
@@ -52,15 +53,22 @@ struct Finding {
   std::optional<std::size_t> allocation_site;  // index into Evidence::allocation_sites
   std::uint64_t advised_elements = 0;          // the N of reserve(N); 0 = none
   std::vector<Related> also;  // findings folded into this one (their evidence is above)
-  // Cost first: stall, then copied, then wasted. Larger is worse.
+  std::string cause;          // why, in a sentence, from the root-cause table; empty = no row fits
+  // What joins findings of one incident (join.h). Empty family: stands alone.
+  std::string family;                    // what grows: "append", "map", "stack", "held", ...
+  bool symptom = false;                  // follows from something else at the same place
+  std::uint64_t largest_copy_bytes = 0;  // of one growth, where the sizes are known
+  // Cost first: stall, then processor time, then copied, then wasted. Larger is worse.
   double rank() const;
 };
 
+class RootCauses;  // root_causes.h
 struct DetectorOptions {
   std::uint64_t stall_bound_ns = 1'000'000;      // growth-stall speaks above this single pause
   std::uint64_t copied_bytes_min = 64 << 10;     // repeated-growth is silent below this ...
   std::uint64_t links_min = 2;                   // ... and below this many growths
   const contract::Contract* contract = nullptr;  // contract-violation judges by it; none: silent
+  const RootCauses* root_causes = nullptr;  // whose rows name the causes; null = the built-in ones
 };
 
 // What every detector file in detectors/ provides; one line in detectors.def brings it to life.

@@ -60,6 +60,7 @@ struct Artefact {
   std::int64_t first_ns = 0, last_ns = 0;  // extent on its own clock before alignment
   std::uint64_t tick_ns = 1;               // resolution of its times
   Alignment alignment;
+  std::string build_id;  // of the program it tells of, as it has it; empty = not told
 };
 
 // ---- stops of the world
@@ -251,6 +252,9 @@ struct Retention {
   std::string root;                // how that is reached: "global main.kept", "goroutine 7 main.f"
   std::uint64_t wasted_bytes = 0;  // object_bytes - union of what all holders reach
   Position where;
+  std::uint64_t element_bytes = 1;  // of the slice, as its place within the object tells
+  bool string = false;              // reached by a string, not a slice
+  Stack allocated_at;  // where the object was allocated, when the dump's profile sampled it
 };
 // Retentions of one kind of object, most waste first; at most kRetentionsMax singly.
 inline constexpr std::size_t kRetentionsMax = 1000;

@@ -23,6 +23,8 @@ Error impossible(const std::string& path, const std::string& what, const std::st
 
 std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
+}  // namespace
+
 // As execvp: the first executable regular file. errno says why there is none.
 std::string find_program(const std::string& name, const std::string& search) {
   struct stat st {};
@@ -45,6 +47,8 @@ std::string find_program(const std::string& name, const std::string& search) {
   errno = why;
   return {};
 }
+
+namespace {
 
 Result<std::string> locate(const std::string& name, const std::string& search) {
   if (name.empty()) return Error{Code::kInvalid, "The command is empty. Give one after --."};
@@ -119,10 +123,11 @@ Result<void> judge(const std::string& path, const ElfFacts& f, std::vector<std::
   }
   if (f.interpreter.empty()) {
     if (f.go) {
-      return impossible(path,
-                        "it is a static Go program: it has its own allocator and no loader "
-                        "that could preload the agent.",
-                        "Take a Go trace or heap profile and run: ullage diagnose FILE");
+      return impossible(
+          path,
+          "it is a static Go program: it has its own allocator and no loader "
+          "that could preload the agent.",
+          "Leave out --native: its runtime's own log and profiles are collected then.");
     }
     return impossible(path, "it is statically linked, so nothing can be preloaded into it.",
                       "Link it dynamically (without -static; for Rust not a musl target), "

@@ -25,6 +25,10 @@ struct Program {
   std::vector<std::string> notes;
 };
 
+// The file that a name without a slash means in `search` (a PATH), or the name itself when it has
+// one. Empty, with errno, when there is none that can be executed.
+std::string find_program(const std::string& name, const std::string& search);
+
 // `search` is the PATH to look in.
 Result<Program> preflight(const std::vector<std::string>& command, const std::string& search);
 

@@ -105,12 +105,13 @@ namespace {
 // itself: were it this process, for a moment, a command that ends in that moment would be reaped by
 // the kernel, and its exit code lost. Returns errno of what failed, or 0.
 int spawn_ignoring_children(pid_t* pid, const char* path, const sigset_t* mask, char* const* argv,
-                            char* const* env) {
+                            char* const* env, int error_fd) {
   volatile int error = 0;  // the child writes it: it runs in this memory until it executes
   const pid_t child = ::vfork();
   if (child == 0) {
     ::signal(SIGCHLD, SIG_IGN);
     ::pthread_sigmask(SIG_SETMASK, mask, nullptr);
+    if (error_fd >= 0) ::dup2(error_fd, STDERR_FILENO);
     ::execve(path, argv, env);
     error = errno;
     ::_exit(127);
@@ -128,7 +129,11 @@ int spawn_ignoring_children(pid_t* pid, const char* path, const sigset_t* mask, 
 }  // namespace
 
 Result<uint32_t> spawn(const std::string& path, const std::vector<std::string>& argv,
-                       const std::vector<std::string>& env, const BorrowedSignals& signals) {
+                       const std::vector<std::string>& env, const BorrowedSignals& signals,
+                       int error_fd) {
+  posix_spawn_file_actions_t files;
+  ::posix_spawn_file_actions_init(&files);
+  if (error_fd >= 0) ::posix_spawn_file_actions_adddup2(&files, error_fd, STDERR_FILENO);
   posix_spawnattr_t attributes;
   ::posix_spawnattr_init(&attributes);
   sigset_t mask;
@@ -138,10 +143,11 @@ Result<uint32_t> spawn(const std::string& path, const std::vector<std::string>& 
   pid_t pid = 0;
   const int error = signals.child_ignored()
                         ? spawn_ignoring_children(&pid, path.c_str(), &mask, pointers(argv).data(),
-                                                  pointers(env).data())
-                        : ::posix_spawn(&pid, path.c_str(), nullptr, &attributes,
+                                                  pointers(env).data(), error_fd)
+                        : ::posix_spawn(&pid, path.c_str(), &files, &attributes,
                                         pointers(argv).data(), pointers(env).data());
   ::posix_spawnattr_destroy(&attributes);
+  ::posix_spawn_file_actions_destroy(&files);
   if (error != 0) {
     return Error{Code::kIo, path + ": can't be started: " + strerror(error) +
                                 ".\n  Try it without ullage record first."};

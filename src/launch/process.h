@@ -55,8 +55,10 @@ class ProcessWatch {
 };
 
 // Starts `path` with the caller's terminal and `signals`' original mask. The child's pid.
+// `error_fd`, when not -1, becomes its standard error.
 Result<uint32_t> spawn(const std::string& path, const std::vector<std::string>& argv,
-                       const std::vector<std::string>& env, const BorrowedSignals& signals);
+                       const std::vector<std::string>& env, const BorrowedSignals& signals,
+                       int error_fd = -1);
 
 // Makes orphaned descendants children of this process while it lives, so that they can be waited
 // for.

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <string>
 
@@ -44,6 +45,50 @@ TEST(Readers, RefuseAFolder) {
   const auto e = read(::testing::TempDir(), {});
   ASSERT_FALSE(e.ok());
   EXPECT_EQ(e.error().code, Code::kIo);
+}
+
+TEST(Readers, ReadEverythingUnderAPathAndReportEachInput) {
+  const std::filesystem::path folder = file("readers_test_all");
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  record::RecordingBuilder b;
+  b.stream(1).alloc(0x1000, 64, b.stack({0x401000}));
+  ASSERT_TRUE(b.write(folder / "one.ulg"));
+  std::ofstream(folder / "notes.md") << "hello";
+  std::ofstream(folder / "nothing");
+  std::vector<InputReport> reports;
+  const auto all = read_all({folder, file("no_such_file")}, {.symbolize = false}, &reports);
+  ASSERT_TRUE(all.ok()) << all.error().message;
+  ASSERT_EQ(all->size(), 1u);
+  EXPECT_EQ((*all)[0].process.allocations, 1u);
+  ASSERT_EQ(reports.size(), 4u);
+  EXPECT_EQ(reports[0].kind, InputReport::Kind::kNotRecognised);
+  EXPECT_EQ(reports[1].kind, InputReport::Kind::kEmpty);
+  EXPECT_EQ(reports[2].kind, InputReport::Kind::kRead);
+  EXPECT_EQ(reports[2].format, "ULG1");
+  EXPECT_EQ(reports[3].kind, InputReport::Kind::kFailed);
+  EXPECT_NE(reports[3].message.find("no_such_file"), std::string::npos);
+}
+
+TEST(Readers, AnUnknownFileGivenByItselfIsAnErrorThatNamesTheKnownFormats) {
+  std::ofstream(file("readers_test.txt")) << "hello";
+  const auto e = read_all({file("readers_test.txt")}, {});
+  ASSERT_FALSE(e.ok());
+  EXPECT_EQ(e.error().code, Code::kUnsupported);
+  EXPECT_NE(e.error().message.find("ULG1"), std::string::npos);
+}
+
+TEST(Readers, ReadARecordingOutOfAnArchive) {
+  record::RecordingBuilder b;
+  b.stream(1).alloc(0x1000, 64, b.stack({0x401000}));
+  ASSERT_TRUE(b.write(file("readers_test.ulg")));
+  const auto plain = Input::map(file("readers_test.ulg"));
+  ASSERT_TRUE(plain.ok());
+  const Input part = plain->part("x.tar!readers_test.ulg", 0, plain->bytes().size());
+  EXPECT_EQ(recognise(part).format, "ULG1");
+  const auto e = readers().front().read(part, {.symbolize = false});
+  ASSERT_TRUE(e.ok()) << e.error().message;
+  EXPECT_EQ(e->process.source, "x.tar!readers_test.ulg");
 }
 
 }  // namespace

@@ -154,6 +154,21 @@ class Page:
     def hover(self, x, y):
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
 
+    def wheel(self, x, y, down):
+        """Turns the wheel by so many pixels; negative is away from the person."""
+        self.call("Input.dispatchMouseEvent", type="mouseWheel", x=x, y=y, deltaX=0, deltaY=down)
+
+    def drag(self, x, y, to_x, to_y, modifiers=0):
+        common = {"button": "left", "buttons": 1, "clickCount": 1, "modifiers": modifiers}
+        self.call("Input.dispatchMouseEvent", type="mousePressed", x=x, y=y, **common)
+        for step in range(1, 5):
+            self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x + (to_x - x) * step / 4,
+                      y=y + (to_y - y) * step / 4, **common)
+        self.call("Input.dispatchMouseEvent", type="mouseReleased", x=to_x, y=to_y, **common)
+
+    def click(self, x, y):
+        self.drag(x, y, x, y)
+
     def resize(self, width, height, dark=False, media=""):
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self.call("Emulation.setEmulatedMedia", media=media, features=[

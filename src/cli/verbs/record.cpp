@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <iostream>
@@ -13,6 +14,7 @@
 #include "base/terminal.h"
 #include "cli/output.h"
 #include "cli/verb.h"
+#include "cli/verbs/record_incident.h"
 #include "launch/launch.h"
 
 namespace ullage::cli {
@@ -45,7 +47,9 @@ class Record : public Verb {
   launch::LaunchOptions options_;
   std::string finish_path_;
   std::uint64_t depth_ = kDepthDefault, verify_ = 0;
-  bool no_follow_ = false, quiet_ = false;
+  std::uint64_t for_ns_ = 10'000'000'000;
+  bool no_follow_ = false, quiet_ = false, native_ = false;
+  launch::IncidentOptions incident_;
 };
 
 void Record::describe(Command& command) {
@@ -56,16 +60,38 @@ void Record::describe(Command& command) {
       "error when it has ended. Children and the programs it executes are recorded, too, each in a "
       "file of its own.\n\n"
       "What was recorded survives kill -9 of the program, and of ullage itself: see --finish. "
-      "Recordings hold addresses and command lines; they are readable by their owner only.";
+      "Recordings hold addresses and command lines; they are readable by their owner only.\n\n"
+      "A Go program (known by its build information) or a JVM (java) is asked to tell of itself "
+      "instead: gctrace, or the log of the collector; with --pprof its profiles and an execution "
+      "trace as well. The result is a folder, NAME.incident, that `ullage diagnose` takes. Without "
+      "COMMAND, --pprof attaches to a program that runs already.";
   command.wrapped = &command_;
   command.example("ullage record -- ./server --port 8080",
                   "Record until it ends, or until Ctrl-C.");
   command.example("ullage record -o run.ulg --sample=512K -- ./server",
                   "In production: one allocation per 512 KiB on average, growth in full.");
+  command.example("ullage record --pprof http://localhost:6060 --for 30s",
+                  "A Go program that runs already and serves net/http/pprof.");
+  command.example("ullage record -- java -jar server.jar",
+                  "The log of its collector, class histograms and a thread dump.");
   command
-      .option("-o,--output", "FILE", "The recording. Default: ullage.PROGRAM.PID.ulg here.",
+      .option("-o,--output", "FILE",
+              "The recording. Default: ullage.PROGRAM.PID.ulg here; for Go and JVM programs a "
+              "folder, ullage.PROGRAM.PID.incident.",
               options_.output)
       .completes = Completes::kFiles;
+  command.option(
+      "--pprof", "URL",
+      "Go: where the program serves net/http/pprof, as in http://localhost:6060. Fetches "
+      "its profiles and an execution trace.",
+      incident_.pprof_url);
+  command.duration_option(
+      "--for", "How long the CPU profile and the execution trace are. Default: 10s.", for_ns_);
+  command.flag("--heap-dump", "JVM: also write a heap dump when memory runs out. May be large.",
+               incident_.heap_dump);
+  command.flag("--native",
+               "Record C and C++ allocations also of a Go program or a JVM, with the library.",
+               native_);
   command.flag("--no-follow", "Record the first program only, not what it forks or executes.",
                no_follow_);
   command.size_option("--sample",
@@ -110,7 +136,7 @@ void Record::describe(Command& command) {
 }
 
 Result<void> Record::check() {
-  if (command_.empty() && finish_path_.empty()) {
+  if (command_.empty() && finish_path_.empty() && incident_.pprof_url.empty()) {
     return Error{
         Code::kInvalid,
         "ullage record: no command was given.\n  Put it after two dashes: ullage record -- "
@@ -121,6 +147,14 @@ Result<void> Record::check() {
         Code::kInvalid,
         "ullage record: --finish completes what is there and runs nothing.\n  Leave out '" +
             command_.front() + "', or leave out --finish."};
+  }
+  if (native_ && !incident_.pprof_url.empty()) {
+    return Error{Code::kInvalid,
+                 "ullage record: --native and --pprof ask for two kinds of recording.\n  Leave one "
+                 "of them out."};
+  }
+  if (for_ns_ < 1'000'000'000 || for_ns_ > 3'600'000'000'000) {
+    return Error{Code::kInvalid, "ullage record: --for is at least 1s and at most 1h."};
   }
   if (depth_ < kDepthMin || depth_ > kDepthMax) {
     const bool few = depth_ < kDepthMin;
@@ -301,6 +335,16 @@ int Record::finish() {
 int Record::run() {
   if (Result<void> fine = check(); !fine.ok()) return fail(fine.error(), kExitUsage);
   if (!finish_path_.empty()) return finish();
+  const char* search = std::getenv("PATH");
+  const launch::Managed managed =
+      launch::managed_program(command_, search != nullptr ? search : "/usr/bin:/bin");
+  if (!incident_.pprof_url.empty() || (managed != launch::Managed::kNo && !native_)) {
+    incident_.command = command_;
+    incident_.managed = managed == launch::Managed::kNo ? launch::Managed::kGo : managed;
+    incident_.output = options_.output;
+    incident_.seconds = static_cast<double>(for_ns_) / 1e9;
+    return record_incident(incident_, quiet_);
+  }
   options_.command = command_;
   options_.follow = !no_follow_;
   options_.depth = static_cast<std::uint32_t>(depth_);

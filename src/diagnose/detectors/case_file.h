@@ -31,13 +31,19 @@
 //   speaks repeated-growth warning
 //     says orders.reserve(1'100'000)              in title, evidence or remedy
 //     advises 1100000
+//     at orders.cpp:88 load_orders            the place, as reports print it, and the function
+//     costs stall 122ms copied 30.6MB         exactly: stall, copied, wasted, events, cpu
+//     joins growth-stall                      what was folded into it
 //   silent growth-stall
 //   notes lifetime-classes
+//
+// Incidents of managed programs have blocks of their own: case_incident_testing.h.
 //
 // Series: `live` flat X | ramp FROM TO | plateau FROM TO SHARE (rises for that share of the run) |
 // saw FROM TO TEETH | stairs FROM TO (doubling). A finding that no `speaks` line expects fails.
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -50,9 +56,12 @@ namespace ullage::diagnose {
 
 struct Expectation {
   std::string detector;
-  std::string severity;           // "silent" = it must not speak
-  std::vector<std::string> says;  // each somewhere in what it says
-  std::uint64_t advises = 0;      // 0 = anything
+  std::string severity;             // "silent" = it must not speak
+  std::vector<std::string> says{};  // each somewhere in what it says
+  std::uint64_t advises = 0;        // 0 = anything
+  std::string at{};                 // "main.go:26 main.load"; empty = anywhere
+  std::map<std::string, std::uint64_t> costs{};
+  std::vector<std::string> joins{};  // detectors whose findings are folded into it
 };
 
 struct Case {

@@ -11,7 +11,8 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "base/format.h"
+#include "diagnose/detectors/case_incident_testing.h"
+#include "diagnose/detectors/case_words_testing.h"
 #include "diagnose/finding.h"
 
 namespace ullage::diagnose {
@@ -21,60 +22,6 @@ using evidence::AllocationSite;
 using evidence::GrowthSite;
 using evidence::Series;
 using evidence::Verdict;
-
-// The reader throws inside, so that its lines stay readable; read_case() turns that into an Error.
-[[noreturn]] void fail(const std::string& why) { throw std::runtime_error(why); }
-
-std::uint64_t bytes(const std::string& word) {
-  const Result<std::uint64_t> value = parse_bytes(word);
-  if (!value.ok()) fail(value.error().message);
-  return value.value();
-}
-
-std::uint64_t time_ns(const std::string& word) {
-  const Result<std::uint64_t> value = parse_duration_ns(word);
-  if (!value.ok()) fail(value.error().message);
-  return value.value();
-}
-
-class Words {
- public:
-  explicit Words(const std::string& line) {
-    std::istringstream in(line);
-    for (std::string word; in >> word;) words_.push_back(word);
-  }
-  bool more() const { return at_ < words_.size(); }
-  std::string next(const char* what) {
-    if (!more()) fail(std::string("expected ") + what + " at the end of the line");
-    return words_[at_++];
-  }
-  std::string rest() {
-    std::string text;
-    while (more()) text += (text.empty() ? "" : " ") + words_[at_++];
-    return text;
-  }
-
- private:
-  std::vector<std::string> words_;
-  std::size_t at_ = 0;
-};
-
-// "load_orders orders.cpp:88", the last word being the place when it has a colon and a number.
-evidence::Frame frame(Words& words) {
-  evidence::Frame frame;
-  std::string text = words.rest();
-  const std::size_t space = text.rfind(' ');
-  const std::size_t colon = text.rfind(':');
-  if (space != std::string::npos && colon != std::string::npos && colon > space &&
-      colon + 1 < text.size() && std::isdigit(static_cast<unsigned char>(text[colon + 1]))) {
-    frame.file = text.substr(space + 1, colon - space - 1);
-    frame.line = std::stoi(text.substr(colon + 1));
-    text.resize(space);
-  }
-  frame.function = text;
-  frame.module = "shop";
-  return frame;
-}
 
 evidence::SizeSummary sizes(Words& words) {
   evidence::SizeSummary summary;
@@ -147,16 +94,6 @@ void read_process(evidence::ProcessFacts& process, Words& words) {
       *found->second = bytes(value);
     else
       fail("unknown fact " + key);
-  }
-}
-
-// Pairs "name value" after the first value of a line.
-void read_pairs(Words& words, const std::map<std::string, std::uint64_t*>& fields) {
-  while (words.more()) {
-    const std::string name = words.next("a name");
-    const auto found = fields.find(name);
-    if (found == fields.end()) fail("unknown field " + name);
-    *found->second = bytes(words.next("a number"));
   }
 }
 
@@ -266,6 +203,15 @@ void read_container_line(evidence::ContainerSite& site, const std::string& key, 
     fail("unknown line \"" + key + "\" of a container");
 }
 
+// "stall 7.8ms copied 64MB wasted 1MB events 4 cpu 1s", any of these.
+void read_costs(Expectation& expected, Words& words) {
+  while (words.more()) {
+    const std::string what = words.next("a cost");
+    const std::string value = words.next("a value");
+    expected.costs[what] = what == "stall" || what == "cpu" ? time_ns(value) : bytes(value);
+  }
+}
+
 void read_line(Case& result, std::string& section, bool indented, const std::string& line) {
   Words words(line);
   const std::string key = words.next("a word");
@@ -276,17 +222,27 @@ void read_line(Case& result, std::string& section, bool indented, const std::str
       read_allocation_line(result.evidence.allocation_sites.back(), key, words);
     } else if (section == "container") {
       read_container_line(result.evidence.container_sites.back(), key, words);
+    } else if (is_incident_section(section)) {
+      read_incident_line(result.evidence.incident, section, key, words);
     } else if (section == "speaks" && key == "says") {
       result.expected.back().says.push_back(words.rest());
     } else if (section == "speaks" && key == "advises") {
       result.expected.back().advises = bytes(words.next("a number"));
+    } else if (section == "speaks" && key == "at") {
+      result.expected.back().at = words.rest();
+    } else if (section == "speaks" && key == "costs") {
+      read_costs(result.expected.back(), words);
+    } else if (section == "speaks" && key == "joins") {
+      while (words.more()) result.expected.back().joins.push_back(words.next("a detector"));
     } else {
       fail("unexpected \"" + key + "\" below \"" + section + "\"");
     }
     return;
   }
   section = key;
-  if (key == "process")
+  if (is_incident_section(key))
+    read_incident_section(result.evidence.incident, key, words);
+  else if (key == "process")
     read_process(result.evidence.process, words);
   else if (key == "growth")
     result.evidence.growth_sites.emplace_back();
@@ -303,10 +259,10 @@ void read_line(Case& result, std::string& section, bool indented, const std::str
     const Result<void> done = result.contract->set(path, words.next("a value"), "case");
     if (!done.ok()) fail(done.error().message);
   } else if (key == "silent")
-    result.expected.push_back({words.next("a detector"), "silent", {}, 0});
+    result.expected.push_back({.detector = words.next("a detector"), .severity = "silent"});
   else if (key == "speaks") {
     const std::string detector = words.next("a detector");
-    result.expected.push_back({detector, words.next("a severity"), {}, 0});
+    result.expected.push_back({.detector = detector, .severity = words.next("a severity")});
   } else {
     fail("unknown section \"" + key + "\"");
   }
@@ -359,9 +315,21 @@ Case load(const std::string& file) {
 }
 
 std::string all_text(const Finding& finding) {
-  std::string text = finding.title + "\n" + finding.remedy;
+  std::string text = finding.title + "\n" + finding.remedy + "\n" + finding.check;
   for (const std::string& sentence : finding.evidence) text += "\n" + sentence;
   return text;
+}
+
+void expect_costs(const Finding& finding, const Expectation& expected) {
+  const std::map<std::string, std::uint64_t> costs = {{"stall", finding.cost.stall_ns},
+                                                      {"copied", finding.cost.copied_bytes},
+                                                      {"wasted", finding.cost.wasted_bytes},
+                                                      {"events", finding.cost.events},
+                                                      {"cpu", finding.cost.cpu_ns}};
+  for (const auto& [what, value] : expected.costs) {
+    ASSERT_TRUE(costs.contains(what)) << what;
+    EXPECT_EQ(costs.at(what), value) << what;
+  }
 }
 
 class DetectorCase : public testing::TestWithParam<std::string> {};
@@ -386,6 +354,16 @@ TEST_P(DetectorCase, SaysWhatItsFileExpectsAndNothingElse) {
     }
     if (expected.advises > 0) {
       EXPECT_EQ(found->advised_elements, expected.advises);
+    }
+    if (!expected.at.empty()) {
+      const std::string& function = found->where.function;
+      EXPECT_EQ(found->where.place() + (function.empty() ? "" : " " + function), expected.at);
+    }
+    expect_costs(*found, expected);
+    for (const std::string& joined : expected.joins) {
+      EXPECT_TRUE(std::any_of(found->also.begin(), found->also.end(),
+                              [&](const Related& r) { return r.detector == joined; }))
+          << joined << " stands alone";
     }
     findings.erase(found);
   }

@@ -26,6 +26,7 @@ std::string cost_text(const Cost& cost) {
     }
     add(stall);
   }
+  if (cost.cpu_ns > 0) add(format_ns(cost.cpu_ns) + " of processors");
   if (cost.copied_bytes > 0) add(format_bytes(cost.copied_bytes) + " copied");
   if (cost.wasted_bytes > 0) add(format_bytes(cost.wasted_bytes) + " wasted");
   if (text.empty() && cost.events > 0) add(format_count(cost.events) + " " + cost.events_unit);

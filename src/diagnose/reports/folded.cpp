@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // folded_report: "main;serve;Book::add;vector::_M_realloc_insert 3221225472", one line per stack,
-// outermost first, sorted; the number is copied bytes. The form flamegraph.pl made common.
+// outermost first, sorted; the number is copied bytes (of an incident: nanoseconds of assists, else
+// what it has). The form flamegraph.pl made common.
 #include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/text.h"
 #include "diagnose/growth.h"
+#include "diagnose/reports/incident_costs.h"
 #include "diagnose/reports/reports.h"
 
 namespace ullage::diagnose {
@@ -29,15 +32,26 @@ std::string folded_name(std::string_view name) {
 std::string folded_report(const evidence::Evidence& evidence, const Findings& /*findings*/,
                           const ReportOptions& /*options*/) {
   std::map<std::string, std::uint64_t> lines;
-  for (const evidence::GrowthSite& site : evidence.growth_sites) {
-    if (!may_stand(site) || site.copied_bytes == 0) continue;
+  const auto folded = [](const evidence::Stack& stack) {
     std::string line;
-    for (auto frame = site.stack.rbegin(); frame != site.stack.rend(); ++frame) {
+    for (auto frame = stack.rbegin(); frame != stack.rend(); ++frame) {
       if (!line.empty()) line += ';';
       line += folded_name(frame->label());
     }
+    return line;
+  };
+  for (const evidence::GrowthSite& site : evidence.growth_sites) {
+    if (!may_stand(site) || site.copied_bytes == 0) continue;
+    std::string line = folded(site.stack);
     if (line.empty()) line = folded_name(site.growth.label());
     lines[line] += site.copied_bytes;
+  }
+  // Of an incident, the first kind of cost that it has: units are not mixed.
+  const std::vector<CostStack> costs = incident_costs(evidence.incident);
+  for (std::size_t kind = 0; kind < kCostKinds && lines.empty(); ++kind) {
+    for (const CostStack& cost : costs) {
+      if (cost.values[kind] > 0) lines[folded(cost.stack)] += cost.values[kind];
+    }
   }
   std::string out;
   for (const auto& [line, bytes] : lines) out += line + " " + std::to_string(bytes) + "\n";

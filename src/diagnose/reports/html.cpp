@@ -60,7 +60,7 @@ std::string html_report(const evidence::Evidence& evidence, const Findings& find
   const std::string nonce = nonce_of(data);
   const std::string title = escape_html(
       shorten(evidence.process.program.empty() ? "program" : evidence.process.program, 80) +
-      " \u00b7 growth report");
+      (evidence.incident.empty() ? " \u00b7 growth report" : " \u00b7 incident report"));
   const std::array<std::pair<std::string_view, std::string_view>, 5> parts = {
       {{"{{title}}", title},
        {"{{nonce}}", nonce},

@@ -16,6 +16,12 @@ constexpr std::string_view kCommon =
 constexpr std::string_view kSummary =
 #include "diagnose/reports/html/summary.js.inc"
     ;
+constexpr std::string_view kIncident =
+#include "diagnose/reports/html/incident.js.inc"
+    ;
+constexpr std::string_view kIncidentTimeline =
+#include "diagnose/reports/html/incident_timeline.js.inc"
+    ;
 constexpr std::string_view kFlame =
 #include "diagnose/reports/html/flame.js.inc"
     ;
@@ -34,7 +40,9 @@ std::string_view html_style() { return kStyle; }
 const std::string& html_script() {
   static const std::string script = [] {
     std::string all;
-    for (const std::string_view part : {kCommon, kSummary, kFlame, kTimeline, kSites}) all += part;
+    for (const std::string_view part :
+         {kCommon, kSummary, kIncident, kFlame, kTimeline, kIncidentTimeline, kSites})
+      all += part;
     return all;
   }();
   return script;

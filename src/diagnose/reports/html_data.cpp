@@ -16,6 +16,8 @@
 #include "base/text.h"
 #include "diagnose/growth.h"
 #include "diagnose/reports/common.h"
+#include "diagnose/reports/html_frames.h"
+#include "diagnose/reports/html_incident.h"
 #include "diagnose/reports/json_parts.h"
 
 namespace ullage::diagnose {
@@ -27,92 +29,7 @@ using evidence::Frame;
 using evidence::GrowthSite;
 using evidence::Stack;
 
-constexpr int kNone = -1;
-
-std::string name_text(std::string_view text) { return shorten(clean_utf8(text), kHtmlNameColumns); }
-std::string sentence_text(std::string_view text) {
-  return shorten(clean_utf8(text), kHtmlSentenceColumns);
-}
-
-// Frames by index; each is written once, however many stacks it is part of.
-class Frames {
- public:
-  explicit Frames(const ReportOptions& options) : root_(options.source_root) {
-    entries_.push_back({"(frames left out)", "", "", "", "library", false});  // kLeftOut
-  }
-
-  // Always gives the frame an index: for the few frames the page can't do without.
-  int add(const Frame& frame) { return intern(frame, true); }
-
-  // The stack as indices, innermost first, cut where a limit says so.
-  std::vector<int> stack(const Stack& stack) {
-    const bool long_one = stack.size() > kHtmlInnerFrames + kHtmlOuterFrames;
-    std::vector<int> indices;
-    for (std::size_t i = 0; i < stack.size(); ++i) {
-      if (long_one && i == kHtmlInnerFrames) {
-        indices.push_back(kLeftOut);
-        i = stack.size() - kHtmlOuterFrames;
-      }
-      const int index = intern(stack[i], i == 0);
-      if (index == kNone) {
-        ++stacks_cut_;
-        indices.push_back(kLeftOut);
-        break;
-      }
-      indices.push_back(index);
-    }
-    return indices;
-  }
-
-  std::size_t stacks_cut() const { return stacks_cut_; }
-
-  void write(JsonWriter& json) const {
-    json.begin_array("frames");
-    for (const Entry& entry : entries_) {
-      json.begin_object();
-      json.field("name", entry.name);
-      json.field("place", entry.place);
-      json.field("at", entry.at);
-      json.field("module", entry.module);
-      json.field("kind", entry.kind);
-      if (entry.inlined) json.field("inlined", true);
-      json.end_object();
-    }
-    json.end_array();
-  }
-
- private:
-  static constexpr int kLeftOut = 0;
-  struct Entry {
-    std::string name, place, at, module;
-    const char* kind;
-    bool inlined;
-    auto operator<=>(const Entry&) const = default;  // NOLINT(modernize-use-nullptr): sees a 0
-  };
-
-  int intern(const Frame& frame, bool must) {
-    std::string at = below_root(frame.file, root_);
-    if (!at.empty() && frame.line > 0) at += ":" + std::to_string(frame.line);
-    Entry entry{name_text(frame.label()), name_text(frame.place()),           name_text(at),
-                name_text(frame.module),  frame.library ? "library" : "user", frame.inlined};
-    const auto known = indices_.find(entry);
-    if (known != indices_.end()) return known->second;
-    const std::size_t bytes =
-        entry.name.size() + entry.place.size() + entry.at.size() + entry.module.size() + 60;
-    if (!must && bytes_ + bytes > kHtmlFrameBytes) return kNone;
-    bytes_ += bytes;
-    const int index = static_cast<int>(entries_.size());
-    entries_.push_back(entry);
-    indices_.emplace(std::move(entry), index);
-    return index;
-  }
-
-  std::string root_;
-  std::vector<Entry> entries_;
-  std::map<Entry, int> indices_;
-  std::size_t bytes_ = 0;
-  std::size_t stacks_cut_ = 0;
-};
+constexpr int kNone = HtmlFrames::kNone;
 
 template <class List>
 void write_numbers(JsonWriter& json, std::string_view name, const List& list) {
@@ -124,7 +41,7 @@ void write_numbers(JsonWriter& json, std::string_view name, const List& list) {
 template <class List>
 void write_texts(JsonWriter& json, std::string_view name, const List& list) {
   json.begin_array(name);
-  for (const auto& text : list) json.value(sentence_text(text));
+  for (const auto& text : list) json.value(html_sentence(text));
   json.end_array();
 }
 
@@ -135,19 +52,19 @@ std::string command_line(const std::vector<std::string>& command) {
     if (!line.empty()) line += ' ';
     line += shell_word(word);
   }
-  return sentence_text(line);
+  return html_sentence(line);
 }
 
 void write_process(JsonWriter& json, const evidence::ProcessFacts& process) {
   json.begin_object("process");
-  json.field("source", name_text(process.source));
-  json.field("format", name_text(process.format));
-  json.field("program", name_text(process.program));
+  json.field("source", html_name(process.source));
+  json.field("format", html_name(process.format));
+  json.field("program", html_name(process.program));
   json.field("command", command_line(process.command));
-  json.field("build_id", name_text(process.build_id));
+  json.field("build_id", html_name(process.build_id));
   json.field("started_ms", process.started_realtime_ns / 1'000'000);
   write_process_numbers(json, process);
-  json.field("ended", sentence_text(process.ended));
+  json.field("ended", html_sentence(process.ended));
   const std::size_t named = std::min<std::size_t>(process.missing_debug.size(), 12);
   write_texts(json, "missing_debug",
               std::vector<std::string>(process.missing_debug.begin(),
@@ -184,12 +101,13 @@ void write_totals(JsonWriter& json, const Evidence& evidence) {
   json.end_object();
 }
 
-void write_finding(JsonWriter& json, const Finding& finding, Frames& frames,
+void write_finding(JsonWriter& json, const Finding& finding, HtmlFrames& frames,
                    std::size_t growth_sites) {
   json.begin_object();
   json.field("detector", finding.detector);
   json.field("severity", to_string(finding.severity));
-  json.field("title", sentence_text(finding.title));
+  json.field("title", html_sentence(finding.title));
+  json.field("cause", html_sentence(finding.cause));
   // A finding about the whole process has no place.
   const bool known = !finding.where.function.empty() || !finding.where.module.empty();
   const bool other =
@@ -200,9 +118,9 @@ void write_finding(JsonWriter& json, const Finding& finding, Frames& frames,
   write_numbers(json, "stack", frames.stack(finding.stack));
   write_cost(json, finding.cost);
   write_texts(json, "evidence", finding.evidence);
-  json.field("remedy", sentence_text(finding.remedy));
-  json.field("check", sentence_text(finding.check));
-  json.field("fingerprint", name_text(finding.fingerprint));
+  json.field("remedy", html_sentence(finding.remedy));
+  json.field("check", html_sentence(finding.check));
+  json.field("fingerprint", html_name(finding.fingerprint));
   json.field("confidence", finding.confidence);
   json.field("rank", finding.rank());
   json.field("allocation", finding.allocation_site.has_value());
@@ -212,20 +130,20 @@ void write_finding(JsonWriter& json, const Finding& finding, Frames& frames,
   json.end_object();
 }
 
-void write_site(JsonWriter& json, const GrowthSite& site, Frames& frames) {
+void write_site(JsonWriter& json, const GrowthSite& site, HtmlFrames& frames) {
   json.begin_object();
   json.field("user", frames.add(site.user));
   json.field("growth", frames.add(site.growth));
   write_numbers(json, "stack", frames.stack(site.stack));
-  json.field("container", name_text(site.container));
-  json.field("kind", name_text(site.container_kind));
-  json.field("reserve_hint", name_text(site.reserve_hint));
+  json.field("container", html_name(site.container));
+  json.field("kind", html_name(site.container_kind));
+  json.field("reserve_hint", html_name(site.reserve_hint));
   json.field("strong", may_stand(site));
   json.field("stall_ns", stall_ns_total(site));
   json.field("stall_ns_max", stall_ns_max(site));
   write_growth_numbers(json, site);
-  json.field("element_type", name_text(site.element_type));
-  json.field("element_source", name_text(site.element_source));
+  json.field("element_type", html_name(site.element_type));
+  json.field("element_source", html_name(site.element_source));
   json.field("slack_painted_bytes", site.slack_painted_bytes);
   json.field("slack_bytes", site.slack_unused_bytes);
   write_numbers(json, "threads", site.threads);
@@ -269,7 +187,8 @@ std::string html_data(const Evidence& evidence, const Findings& findings,
   const std::size_t shown = std::min(selected.size(), kHtmlFindings);
   const std::size_t sites = std::min(evidence.growth_sites.size(), kHtmlGrowthSites);
   const std::size_t allocations = std::min(evidence.allocation_sites.size(), kHtmlAllocationSites);
-  Frames frames(options);
+  HtmlFrames frames(options.source_root,
+                    evidence.incident.empty() ? kHtmlFrameBytes : kHtmlIncidentFrameBytes);
   JsonWriter json(JsonWriter::Style::kCompact, /*escape_html=*/true);
 
   json.begin_object();
@@ -325,6 +244,10 @@ std::string html_data(const Evidence& evidence, const Findings& findings,
   json.end_object();
 
   write_timeline(json, evidence);
+  if (!evidence.incident.empty()) {
+    write_html_incident(json, evidence.incident,
+                        {selected.begin(), selected.begin() + static_cast<long>(shown)}, frames);
+  }
   frames.write(json);
 
   std::vector<std::string> left_out;
@@ -339,6 +262,9 @@ std::string html_data(const Evidence& evidence, const Findings& findings,
   if (frames.stacks_cut() > 0) {
     left_out.push_back(format_counted(frames.stacks_cut(), "stack") +
                        " of cheaper sites were cut short to keep this page small.");
+  }
+  for (const std::string& sentence : html_incident_left_out(evidence.incident)) {
+    left_out.push_back(sentence);
   }
   write_texts(json, "left_out", left_out);
   json.end_object();

@@ -28,6 +28,8 @@ inline constexpr std::size_t kHtmlNameColumns = 300;
 inline constexpr std::size_t kHtmlSentenceColumns = 2000;
 // Bytes of frames in all; later (cheaper) stacks are then cut where a new frame would be needed.
 inline constexpr std::size_t kHtmlFrameBytes = 4 << 20;
+// The same for incidents, whose page stays under 3 MB (html_incident.h).
+inline constexpr std::size_t kHtmlIncidentFrameBytes = 1 << 20;
 
 std::string html_data(const evidence::Evidence& evidence, const Findings& findings,
                       const ReportOptions& options);

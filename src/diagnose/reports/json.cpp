@@ -6,6 +6,7 @@
 #include "diagnose/fingerprint.h"
 #include "diagnose/growth.h"
 #include "diagnose/reports/common.h"
+#include "diagnose/reports/incident_json.h"
 #include "diagnose/reports/json_parts.h"
 #include "diagnose/reports/reports.h"
 
@@ -84,6 +85,7 @@ void write_finding(JsonWriter& json, const Finding& finding) {
   write_cost(json, finding.cost);
   json.field("rank", finding.rank());
   write_list(json, "evidence", finding.evidence);
+  if (!finding.cause.empty()) json.field("cause", finding.cause);
   json.field("remedy", finding.remedy);
   json.field("check", finding.check);
   json.field("advised_elements", finding.advised_elements);
@@ -203,6 +205,7 @@ std::string json_report(const evidence::Evidence& evidence, const Findings& all,
   json.end_array();
   write_lifetimes(json, evidence.lifetimes);
   write_list(json, "live_bytes_series", evidence.live_series);
+  if (!evidence.incident.empty()) write_incident(json, evidence.incident);
   json.end_object();
   return json.text();
 }

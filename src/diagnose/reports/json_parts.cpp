@@ -28,6 +28,7 @@ void write_cost(JsonWriter& json, const Cost& cost) {
   json.field("stall_ns_max", cost.stall_ns_max);
   json.field("copied_bytes", cost.copied_bytes);
   json.field("wasted_bytes", cost.wasted_bytes);
+  if (cost.cpu_ns > 0) json.field("cpu_ns", cost.cpu_ns);
   json.field("events", cost.events);
   json.field("events_unit", cost.events_unit);
   json.end_object();

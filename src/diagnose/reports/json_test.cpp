@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "diagnose/diff.h"
+#include "diagnose/reports/incident_sample_testing.h"
 #include "diagnose/reports/reports.h"
 #include "diagnose/reports/sample_testing.h"
 
@@ -72,7 +73,8 @@ TEST(JsonReport, HasNoFieldThatItsPageDoesNotExplain) {
   page << in.rdbuf();
   std::set<std::string> keys = keys_of(report(sample_evidence()));
   keys.merge(keys_of(diff_json(diff(sample_evidence(), sample_evidence()))));
-  EXPECT_GT(keys.size(), 80u);
+  keys.merge(keys_of(json_report(sample_incident(), sample_incident_findings(), {})));
+  EXPECT_GT(keys.size(), 140u);
   for (const std::string& key : keys) {
     EXPECT_THAT(page.str(), HasSubstr("`" + key + "`")) << "undocumented field";
   }

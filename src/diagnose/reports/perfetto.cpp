@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "diagnose/growth.h"
 #include "diagnose/reports/common.h"
+#include "diagnose/reports/incident_perfetto.h"
 #include "diagnose/reports/reports.h"
 
 namespace ullage::diagnose {
@@ -169,8 +170,9 @@ std::vector<std::size_t> largest_sites(const Evidence& evidence) {
 
 }  // namespace
 
-std::string perfetto_report(const Evidence& evidence, const Findings& /*findings*/,
+std::string perfetto_report(const Evidence& evidence, const Findings& findings,
                             const ReportOptions& /*options*/) {
+  if (!evidence.incident.empty()) return incident_perfetto(evidence, findings);
   Trace trace(evidence);
   trace.names();
   for (std::size_t i = 0; i < evidence.worst_links.size(); ++i) {

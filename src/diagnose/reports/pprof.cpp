@@ -6,9 +6,12 @@
 // inuse_space); a sample leaves the other values at zero, so each type adds up on its own. Frames
 // inlined into one machine frame are lines of one location, innermost first. Everything is already
 // symbolised and says so: pprof must not look for binaries on the reader's machine.
+//
+// Of an incident: one sample per stack that cost something, with the kinds of incident_costs.h.
 #include <zlib.h>
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cstdint>
 #include <map>
@@ -21,6 +24,7 @@
 #include "base/text.h"
 #include "diagnose/growth.h"
 #include "diagnose/reports/common.h"
+#include "diagnose/reports/incident_costs.h"
 #include "diagnose/reports/pprof_encoder.h"
 #include "diagnose/reports/reports.h"
 
@@ -54,6 +58,11 @@ class Profile {
   explicit Profile(const Evidence& evidence, const ReportOptions& options)
       : evidence_(evidence), options_(options) {
     string("");  // index 0 must be the empty string
+    if (!evidence.incident.empty()) {
+      for (const CostKind& kind : kCosts) sample_type(kind.name, kind.unit);
+      module(evidence.process.program);
+      return;
+    }
     sample_type("copied", "bytes");
     sample_type("stall", "nanoseconds");
     sample_type("slack", "bytes");
@@ -81,6 +90,16 @@ class Profile {
     profile_.message(kSample, sample);
   }
 
+  void cost(const CostStack& cost) {
+    ProtobufWriter sample;
+    sample.packed(1, locations(cost.stack));
+    sample.packed(2, {cost.values.begin(), cost.values.end()});
+    for (std::size_t i = 0; i < kCostKinds; ++i) {
+      if (cost.values[i] > 0) totals_[i] = true;
+    }
+    profile_.message(kSample, sample);
+  }
+
   std::string finish() {
     for (const auto& [name, entry] : modules_) {
       ProtobufWriter mapping;
@@ -101,14 +120,24 @@ class Profile {
     profile_.number(kDurationNanos, evidence_.process.duration_ns);
     profile_.packed(kComment,
                     {string("command: " + command),
-                     string("growth recorded by ullage; values are exact unless sampled")});
-    profile_.number(kDefaultSampleType, string("copied"));
+                     string(evidence_.incident.empty()
+                                ? "growth recorded by ullage; values are exact unless sampled"
+                                : "costs of an incident, put together by ullage")});
+    profile_.number(kDefaultSampleType, string(default_type()));
     // Last, when it is complete; readers take fields in any order.
     for (const std::string& text : strings_in_order_) profile_.text(kStringTable, text);
     return profile_.out();
   }
 
  private:
+  // Of an incident, the first kind of cost that it has.
+  std::string default_type() const {
+    if (evidence_.incident.empty()) return "copied";
+    const auto first = std::find(totals_.begin(), totals_.end(), true);
+    return kCosts[first == totals_.end() ? 0 : static_cast<std::size_t>(first - totals_.begin())]
+        .name;
+  }
+
   struct Module {
     std::uint64_t id = 0;
     std::uint64_t bytes = 1;
@@ -195,6 +224,7 @@ class Profile {
   const Evidence& evidence_;
   const ReportOptions& options_;
   ProtobufWriter profile_;
+  std::array<bool, kCostKinds> totals_{};
   std::map<std::string, std::uint64_t> strings_;
   std::vector<std::string> strings_in_order_;
   std::map<std::string, Module> modules_;
@@ -231,6 +261,7 @@ std::string pprof_report(const Evidence& evidence, const Findings& /*findings*/,
     if (may_stand(site)) profile.growth(site);
   }
   for (const evidence::AllocationSite& site : evidence.allocation_sites) profile.allocation(site);
+  for (const CostStack& cost : incident_costs(evidence.incident)) profile.cost(cost);
   return gzip(profile.finish());
 }
 

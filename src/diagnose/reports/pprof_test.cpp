@@ -16,6 +16,8 @@
 #include <vector>
 
 #include "diagnose/reports/html_sample_testing.h"
+#include "diagnose/reports/incident_costs.h"
+#include "diagnose/reports/incident_sample_testing.h"
 #include "diagnose/reports/pprof_encoder.h"
 #include "diagnose/reports/reports.h"
 
@@ -142,6 +144,18 @@ TEST(PprofReport, NamesItsFiveSampleTypesAndOpensOnCopiedBytes) {
                                  "alloc_space/bytes", "inuse_space/bytes"));
   EXPECT_EQ(profile.text(profile.all.number(14)), "copied");
   EXPECT_EQ(profile.text(0), "");
+}
+
+TEST(PprofReport, OfAnIncidentHasItsCostsByStack) {
+  Profile profile(pprof_report(sample_incident(), {}, {}));
+  EXPECT_EQ(profile.all.parts[1].size(), kCostKinds);
+  EXPECT_EQ(profile.text(profile.all.number(14)), "assist");
+  ASSERT_EQ(profile.samples.size(), 5u);
+  EXPECT_EQ(profile.samples[0].packed(2)[kCostAssist], 900'000'000u);
+  const std::vector<Line> leaf = profile.lines(profile.samples[0].packed(1).at(0));
+  ASSERT_EQ(leaf.size(), 1u);
+  EXPECT_EQ(leaf[0].function, "main.handle");
+  EXPECT_EQ(leaf[0].line, 7u);
 }
 
 TEST(PprofReport, SaysWhenItWasAndHowLong) {

@@ -23,6 +23,8 @@ struct ReportOptions {
   int width = 100;             // text only: columns to wrap at
   std::string source_root{};   // SARIF, HTML: paths below it are written relative to it
   std::string next_command{};  // the last line of the text report; empty = a sensible one
+  // Incidents: the files as they were given, for that last line; empty = the artefacts' names.
+  std::string command_files{};
 };
 
 using Findings = std::vector<Finding>;

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "diagnose/reports/common.h"
+#include "diagnose/reports/incident_text.h"
 #include "diagnose/reports/reports.h"
 
 namespace ullage::diagnose {
@@ -89,6 +90,7 @@ std::string message_of(const Finding& finding) {
   const std::string cost = cost_text(finding.cost);
   if (!cost.empty()) text += " (" + cost + ")";
   text += ".";
+  if (!finding.cause.empty()) text += "\nWhy: " + finding.cause;
   for (const std::string& sentence : finding.evidence) text += "\n" + sentence;
   if (!finding.remedy.empty()) text += "\nDo: " + finding.remedy;
   return text;
@@ -168,6 +170,30 @@ void write_result(JsonWriter& json, const Finding& finding, const ReportOptions&
   json.end_object();
 }
 
+void write_notification(JsonWriter& json, const std::string& text) {
+  json.begin_object();
+  json.field("level", "warning");
+  json.begin_object("message");
+  json.field("text", text);
+  json.end_object();
+  json.end_object();
+}
+
+// The artefacts that the findings of an incident stand on.
+void write_artefacts(JsonWriter& json, const evidence::Incident& incident) {
+  if (incident.empty()) return;
+  json.begin_array("artifacts");
+  for (const evidence::Artefact& artefact : incident.artefacts) {
+    json.begin_object();
+    json.begin_object("description");
+    json.field("text", artefact.name + ": " + artefact.format + ", " + understood_text(artefact));
+    json.end_object();
+    if (artefact.bytes > 0) json.field("length", artefact.bytes);
+    json.end_object();
+  }
+  json.end_array();
+}
+
 }  // namespace
 
 std::string sarif_report(const evidence::Evidence& evidence, const Findings& all,
@@ -196,17 +222,16 @@ std::string sarif_report(const evidence::Evidence& evidence, const Findings& all
   json.begin_object();
   json.field("executionSuccessful", true);
   json.begin_array("toolExecutionNotifications");
-  for (const std::string& note : evidence.understood.notes) {
-    json.begin_object();
-    json.field("level", "warning");
-    json.begin_object("message");
-    json.field("text", note);
-    json.end_object();
-    json.end_object();
+  for (const std::string& note : evidence.understood.notes) write_notification(json, note);
+  for (const evidence::Artefact& artefact : evidence.incident.artefacts) {
+    for (const std::string& note : artefact.notes) {
+      write_notification(json, artefact.name + ": " + note);
+    }
   }
   json.end_array();
   json.end_object();
   json.end_array();
+  write_artefacts(json, evidence.incident);
   json.begin_array("results");
   for (const Finding& finding : select(all, options)) write_result(json, finding, options);
   json.end_array();

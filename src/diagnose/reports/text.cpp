@@ -9,61 +9,15 @@
 #include "base/format.h"
 #include "diagnose/growth.h"
 #include "diagnose/reports/common.h"
+#include "diagnose/reports/incident_text.h"
 #include "diagnose/reports/reports.h"
+#include "diagnose/reports/text_page.h"
 
 namespace ullage::diagnose {
 namespace {
 
-constexpr const char* kBold = "\x1b[1m";
-constexpr const char* kRed = "\x1b[1;31m";
-constexpr const char* kYellow = "\x1b[1;33m";
-constexpr const char* kDim = "\x1b[2m";
-constexpr const char* kPlain = "\x1b[0m";
-
 // Callers shown below a finding's place: enough to recognise it, few enough to read.
 constexpr std::size_t kCallers = 3;
-
-class Text {
- public:
-  explicit Text(const ReportOptions& options)
-      : options_(options), width_(static_cast<std::size_t>(std::max(options.width, 40))) {}
-
-  // A paragraph; `first` starts it, the lines after are indented to `indent` spaces.
-  void paragraph(const std::string& first, const std::string& text, std::size_t indent) {
-    out_ += wrap(clean_utf8(text), width_, first, std::string(indent, ' ')) + "\n";
-  }
-  // The same, starting with a coloured word that takes no more columns for its colour.
-  void paragraph(std::size_t before, const char* colour, const std::string& word,
-                 const std::string& text, std::size_t indent) {
-    const std::size_t at = out_.size() + before;
-    paragraph(std::string(before, ' ') + word, text, indent);
-    out_.replace(at, word.size(), painted(colour, word));
-  }
-  void line(const std::string& text = {}) { out_ += text + "\n"; }
-  std::string painted(const char* colour, const std::string& text) const {
-    return options_.colour ? colour + text + kPlain : text;
-  }
-  // `left`, and `right` at the end of the same line where it fits, else on a line of its own.
-  void row(const std::string& label, const char* colour, const std::string& left,
-           const std::string& right) {
-    const std::size_t used = columns(label) + columns(left);
-    out_ += painted(colour, label) + left;
-    if (right.empty()) {
-      out_ += "\n";
-    } else if (used + 3 + columns(right) <= width_) {
-      out_ += std::string(width_ - used - columns(right), ' ') + painted(kBold, right) + "\n";
-    } else {
-      out_ += "\n    " + painted(kBold, right) + "\n";
-    }
-  }
-  std::size_t width() const { return width_; }
-  std::string take() { return std::move(out_); }
-
- private:
-  const ReportOptions& options_;
-  std::size_t width_;
-  std::string out_;
-};
 
 const char* colour_of(Severity severity) {
   switch (severity) {
@@ -106,6 +60,7 @@ void print_finding(Text& out, const Finding& finding) {
   const std::string from = callers(finding);
   if (!from.empty()) out.paragraph("    Called from ", from, 6);
   for (const std::string& sentence : finding.evidence) out.paragraph("    ", sentence, 6);
+  if (!finding.cause.empty()) out.paragraph(4, kBold, "Why: ", finding.cause, 9);
   if (!finding.remedy.empty()) {
     out.paragraph(4, kBold, "Do: ", finding.remedy, 8);
   }
@@ -183,6 +138,7 @@ void print_what_was_looked_at(Text& out, const evidence::Evidence& evidence) {
 std::string next_command(const evidence::Evidence& evidence, const Findings& findings,
                          const ReportOptions& options, std::size_t hidden) {
   if (!options.next_command.empty()) return options.next_command;
+  if (!evidence.incident.empty()) return next_for_incident(evidence, findings, options, hidden);
   const std::string file =
       evidence.process.source.empty() ? "FILE" : shell_word(evidence.process.source);
   if (findings.empty() && !options.site_filter.empty()) return "ullage diagnose " + file;
@@ -199,7 +155,11 @@ std::string text_report(const evidence::Evidence& evidence, const Findings& all,
   const Findings findings = select(all, options);
   const std::size_t count = count_findings(findings);
   Text out(options);
-  print_answer(out, evidence, count);
+  if (evidence.incident.empty()) {
+    print_answer(out, evidence, count);
+  } else {
+    print_incident(out, evidence, count);
+  }
   if (!options.site_filter.empty() && findings.size() < all.size()) {
     out.paragraph("  ",
                   "Shown are the findings at \"" + options.site_filter + "\"; " +
@@ -218,7 +178,7 @@ std::string text_report(const evidence::Evidence& evidence, const Findings& all,
   if (findings.empty() && !all.empty()) {
     out.paragraph("  ", "No finding matches \"" + options.site_filter + "\".", 2);
     out.line();
-  } else if (count == 0 && options.site_filter.empty()) {
+  } else if (count == 0 && options.site_filter.empty() && evidence.incident.empty()) {
     print_what_was_looked_at(out, evidence);
   }
 

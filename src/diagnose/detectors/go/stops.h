@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Stops of the world, sorted by what the evidence says they waited for.
+
+#include "diagnose/detectors/go/common.h"
+
+namespace ullage::diagnose::go {
+
+// Shorter stops are a collector's daily work.
+inline constexpr std::uint64_t kLongStopNs = 1'000'000;
+// Someone who stopped this late in a pause is what it waited for.
+inline constexpr double kLateShare = 0.8;
+// Copying less than this is not felt.
+inline constexpr std::uint64_t kLargeBytes = 1 << 20;
+
+enum class WaitedFor {
+  kNothing,    // short, or not known
+  kGrowth,     // a goroutine inside a copy that cannot be interrupted
+  kGoroutine,  // a goroutine that did nothing special: its thread was not running
+  kProcessor,  // everyone had stopped; the stopping thread was not running
+  kRuntime,    // work within the pause
+};
+
+struct Judged {
+  WaitedFor what = WaitedFor::kNothing;
+  bool sampled = false;              // CPU samples or the stack itself show the growth
+  const HeapPlace* place = nullptr;  // or a heap profile says that this line grows
+};
+// `places` are those of the incident.
+Judged judge(const evidence::Pause& pause, const std::vector<HeapPlace>& places);
+
+// The place that grows by the largest copy, of those whose copying can have taken `ns`; or null.
+const HeapPlace* explains(const std::vector<HeapPlace>& places, std::uint64_t ns);
+
+}  // namespace ullage::diagnose::go
