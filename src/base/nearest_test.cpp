@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-<<<<<<<< HEAD:src/base/suggest_test.cpp
-#include "base/suggest.h"
-========
 #include "base/nearest.h"
->>>>>>>> w-report:src/base/nearest_test.cpp
 
 #include <gtest/gtest.h>
 
