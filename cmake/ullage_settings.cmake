@@ -72,6 +72,7 @@ set(debian_zlib zlib1g-dev)
 set(debian_libzstd libzstd-dev)
 set(debian_libarchive libarchive-dev)
 set(debian_libcurl libcurl4-openssl-dev)
+set(debian_nlohmann_json nlohmann-json3-dev)
 set(debian_CLI11 libcli11-dev)
 set(debian_tomlplusplus libtomlplusplus-dev)
 

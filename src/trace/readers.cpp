@@ -19,6 +19,7 @@
 #include "trace/jvm_gc/reader.h"
 #include "trace/go_binary/reader.h"
 #include "trace/native/native.h"
+#include "trace/runtime_metrics/reader.h"
 
 namespace ullage::trace {
 namespace {

@@ -41,7 +41,4 @@ std::size_t find_line(std::string_view text, std::size_t from);
 // Reads the line at the beginning of `text`. Empty: it is none, or damaged.
 std::optional<Line> parse_line(std::string_view text);
 
-// The first RFC 3339 time with a zone in a text, as Unix nanoseconds ("2026-11-27T20:54:58.1Z").
-std::optional<std::int64_t> find_wall_time(std::string_view text);
-
 }  // namespace ullage::trace::gctrace

@@ -8,6 +8,7 @@
 #include "base/format.h"
 #include "base/text.h"
 #include "trace/gctrace/line.h"
+#include "trace/wall_time.h"
 
 namespace ullage::trace {
 namespace {
@@ -111,8 +112,7 @@ class GctraceText {
     const std::size_t begin = before == std::string_view::npos ? 0 : before + 1;
     if (at - begin > gctrace::kLineBytesMax) return 0;
     const std::size_t end = std::min(text.find('\n', at), text.size());
-    return gctrace::find_wall_time(
-               text.substr(begin, std::min(end - begin, gctrace::kLineBytesMax)))
+    return find_wall_time(text.substr(begin, std::min(end - begin, gctrace::kLineBytesMax)))
         .value_or(0);
   }
 

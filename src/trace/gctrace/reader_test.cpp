@@ -9,6 +9,7 @@
 
 #include "trace/gctrace/line.h"
 #include "trace/shared_data_testing.h"
+#include "trace/wall_time.h"
 
 namespace ullage::trace {
 namespace {
@@ -136,11 +137,11 @@ TEST(GctraceReader, TakesTheWallClockFromALogger) {
   const auto e = read_text("2026-11-27T10:00:01.5+01:00 stderr F " + cycle(1, "1") +
                            "\n2026-11-27T09:00:02.4Z stderr F " + cycle(2, "2") + "\n");
   // The second line was logged sooner after its collection: 2.4 s - 2 s - 2.2 ms.
-  const std::int64_t nine = *gctrace::find_wall_time("2026-11-27T09:00:00Z");
+  const std::int64_t nine = *find_wall_time("2026-11-27T09:00:00Z");
   EXPECT_EQ(nine, 1'795'770'000'000'000'000);
   EXPECT_EQ(e.incident.artefacts[0].wall_ns_at_zero, nine + 400'000'000 - 2'200'000);
   EXPECT_TRUE(e.incident.artefacts[0].zero_is_process_start);
-  EXPECT_FALSE(gctrace::find_wall_time("2026-11-27T09:00:00 local"));
+  EXPECT_FALSE(find_wall_time("2026-11-27T09:00:00 local"));
 }
 
 TEST(GctraceReader, TellsWhatTheProgramDiedOf) {
