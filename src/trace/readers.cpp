@@ -20,6 +20,7 @@
 #include "trace/go_binary/reader.h"
 #include "trace/native/native.h"
 #include "trace/runtime_metrics/reader.h"
+#include "trace/pprof/reader.h"
 
 namespace ullage::trace {
 namespace {

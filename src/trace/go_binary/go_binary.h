@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// GoBinary: what the program itself tells about addresses in its profiles. Names and lines come from
-// .gopclntab, which stripped binaries keep; which runtime routine a line of source called (append,
-// make, map assignment, ...) comes from the call instruction, which no profile has.
+// GoBinary: what the program itself tells about addresses in its profiles. Names and lines come
+// from .gopclntab, which stripped binaries keep; which runtime routine a line of source called
+// (append, make, map assignment, ...) comes from the call instruction, which no profile has.
 //
 //   auto binary = GoBinary::open(input);
 //   binary.value()->call_before(return_address).function   // "runtime.growslice"
 //
-// Addresses are those of the ELF file (its virtual addresses). amd64 and arm64; of other machines names and lines only.
-// Threads: any number may ask.
+// Addresses are those of the ELF file (its virtual addresses). amd64 and arm64; of other machines
+// names and lines only. Threads: any number may ask.
 
 #include <cstdint>
 #include <memory>

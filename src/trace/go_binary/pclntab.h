@@ -6,7 +6,8 @@
 // 1.20 and later (docs/formats/go-binary.md).
 //
 // Cost     find(): a binary search. line_at(): a walk over the function's own table.
-// Bounds   every offset is checked where it is used: a hostile table gives empty names, not a fault.
+// Bounds   every offset is checked where it is used: a hostile table gives empty names, not a
+//          fault.
 // Valid    while the bytes are.
 
 #include <cstdint>
