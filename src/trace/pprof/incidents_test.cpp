@@ -45,7 +45,7 @@ Input unpacked(const fs::path& path) {
   return Input::from_bytes(path, std::move(bytes));
 }
 
-Incident read(const std::string& name, const ReadOptions& options = {}) {
+Incident incident_of(const std::string& name, const ReadOptions& options = {}) {
   const Input input = unpacked(folder() / name);
   const bool text = name.ends_with(".txt");
   EXPECT_TRUE((text ? sniff_go_text_profile : sniff_pprof)(
@@ -65,7 +65,7 @@ TEST(GoIncidents, AppendIsSeenWithItsWasteByEveryToolchain) {
   SKIP_WITHOUT_INCIDENTS();
   for (const std::string go : {"go122", "go123", "go124", "go126"}) {
     for (const std::string form : {".heap", ".heap.txt"}) {
-      const Incident i = read("append." + go + form);
+      const Incident i = incident_of("append." + go + form);
       ASSERT_FALSE(i.heap_sites.empty());
       const evidence::HeapSite& site = i.heap_sites[0];
       EXPECT_EQ(site.stack[0].function, "main.appendNo");
@@ -88,7 +88,7 @@ TEST(GoIncidents, TextAndProtobufOfOneRunSayTheSame) {
   for (const auto& entry : fs::directory_iterator(folder())) {
     const std::string name = entry.path().filename();
     if (!name.ends_with(".heap")) continue;
-    const Incident proto = read(name), text = read(name + ".txt");
+    const Incident proto = incident_of(name), text = incident_of(name + ".txt");
     // The text was written a moment later: what writing the first allocated is in it.
     EXPECT_NEAR(double(proto.snapshots[0].alloc_bytes), double(text.snapshots[0].alloc_bytes),
                 4e6 + 0.001 * double(proto.snapshots[0].alloc_bytes))
@@ -117,7 +117,7 @@ TEST(GoIncidents, TheBinaryTellsWhatEachLineCalled) {
         Expected{"mapptr", 106, CallKind::kMapAssign, 0},
         Expected{"mapptr", 104, CallKind::kNew, 24}}) {
     for (const std::string form : {".heap", ".heap.txt"}) {
-      const Incident i = read(std::string(x.mode) + ".go126" + form, options);
+      const Incident i = incident_of(std::string(x.mode) + ".go126" + form, options);
       const auto found = std::find_if(i.heap_sites.begin(), i.heap_sites.end(), [&](const auto& s) {
         return s.stack[0].line == x.line && s.call == x.call &&
                s.stack[0].function.starts_with("main.");
@@ -131,14 +131,14 @@ TEST(GoIncidents, TheBinaryTellsWhatEachLineCalled) {
 
 TEST(GoIncidents, ABinaryOfAnotherToolchainIsNotBelieved) {
   SKIP_WITHOUT_INCIDENTS();
-  const Incident i = read("append.go122.heap", with_binary());
+  const Incident i = incident_of("append.go122.heap", with_binary());
   EXPECT_EQ(i.heap_sites[0].proof, CallProof::kLadder);
   EXPECT_FALSE(i.artefacts[0].notes.empty());
 }
 
 TEST(GoIncidents, LeakedGoroutinesAreOneGroup) {
   SKIP_WITHOUT_INCIDENTS();
-  const Incident i = read("retry.go126.goroutine");
+  const Incident i = incident_of("retry.go126.goroutine");
   EXPECT_EQ(i.goroutines[0].count, 1280u);
   EXPECT_EQ(i.goroutines[0].state, "chan send");
   EXPECT_EQ(i.goroutines[0].stack[3].function, "main.waitForSync.func1");
@@ -186,7 +186,7 @@ TEST(GoIncidents, TotalsAreThoseOfGosOwnPprof) {
     if (kind != ".heap" && kind != ".cpu" && kind != ".goroutine") continue;
     const auto theirs = totals_of_go(entry.path());
     if (theirs.empty()) GTEST_SKIP() << "go tool pprof does not run here";
-    const Incident i = read(name);
+    const Incident i = incident_of(name);
     std::vector<std::uint64_t> ours;
     if (kind == ".heap") {
       ours.assign(4, 0);
