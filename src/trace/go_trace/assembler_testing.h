@@ -13,13 +13,9 @@
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <sstream>
 #include <string>
 #include <vector>
-
-#include <zlib.h>
 
 #include "trace/go_trace/reader.h"
 #include "trace/go_trace/wire.h"
@@ -80,7 +76,8 @@ class Assembler {
   static std::uint8_t type_of(const std::string& name) {
     if (name.starts_with("Type")) return static_cast<std::uint8_t>(std::stoi(name.substr(4)));
     for (std::size_t i = 0; i < kEvents.size(); ++i) {
-      if (kEvents[i].name != nullptr && name == kEvents[i].name) return static_cast<std::uint8_t>(i);
+      if (kEvents[i].name != nullptr && name == kEvents[i].name)
+        return static_cast<std::uint8_t>(i);
     }
     std::abort();  // a test names an event that does not exist
   }
@@ -112,7 +109,8 @@ inline std::vector<std::uint8_t> assemble(const std::string& text) {
 // Strings and stacks of one generation, and a nanosecond as its tick. Stack 1 is main.work, called
 // by main.main; 2 is runtime.growslice, called by main.grow; 3 the runtime alone; 4 main.release.
 inline std::string tables(int gen) {
-  const std::string batch = "EventBatch gen=" + std::to_string(gen) + " m=18446744073709551615 time=0\n";
+  const std::string batch =
+      "EventBatch gen=" + std::to_string(gen) + " m=18446744073709551615 time=0\n";
   return batch + "Frequency freq=1000000000\n" + batch +
          "Stacks\n"
          "Stack id=1 n=2\n\tpc=1 func=1 file=9 line=10\n\tpc=2 func=2 file=9 line=20\n"
@@ -132,9 +130,11 @@ inline std::string tables(int gen) {
 // Goroutine 1 runs on thread 1 and processor 0, goroutine 2 on thread 2 and processor 1.
 inline std::string two_threads(const std::string& first, const std::string& second, int gen = 1) {
   const std::string g = std::to_string(gen);
-  return "EventBatch gen=" + g + " m=1 time=1000\nProcStatus dt=0 p=0 s=1\nGoStatus dt=0 g=1 m=1 s=2\n" +
-         first + "EventBatch gen=" + g +
-         " m=2 time=1000\nProcStatus dt=0 p=1 s=1\nGoStatus dt=0 g=2 m=2 s=2\n" + second + tables(gen);
+  return "EventBatch gen=" + g +
+         " m=1 time=1000\nProcStatus dt=0 p=0 s=1\nGoStatus dt=0 g=1 m=1 s=2\n" + first +
+         "EventBatch gen=" + g +
+         " m=2 time=1000\nProcStatus dt=0 p=1 s=1\nGoStatus dt=0 g=2 m=2 s=2\n" + second +
+         tables(gen);
 }
 
 inline Result<evidence::Evidence> read_bytes(std::vector<std::uint8_t> bytes, bool verify = false,
@@ -148,18 +148,8 @@ inline Result<evidence::Evidence> read_text(const std::string& text, bool verify
   return read_bytes(assemble(text), verify);
 }
 
-// Files of a test: as they are, or what is in a .gz.
-inline std::vector<std::uint8_t> read_file(const std::filesystem::path& path) {
-  std::vector<std::uint8_t> bytes;
-  gzFile file = gzopen(path.c_str(), "rb");
-  if (file == nullptr) return bytes;
-  std::uint8_t buffer[4096];
-  for (int n = 0; (n = gzread(file, buffer, sizeof buffer)) > 0;) {
-    bytes.insert(bytes.end(), buffer, buffer + n);
-  }
-  gzclose(file);
-  return bytes;
-}
+// Files of a test: as they are, or what is in a .gz. (assembler_test.cpp)
+std::vector<std::uint8_t> read_file(const std::filesystem::path& path);
 
 // Data that others made, beside the source tree or where ULLAGE_SHARED_DATA says; may be missing.
 inline std::filesystem::path shared_data() {

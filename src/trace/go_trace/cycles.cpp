@@ -189,8 +189,8 @@ void Cycles::finish(evidence::Incident& incident, const Stacks& stacks, std::uin
     cycle.processors = processors_;
     cycle.asker_stack = stacks.stack(kept.stack);
     cycle.cause = cause_of(cycle.asker_stack);
-    cycle.forced = cycle.cause == "runtime.GC" || cycle.cause == "timer" ||
-                   cycle.cause == "runtime/debug";
+    cycle.forced =
+        cycle.cause == "runtime.GC" || cycle.cause == "timer" || cycle.cause == "runtime/debug";
     cycle.growth_samples = kept.growth_samples;
     const auto most = std::max_element(
         kept.growth_stacks.begin(), kept.growth_stacks.end(), [](const auto& a, const auto& b) {

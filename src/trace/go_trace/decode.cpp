@@ -173,9 +173,8 @@ void decode(const DecodeContext& context, const Batch& batch, const std::uint8_t
           case kGoCreate:
           case kGoCreateBlocked:
             if (id_fits(args[0])) {
-              d.origin(args[0],
-                       type == kGoCreate ? StepKind::kCreated : StepKind::kCreatedWaiting, 0,
-                       args[2], then);
+              d.origin(args[0], type == kGoCreate ? StepKind::kCreated : StepKind::kCreatedWaiting,
+                       0, args[2], then);
             }
             break;
           case kGoCreateSyscall:

@@ -95,8 +95,8 @@ class Order {
   IdTable<Goroutine> goroutines_;
   IdTable<Proc> procs_;
   IdTable<Thread> threads_;
-  std::unordered_map<std::uint64_t, std::vector<std::string>> stops_;   // by goroutine
-  std::unordered_map<std::uint64_t, std::vector<Region>> regions_;      // by goroutine
+  std::unordered_map<std::uint64_t, std::vector<std::string>> stops_;  // by goroutine
+  std::unordered_map<std::uint64_t, std::vector<Region>> regions_;     // by goroutine
   std::unordered_map<std::uint64_t, bool> tasks_;
   std::uint64_t gc_sequence_ = 0;
   enum class Collector { kUnknown, kIdle, kMarks } collector_ = Collector::kUnknown;

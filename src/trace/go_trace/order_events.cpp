@@ -122,7 +122,8 @@ Order::Verdict Order::go_status(const EventCursor& event, Thread& t) {
   }
   if (state == kRunning) t.goroutine = id;
   if (state != kSyscall) return Verdict::kNext;
-  if (thread == kNoThread) return broken("goroutine " + text(id) + " is in no thread's system call");
+  if (thread == kNoThread)
+    return broken("goroutine " + text(id) + " is in no thread's system call");
   if (thread == t.id) {
     if (generation_ != first_generation_ && t.goroutine != id) {
       return broken("its thread has another goroutine");
@@ -296,9 +297,9 @@ Order::Verdict Order::destroy_syscall(Thread& t) {
 
 Order::Verdict Order::collector(const EventCursor& event, Thread& t) {
   const std::uint64_t sequence = event.arguments[0];
-  const bool first = event.type == kGcActive ? generation_ == first_generation_
-                                             : event.type == kGcBegin &&
-                                                   collector_ == Collector::kUnknown;
+  const bool first = event.type == kGcActive
+                         ? generation_ == first_generation_
+                         : event.type == kGcBegin && collector_ == Collector::kUnknown;
   if (first) {
     if (collector_ != Collector::kUnknown) return broken("the collector was seen before it");
     gc_sequence_ = sequence;
@@ -394,8 +395,7 @@ Order::Verdict Order::region(const EventCursor& event, Thread& t) {
     return broken("goroutine " + text(t.goroutine) + " is not known");
   }
   // Name 0 is the empty one.
-  if (event.arguments[1] != 0 &&
-      tables_->string_ids.find(event.arguments[1]) == Ids::kAbsent) {
+  if (event.arguments[1] != 0 && tables_->string_ids.find(event.arguments[1]) == Ids::kAbsent) {
     return broken("its name, string " + text(event.arguments[1]) + ", is not in the table");
   }
   Region region{event.arguments[0], std::string(tables_->string(event.arguments[1]))};

@@ -22,8 +22,10 @@ constexpr std::uint64_t kLongWaitNs = 20'000;
 constexpr std::size_t kLongWaitsKept = 1 << 17;
 
 constexpr std::array<std::string_view, 9> kIdleReasons = {
-    "system goroutine wait", "GC background sweeper wait", "GC scavenge wait", "GC worker (idle)",
-    "GC worker (active)",    "force gc (idle)",            "finalizer wait",   "preempted",
+    "system goroutine wait", "GC background sweeper wait",
+    "GC scavenge wait",      "GC worker (idle)",
+    "GC worker (active)",    "force gc (idle)",
+    "finalizer wait",        "preempted",
     "trace reader (blocked)"};
 
 }  // namespace
@@ -32,8 +34,7 @@ bool is_idle_reason(std::string_view reason) {
   return std::find(kIdleReasons.begin(), kIdleReasons.end(), reason) != kIdleReasons.end();
 }
 
-Pairing::Pairing(Stacks& stacks)
-    : stack_(stacks, tables_), long_wait_ns_(kLongWaitNs) {
+Pairing::Pairing(Stacks& stacks) : stack_(stacks, tables_), long_wait_ns_(kLongWaitNs) {
   reason_texts_.emplace_back();
   reason_ignored_.push_back(true);
 }

@@ -91,9 +91,9 @@ class Pairing {
     std::uint32_t reason = 0;
     std::uint32_t last_sum = UINT32_MAX;
     State state = State::kUnknown;
-    bool origin = false;  // its beginning in this generation was seen
+    bool origin = false;      // its beginning in this generation was seen
     std::uint32_t early = 0;  // steps in the ring
-    StepArray ring;  // a power of two of places; its mask is one less
+    StepArray ring;           // a power of two of places; its mask is one less
   };
   std::uint32_t find_or_add(std::uint64_t id);
   bool begin(Goroutine& g, const Step& step);
@@ -135,8 +135,8 @@ class Pairing {
   std::unordered_map<std::uint64_t, std::uint32_t> group_index_;
   evidence::SchedulingDelay delays_;
   StepArray ring_of(std::size_t places);
-  std::vector<std::uint32_t> ringed_;  // whose rings grew in this window
-  std::vector<StepArray> spare_;       // rings to use again; all zero
+  std::vector<std::uint32_t> ringed_;                  // whose rings grew in this window
+  std::vector<StepArray> spare_;                       // rings to use again; all zero
   std::uint64_t ring_slots_ = 0, ring_slots_max_ = 0;  // of all rings in this generation
   std::uint64_t unmatched_ = 0, dropped_ = 0;
 };

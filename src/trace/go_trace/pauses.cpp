@@ -92,9 +92,9 @@ void Pauses::find_culprits(const View& view, Stacks& stacks) {
     const std::uint64_t end = last ? UINT64_MAX : next->second;
     next->second = begin;
     // Stops do not overlap, so few of those before the batch's end need a look.
-    const auto after = std::upper_bound(
-        longs.begin(), longs.end(), end,
-        [](std::uint64_t at, const Pause* pause) { return at < pause->start_ns; });
+    const auto after =
+        std::upper_bound(longs.begin(), longs.end(), end,
+                         [](std::uint64_t at, const Pause* pause) { return at < pause->start_ns; });
     const auto first = after - std::min<std::ptrdiff_t>(after - longs.begin(), kLooksBack);
     const bool wanted = std::any_of(first, after, [&](const Pause* pause) {
       return pause->end_ns >= begin && pause->thread != batches[i].thread;

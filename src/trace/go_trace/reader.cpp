@@ -54,6 +54,10 @@ void describe(const go::ScanReport& report, int version, const Input& input,
                              " generations (" + seconds(report.end_ns - report.begin_ns) +
                              ") were analysed.");
   }
+  if (report.without_clock) {
+    artefact.notes.emplace_back(
+        "The first generations do not tell how long a tick is, and were skipped.");
+  }
   if (report.last_incomplete) {
     artefact.notes.emplace_back(
         "The last generation is not complete: some of its stacks and strings may be missing.");
@@ -87,8 +91,7 @@ Result<evidence::Evidence> verified(evidence::Evidence evidence, int version, co
     artefact.notes.push_back(strict->left_out);
     return evidence;
   }
-  const std::string difference =
-      go::Totals::of(evidence.incident).difference(strict->totals);
+  const std::string difference = go::Totals::of(evidence.incident).difference(strict->totals);
   if (!difference.empty()) {
     return Error{Code::kInvalid, input.name() +
                                      ": the fast scan and the strict reader do not agree: " +

@@ -67,9 +67,9 @@ TEST(GoTraceReader, NamesTheGoroutineThatDelayedAStop) {
 }
 
 TEST(GoTraceReader, BlamesNobodyWhenEveryoneStoppedAtOnce) {
-  const auto read = read_text(
-      "Trace Go1.22\n" + two_threads("STWBegin dt=1000 kind=12 stack=1\nSTWEnd dt=1000000\n",
-                                     "GoStop dt=3000 reason=10 stack=2\n"));
+  const auto read = read_text("Trace Go1.22\n" +
+                              two_threads("STWBegin dt=1000 kind=12 stack=1\nSTWEnd dt=1000000\n",
+                                          "GoStop dt=3000 reason=10 stack=2\n"));
   ASSERT_TRUE(read.ok());
   const evidence::Pause& pause = read->incident.pauses.at(0);
   EXPECT_EQ(pause.reason, PauseReason::kNobodyLate);
@@ -80,8 +80,7 @@ TEST(GoTraceReader, BlamesNobodyWhenEveryoneStoppedAtOnce) {
 
 TEST(GoTraceReader, TakesSamplesOfTheAskerForWorkInsideTheStop) {
   const auto read = read_text(
-      "Trace Go1.22\n" +
-      two_threads("STWBegin dt=1000 kind=12 stack=1\nSTWEnd dt=1000000\n", "") +
+      "Trace Go1.22\n" + two_threads("STWBegin dt=1000 kind=12 stack=1\nSTWEnd dt=1000000\n", "") +
       "EventBatch gen=1 m=18446744073709551615 time=0\nCPUSamples\n"
       "CPUSample t=500000 m=1 p=0 g=1 stack=2\nCPUSample t=5000000 m=2 p=1 g=2 stack=1\n");
   ASSERT_TRUE(read.ok());
@@ -116,12 +115,12 @@ TEST(GoTraceReader, PairsAnAssistThatMovesBetweenThreadsAndGenerations) {
 }
 
 TEST(GoTraceReader, TellsWhoReleasedAWaitAndWhatWasBehindIt) {
-  const auto read = read_text(
-      "Trace Go1.22\n" +
-          two_threads("GoBlock dt=100 reason=11 stack=1\nGoStart dt=60000 g=1 seq=2\n",
-                      "GCMarkAssistBegin dt=200 stack=2\nGCMarkAssistEnd dt=40000\n"
-                      "GoUnblock dt=10000 g=1 seq=1 stack=4\n"),
-      true);
+  const auto read =
+      read_text("Trace Go1.22\n" +
+                    two_threads("GoBlock dt=100 reason=11 stack=1\nGoStart dt=60000 g=1 seq=2\n",
+                                "GCMarkAssistBegin dt=200 stack=2\nGCMarkAssistEnd dt=40000\n"
+                                "GoUnblock dt=10000 g=1 seq=1 stack=4\n"),
+                true);
   ASSERT_TRUE(read.ok()) << read.error().message;
   ASSERT_EQ(read->incident.waits.size(), 1U);
   const evidence::Wait& wait = read->incident.waits[0];
@@ -149,14 +148,14 @@ TEST(GoTraceReader, PassesOverGoroutinesThatWaitForWork) {
 }
 
 TEST(GoTraceReader, CountsGoroutinesByWhoCreatedThem) {
-  const auto read = read_text(
-      "Trace Go1.22\n" +
-      two_threads("GoCreate dt=1 g=7 new=1 stack=4\nGoCreate dt=1 g=8 new=1 stack=4\n"
-                  "GoCreate dt=1 g=9 new=1 stack=4\nGoBlock dt=1 reason=11 stack=1\n"
-                  "GoStart dt=1 g=7 seq=1\nGoDestroy dt=1\nGoStart dt=1 g=8 seq=1\n"
-                  "GoBlock dt=1 reason=11 stack=2\n",
-                  ""),
-      true);
+  const auto read =
+      read_text("Trace Go1.22\n" +
+                    two_threads("GoCreate dt=1 g=7 new=1 stack=4\nGoCreate dt=1 g=8 new=1 stack=4\n"
+                                "GoCreate dt=1 g=9 new=1 stack=4\nGoBlock dt=1 reason=11 stack=1\n"
+                                "GoStart dt=1 g=7 seq=1\nGoDestroy dt=1\nGoStart dt=1 g=8 seq=1\n"
+                                "GoBlock dt=1 reason=11 stack=2\n",
+                                ""),
+                true);
   ASSERT_TRUE(read.ok()) << read.error().message;
   const auto& groups = read->incident.goroutines;
   ASSERT_FALSE(groups.empty());
@@ -169,10 +168,11 @@ TEST(GoTraceReader, CountsGoroutinesByWhoCreatedThem) {
 TEST(GoTraceReader, FollowsCyclesAndTheHeap) {
   const auto read = read_text(
       "Trace Go1.22\n" +
-          two_threads("HeapGoal dt=1 v=4000000\nHeapAlloc dt=1 v=3900000\nGCBegin dt=8 seq=1 stack=1\n"
-                      "HeapAlloc dt=100000 v=4200000\nHeapAlloc dt=1 v=1000000\nGCEnd dt=9 seq=2\n"
-                      "ProcsChange dt=1 n=2 stack=0\n",
-                      ""),
+          two_threads(
+              "HeapGoal dt=1 v=4000000\nHeapAlloc dt=1 v=3900000\nGCBegin dt=8 seq=1 stack=1\n"
+              "HeapAlloc dt=100000 v=4200000\nHeapAlloc dt=1 v=1000000\nGCEnd dt=9 seq=2\n"
+              "ProcsChange dt=1 n=2 stack=0\n",
+              ""),
       true);
   ASSERT_TRUE(read.ok()) << read.error().message;
   ASSERT_EQ(read->incident.cycles.size(), 1U);
@@ -214,6 +214,16 @@ TEST(GoTraceReader, SkipsTheRestOfABatchAfterAnEventItDoesNotKnow) {
   EXPECT_THAT(artefact.notes[0], HasSubstr("unknown type 120"));
 }
 
+TEST(GoTraceReader, SaysWhenTheFirstGenerationsHaveNoClock) {
+  const auto read =
+      read_text("Trace Go1.22\nEventBatch gen=1 m=1 time=5\nProcStatus dt=0 p=0 s=1\n" +
+                two_threads("", "", 2));
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  EXPECT_EQ(read->incident.artefacts[0].bytes_skipped, 4U);
+  ASSERT_EQ(read->incident.artefacts[0].notes.size(), 1U);
+  EXPECT_THAT(read->incident.artefacts[0].notes[0], HasSubstr("how long a tick is"));
+}
+
 TEST(GoTraceReader, RefusesEventsThatItsVersionDoesNotHave) {
   const std::string body = two_threads("GoSwitch dt=1 g=2 seq=1\n", "");
   EXPECT_EQ(read_text("Trace Go1.22\n" + body)->incident.artefacts[0].records_unknown, 1U);
@@ -221,9 +231,8 @@ TEST(GoTraceReader, RefusesEventsThatItsVersionDoesNotHave) {
 }
 
 TEST(GoTraceReader, CountsBatchesOfExperiments) {
-  const auto read =
-      read_text("Trace Go1.23\n" + two_threads("", "") +
-                "ExperimentalBatch exp=1 gen=1 m=1 time=5\nType200 x=1 y=2\n");
+  const auto read = read_text("Trace Go1.23\n" + two_threads("", "") +
+                              "ExperimentalBatch exp=1 gen=1 m=1 time=5\nType200 x=1 y=2\n");
   ASSERT_TRUE(read.ok()) << read.error().message;
   EXPECT_EQ(count_of(read->incident, "ExperimentalBatch"), 1U);
 }
@@ -237,7 +246,8 @@ TEST(GoTraceReader, ReadsEveryPrefixOfATraceAsFarAsItGoes) {
   EXPECT_FALSE(all->incident.artefacts[0].cut);
   std::size_t read_in_part = 0;
   for (std::size_t size = 0; size < whole.size(); size += 1 + whole.size() / 97) {
-    const auto part = read_bytes({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)});
+    const auto part =
+        read_bytes({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)});
     if (!part.ok()) {
       EXPECT_FALSE(part.error().message.empty());
       continue;

@@ -23,12 +23,12 @@ inline constexpr std::uint64_t kInherited = (std::uint64_t{1} << 40) - 1;
 enum class StepKind : std::uint8_t {
   // Spells of running, by how they ended. a = start, b = end.
   kRanBlocked,
-  kRanStopped,    // still wants to run
-  kRanEnded,      // the goroutine is no more
-  kRanSwitched,   // gave way to a coroutine
-  kRanOpen,       // runs on at the end of its generation
-  kWoken,         // a = when, b = by whom, and in which batch of the generation
-  kCreated,       // a = when; stack = of the `go` statement
+  kRanStopped,   // still wants to run
+  kRanEnded,     // the goroutine is no more
+  kRanSwitched,  // gave way to a coroutine
+  kRanOpen,      // runs on at the end of its generation
+  kWoken,        // a = when, b = by whom, and in which batch of the generation
+  kCreated,      // a = when; stack = of the `go` statement
   kCreatedWaiting,
   kCreatedRunning,  // came from C
   kStatus,          // a = when; reason = its GoState

@@ -12,7 +12,8 @@ void Samples::begin_generation(const Tables& tables, const Clock& clock, Stacks&
   StackCache stack(stacks, pointer);
   for (const CpuSample& raw : tables.samples) {
     const auto id = static_cast<std::uint32_t>(std::min<std::uint64_t>(raw.stack, UINT32_MAX - 1));
-    recent_.push_back({clock.ns(raw.ticks), raw.goroutine, raw.thread, Stacks::index(stack(id)), 0});
+    recent_.push_back(
+        {clock.ns(raw.ticks), raw.goroutine, raw.thread, Stacks::index(stack(id)), 0});
     ++by_stack_[recent_.back().stack];
   }
   std::stable_sort(recent_.begin(), recent_.end(),

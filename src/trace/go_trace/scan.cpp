@@ -186,8 +186,8 @@ void Scan::close_spells() {
 }
 
 void Scan::sum_up(bool complete) {
-  const View view{context_.input,     generation_,        tables_,
-                  context_.clock,     context_.version,   inherited_,
+  const View view{context_.input,       generation_,       tables_,
+                  context_.clock,       context_.version,  inherited_,
                   generation_begin_ns_, generation_end_ns_};
   samples_.begin_generation(tables_, context_.clock, stacks_);
   assists_.end_generation(view, stacks_);
@@ -200,8 +200,8 @@ void Scan::sum_up(bool complete) {
   report_.end_ns = std::max(report_.end_ns, generation_end_ns_);
   if (complete && tables_.has_snapshot && !report_.has_wall) {
     report_.has_wall = true;
-    const auto before = static_cast<std::int64_t>(context_.clock.ns(tables_.snapshot_ticks) -
-                                                  report_.begin_ns);
+    const auto before =
+        static_cast<std::int64_t>(context_.clock.ns(tables_.snapshot_ticks) - report_.begin_ns);
     report_.wall_ns_at_begin = tables_.snapshot_wall_ns - before;
   }
 }

@@ -11,7 +11,7 @@ namespace {
 constexpr std::uint32_t kCachedIdsMax = 1 << 20;
 
 constexpr std::array<std::string_view, 6> kCollectorRoots = {
-    "runtime.gcBgMarkWorker", "runtime.bgsweep",   "runtime.bgscavenge",
+    "runtime.gcBgMarkWorker", "runtime.bgsweep",  "runtime.bgscavenge",
     "runtime.gcDrain",        "runtime.markroot", "runtime.gcStart"};
 
 }  // namespace
@@ -65,8 +65,8 @@ std::uint32_t Stacks::add(const std::vector<Frame>& frames, std::uint64_t hash) 
     return 0;
   }
   const auto id = static_cast<std::uint32_t>(entries_.size());
-  entries_.push_back({frames_.size(), static_cast<std::uint32_t>(frames.size()), hash,
-                      traits_of(frames)});
+  entries_.push_back(
+      {frames_.size(), static_cast<std::uint32_t>(frames.size()), hash, traits_of(frames)});
   frames_.insert(frames_.end(), frames.begin(), frames.end());
   by_hash_.emplace(hash, id);
   return id;

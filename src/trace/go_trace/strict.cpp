@@ -50,10 +50,11 @@ class StrictReader {
       }
     }
     if (!container_.problem().empty() && !container_.cut()) {
-      return Error{Code::kInvalid,
-                   input_.name() + ": byte " + std::to_string(container_.problem_at()) + ": " +
-                       container_.problem() + ".\n  The trace is damaged from there on; without "
-                       "--verify it is read up to there."};
+      return Error{Code::kInvalid, input_.name() + ": byte " +
+                                       std::to_string(container_.problem_at()) + ": " +
+                                       container_.problem() +
+                                       ".\n  The trace is damaged from there on; without "
+                                       "--verify it is read up to there."};
     }
     sums_.finish(report_.totals, container_);
     return std::move(report_);
@@ -157,8 +158,8 @@ class StrictReader {
 
   void refuse(const Front& front) {
     fail(front.event.offset, std::string(kEvents[front.event.type].name) + " on thread " +
-                                 std::to_string(front.thread) + " can't come there: " +
-                                 order_.why());
+                                 std::to_string(front.thread) +
+                                 " can't come there: " + order_.why());
   }
 
   bool took(const Generation& generation, Front& front, bool& more) {

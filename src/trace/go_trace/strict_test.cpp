@@ -28,9 +28,9 @@ TEST(StrictReader, LetsSequenceNumbersDecideWhereClocksAreWrong) {
 }
 
 TEST(StrictReader, NamesTheEventThatCanNeverBeNext) {
-  const std::string message = refusal(
-      "Trace Go1.22\n" + two_threads("GoBlock dt=1 reason=11 stack=1\n",
-                                     "GoUnblock dt=5 g=1 seq=2 stack=4\n"));
+  const std::string message =
+      refusal("Trace Go1.22\n" + two_threads("GoBlock dt=1 reason=11 stack=1\n",
+                                             "GoUnblock dt=5 g=1 seq=2 stack=4\n"));
   EXPECT_THAT(message, HasSubstr("GoUnblock on thread 2 can't come there"));
   EXPECT_THAT(message, HasSubstr("sequence number"));
   EXPECT_THAT(message, HasSubstr("byte "));

@@ -213,8 +213,8 @@ std::string Totals::difference(const Totals& other) const {
     for (const auto& [name, unused] : *counts) {
       const auto a = events.find(name);
       const auto b = other.events.find(name);
-      std::string found = differ(name, a == events.end() ? 0 : a->second,
-                                 b == other.events.end() ? 0 : b->second);
+      std::string found =
+          differ(name, a == events.end() ? 0 : a->second, b == other.events.end() ? 0 : b->second);
       if (!found.empty()) return found;
     }
   }

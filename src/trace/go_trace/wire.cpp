@@ -125,8 +125,9 @@ Result<int> read_version(const std::string& name, std::span<const std::uint8_t> 
       break;
   }
   if (version == 0) {
-    return Error{Code::kInvalid, name + ": not a Go execution trace: expected \"go 1.NN trace\" "
-                                        "and three zeros at byte 0."};
+    return Error{Code::kInvalid, name +
+                                     ": not a Go execution trace: expected \"go 1.NN trace\" "
+                                     "and three zeros at byte 0."};
   }
   return Error{Code::kUnsupported,
                name + ": a Go execution trace of version 1." + std::to_string(version) +
@@ -203,8 +204,9 @@ Container::Found Container::read_batch(std::size_t at, std::size_t& after, Batch
   }
   if (number == 0) return stop(at, false, "batch of generation 0");
   if (size > kBatchBytesMax) {
-    return stop(at, false, "batch of " + std::to_string(size) + " bytes, at most " +
-                               std::to_string(kBatchBytesMax) + " were expected");
+    return stop(at, false,
+                "batch of " + std::to_string(size) + " bytes, at most " +
+                    std::to_string(kBatchBytesMax) + " were expected");
   }
   if (size > static_cast<std::uint64_t>(end - p)) {
     // What there is of it may be read.
@@ -269,8 +271,9 @@ bool Container::next(Generation& generation) {
         generation.ended = true;
         return true;
       }
-      stop(at_, false, "batch of generation " + std::to_string(number) + " amid generation " +
-                           std::to_string(generation.number));
+      stop(at_, false,
+           "batch of generation " + std::to_string(number) + " amid generation " +
+               std::to_string(generation.number));
       done_ = generation.last = true;
       return batches != 0;
     }

@@ -90,10 +90,10 @@ enum ProcState : std::uint8_t {
 };
 
 struct EventSpec {
-  const char* name = nullptr;   // as Go's own reader prints it; nullptr: no such event
-  std::uint8_t arguments = 0;   // varints after the type; the first of a timed event is its delay
-  std::uint8_t since = 0;       // version of the header that brought it
-  bool timed = false;           // may stand in a batch of events
+  const char* name = nullptr;  // as Go's own reader prints it; nullptr: no such event
+  std::uint8_t arguments = 0;  // varints after the type; the first of a timed event is its delay
+  std::uint8_t since = 0;      // version of the header that brought it
+  bool timed = false;          // may stand in a batch of events
 };
 extern const std::array<EventSpec, 256> kEvents;
 
@@ -139,10 +139,10 @@ bool read_varint(const std::uint8_t*& p, const std::uint8_t* end, std::uint64_t&
 
 struct Batch {
   std::uint64_t thread = 0;
-  std::uint64_t base = 0;    // ticks
-  std::size_t offset = 0;    // of its header in the input
-  std::size_t payload = 0;   // of its payload in the input
-  std::uint32_t size = 0;    // of the payload
+  std::uint64_t base = 0;   // ticks
+  std::size_t offset = 0;   // of its header in the input
+  std::size_t payload = 0;  // of its payload in the input
+  std::uint32_t size = 0;   // of the payload
   std::uint8_t experiment = 0;
 };
 
