@@ -172,6 +172,7 @@ void Cycles::finish(evidence::Incident& incident, const Stacks& stacks, std::uin
   for (const Cycle& kept : cycles_) {
     evidence::GcCycle cycle;
     cycle.ordinal = kept.ordinal;
+    cycle.ordinal_known = false;
     cycle.start_ns = on_clock(kept.start_ns);
     cycle.times_known = kept.end_ns != 0 && !kept.from_before;
     if (kept.end_ns != 0) {

@@ -81,10 +81,19 @@ void describe(const go::ScanReport& report, int version, const Input& input,
   incident.facts.version = writers_of(version);
 }
 
+using Progress = std::function<void(double)>;
+
+// Of a whole that begins at `from` and is `share` long.
+Progress part_of(const Progress& whole, double from, double share) {
+  if (!whole) return {};
+  return [whole, from, share](double fraction) { whole(from + share * fraction); };
+}
+
 // Reads it again, strictly; what the scan found must stand.
 Result<evidence::Evidence> verified(evidence::Evidence evidence, int version, const Input& input,
                                     const ReadOptions& options) {
-  Result<go::StrictReport> strict = go::read_strictly(input, version, options.progress);
+  Result<go::StrictReport> strict =
+      go::read_strictly(input, version, part_of(options.progress, 0.5, 0.5));
   if (!strict.ok()) return strict.error();
   evidence::Artefact& artefact = evidence.incident.artefacts[0];
   if (!strict->left_out.empty()) {
@@ -115,7 +124,8 @@ Result<evidence::Evidence> read_go_trace(const Input& input, const ReadOptions& 
   if (threads == 0) threads = std::max(std::thread::hardware_concurrency(), 1U);
   threads = std::min(threads, kThreadsMax);
   evidence::Evidence evidence;
-  go::Scan scan(input, version.value(), {threads, options.progress});
+  const auto progress = part_of(options.progress, 0, options.verify ? 0.5 : 1);
+  go::Scan scan(input, version.value(), {threads, progress});
   const go::ScanReport report = scan.run(evidence.incident);
   if (report.generations == 0) {
     const std::string why =
