@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Planted incidents of Go programs, run live: the fault is the first finding, at its line and its cost.
+
+Each folder of examples/incidents/go is a program with a fault, marked by the comment `// growth here`, and a
+twin without it (-good). It prints what it counted itself. Skipped where no Go of 1.22 or later is found in
+$GO or PATH; $GO_OLD names one before 1.24 for what was mended then.
+"""
+import json
+import os
+import re
+import shutil
+
+import support
+
+ROOT = support.SRC / "examples/incidents/go"
+OLDEST = 22
+TRIE_SINCE = 24  # sync.Map copies nothing from here on
+MARK = "// growth here"
+# Costs are within a tenth of what the program counted.
+TOLERANCE = 0.10
+# Faults without a line of source: the machine's, and the log's.
+WITHOUT_A_LINE = {"go-cpu-starvation"}
+# Two symptoms of one copy: which of them leads depends on when the collection began.
+SAME_COPY = {"go-growth-delays-mark": {"go-growth-delays-stop"}}
+# A twin may still be short of processors on a machine that is: then less than a quarter of it.
+OF_THE_MACHINE = {"go-cpu-starvation"}
+
+
+def minor(go):
+    done = support.run([go, "version"], env={**os.environ, "GOTOOLCHAIN": "local"})
+    match = re.search(r"go1\.(\d+)", done.stdout)
+    return int(match.group(1)) if match else 0
+
+
+def toolchain(variable, fits):
+    for go in filter(None, [os.environ.get(variable), shutil.which("go")]):
+        if fits(minor(go)):
+            return go
+    return None
+
+
+def build(folder, go, name):
+    environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GO111MODULE": "on",
+                   "GOWORK": "off"}
+    if not os.environ.get("HOME"):
+        environment.setdefault("GOCACHE", str(folder / "cache"))
+    program = folder / name
+    done = support.run([go, "build", "-o", program, f"./{name}"], cwd=ROOT, env=environment)
+    assert done.returncode == 0, support.shown(done)
+    return program
+
+
+def capture(folder, program, good):
+    out = folder / (program.name + (".good" if good else ".bad"))
+    done = support.run([program, "-out", out, *(["-good"] if good else [])])
+    assert done.returncode == 0, support.shown(done)
+    truth = json.loads(done.stdout)
+    report = json.loads(support.ullage("diagnose", out, "--json").stdout)
+    return truth, report["findings"]
+
+
+def marked_line(name):
+    lines = (ROOT / name / "main.go").read_text().splitlines()
+    found = [number for number, line in enumerate(lines, 1) if MARK in line]
+    return found[0] if found else None
+
+
+def said(finding):
+    return f"{finding['detector']} at {finding['where']['place']}: {finding['title']}"
+
+
+def speakers(finding):
+    return {finding["detector"]} | {related["detector"] for related in finding["also"]}
+
+
+def check_cost(finding, truth):
+    for key, cost in (("wasted_bytes", finding["cost"]["wasted_bytes"]), ("events", finding["cost"]["events"])):
+        expected = truth.get(key)
+        if expected:
+            assert abs(cost - expected) <= TOLERANCE * expected, f"{key}: {cost}, in truth {expected}; {said(finding)}"
+
+
+def check_incident(folder, name, go):
+    program = build(folder, go, name)
+    truth, findings = capture(folder, program, good=False)
+    detector = truth["detector"]
+    findings = [finding for finding in findings if finding["severity"] != "note"]
+    assert findings, f"{name}: no finding"
+    shown = "\n  ".join(said(finding) for finding in findings)
+    first = findings[0]
+    expected = {detector} | SAME_COPY.get(detector, set())
+    assert first["detector"] in expected and detector in speakers(first), f"{name}, expected {detector}:\n  {shown}"
+    if detector not in WITHOUT_A_LINE:
+        place = f"main.go:{marked_line(name)}"
+        assert first["where"]["place"] == place, f"{name}, expected {place}:\n  {shown}"
+    check_cost(first, truth)
+
+    _, twins = capture(folder, program, good=True)
+    twins = [finding for finding in twins if detector in speakers(finding) and finding["severity"] != "note"]
+    if detector in OF_THE_MACHINE:
+        twins = [t for t in twins if t["cost"]["stall_ns"] * 4 > first["cost"]["stall_ns"]]
+    assert not twins, f"{name}: the twin has it as well:\n  " + "\n  ".join(said(twin) for twin in twins)
+
+
+def add_tests():
+    for path in sorted(ROOT.glob("*/main.go")):
+        name = path.parent.name
+        if name == "sync_map_promotion":
+            continue
+
+        def test(folder, name=name):
+            go = toolchain("GO", lambda version: version >= OLDEST)
+            if not go:
+                raise support.Skip(f"no Go of 1.{OLDEST} or later in $GO or PATH")
+            check_incident(folder, name, go)
+        globals()[f"test_{name}_is_the_first_finding_and_its_twin_is_clean"] = test
+
+
+def test_a_sync_map_before_go_1_24_is_the_first_finding_and_its_twin_is_clean(folder):
+    go = toolchain("GO_OLD", lambda version: OLDEST <= version < TRIE_SINCE)
+    if not go:
+        raise support.Skip(f"no Go before 1.{TRIE_SINCE} in $GO_OLD or PATH")
+    check_incident(folder, "sync_map_promotion", go)
+
+
+def test_every_detector_of_go_programs_has_a_planted_incident(_):
+    registry = (support.SRC / "src/diagnose/detectors/detectors.def").read_text()
+    detectors = set(re.findall(r'"(go-[\w-]+)"', registry))
+    planted = {re.search(r'"detector": "([\w-]+)"', path.read_text()).group(1)
+               for path in ROOT.glob("*/main.go")}
+    assert planted == detectors, planted ^ detectors
+
+
+add_tests()
+if __name__ == "__main__":
+    support.main(globals())
