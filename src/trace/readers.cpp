@@ -11,16 +11,16 @@
 #include "record/layout.h"
 #include "record/reader.h"
 #include "trace/gctrace/reader.h"
+#include "trace/go_binary/reader.h"
 #include "trace/go_trace/reader.h"
-#include "trace/incident_manifest/reader.h"
 #include "trace/heap_dump/reader.h"
+#include "trace/incident_manifest/reader.h"
 #include "trace/input_open.h"
 #include "trace/jvm_dump/reader.h"
 #include "trace/jvm_gc/reader.h"
-#include "trace/go_binary/reader.h"
 #include "trace/native/native.h"
-#include "trace/runtime_metrics/reader.h"
 #include "trace/pprof/reader.h"
+#include "trace/runtime_metrics/reader.h"
 
 namespace ullage::trace {
 namespace {
