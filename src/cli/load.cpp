@@ -19,6 +19,7 @@
 #include "evidence/merge.h"
 #include "record/layout.h"
 #include "trace/input_open.h"
+#include "trace/pprof/recover.h"
 #include "trace/readers.h"
 
 namespace ullage::cli {
@@ -101,9 +102,6 @@ std::vector<std::string> notes_of(const std::vector<trace::InputReport>& reports
       case Kind::kFailed:
         failures.push_back({Code::kInvalid, report.message});
         break;
-      case Kind::kBinary:
-        notes.push_back(report.name + ": " + report.format + ", for the call sites of profiles.");
-        break;
       case Kind::kEmpty:
       case Kind::kNotRecognised:
         if (notes.size() >= kLeftOutNamed) {
@@ -113,6 +111,7 @@ std::vector<std::string> notes_of(const std::vector<trace::InputReport>& reports
         }
         break;
       case Kind::kRead:
+      case Kind::kBinary:
         break;
     }
   }
@@ -152,6 +151,8 @@ Result<std::vector<evidence::Evidence>> Loader::load_incidents(
   } else {
     whole = evidence::merge(std::move(parts).value());
   }
+  // A CPU profile names the hidden frames of a heap profile of the same build.
+  for (evidence::Evidence& one : whole) trace::recover_calls(one.incident, {});
   std::vector<std::string>& notes = whole.front().understood.notes;
   for (std::string& note : notes_of(reports, failures)) notes.push_back(std::move(note));
   return whole;

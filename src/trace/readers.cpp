@@ -11,6 +11,7 @@
 #include "record/layout.h"
 #include "record/reader.h"
 #include "trace/gctrace/reader.h"
+#include "trace/go_binary/go_binary.h"
 #include "trace/go_binary/reader.h"
 #include "trace/go_trace/reader.h"
 #include "trace/heap_dump/reader.h"
@@ -147,6 +148,7 @@ class ReadAll {
   Result<std::vector<evidence::Evidence>> read(std::vector<InputReport>* reports) {
     std::vector<evidence::Evidence> all;
     for (Job& job : jobs_) read(job, all);
+    for (evidence::Evidence& binary : binaries_) all.push_back(std::move(binary));
     if (reports != nullptr) *reports = reports_;
     if (!all.empty()) return all;
     return first_error_ ? *first_error_ : nothing();
@@ -176,12 +178,7 @@ class ReadAll {
     if (opener == nullptr) found = readers_of(input);
     InputReport report = describe(input, opener, found);
     if (opener != nullptr) {
-      auto binary = opener->open(input);
-      if (binary.ok()) {
-        options_.go_binaries.push_back(std::move(*binary));
-      } else {
-        fail(report, binary.error());
-      }
+      open_binary(*opener, input, alone, report);
     } else if (found.empty() && alone) {
       fail(report, input.bytes().empty() ? Error{Code::kUnsupported,
                                                  input.name() + ": is empty.\n  Expected one of: " +
@@ -192,6 +189,20 @@ class ReadAll {
     if (found.empty()) return;
     bytes_total_ += input.bytes().size() * found.size();
     jobs_.push_back({std::move(input), std::move(found), reports_.size() - 1});
+  }
+
+  // A program beside other files is no mistake, whoever built it; one given by its name must serve.
+  void open_binary(const BinaryOpener& opener, const Input& input, bool alone,
+                   InputReport& report) {
+    auto binary = opener.open(input);
+    if (!binary.ok()) {
+      if (alone) return fail(report, binary.error());
+      report.kind = InputReport::Kind::kNotRecognised;
+      report.message = binary.error().message;
+      return;
+    }
+    binaries_.push_back(describe_go_binary(**binary, input));
+    options_.go_binaries.push_back(std::move(*binary));
   }
 
   void read(Job& job, std::vector<evidence::Evidence>& all) {
@@ -238,6 +249,7 @@ class ReadAll {
   ReadOptions options_;
   const std::function<void(double)> progress_;
   std::vector<Job> jobs_;
+  std::vector<evidence::Evidence> binaries_;
   std::vector<InputReport> reports_;
   std::optional<Error> first_error_;
   std::uint64_t bytes_total_ = 0, bytes_done_ = 0;

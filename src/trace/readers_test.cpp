@@ -8,9 +8,14 @@
 #include <string>
 
 #include "record/recording_builder.h"
+#include "trace/go_binary/go_binary_testing.h"
 
 namespace ullage::trace {
 namespace {
+
+constexpr const char* kCollection =
+    "gc 1 @0.012s 2%: 0.018+1.2+0.004 ms clock, 0.14+0.3/1.1/0+0.03 ms cpu, 4->4->1 MB, 4 MB goal, "
+    "0 MB stacks, 0 MB globals, 8 P\n";
 
 std::string file(const std::string& name) { return ::testing::TempDir() + name; }
 
@@ -76,6 +81,54 @@ TEST(Readers, AnUnknownFileGivenByItselfIsAnErrorThatNamesTheKnownFormats) {
   ASSERT_FALSE(e.ok());
   EXPECT_EQ(e.error().code, Code::kUnsupported);
   EXPECT_NE(e.error().message.find("ULG1"), std::string::npos);
+}
+
+TEST(Readers, AGoProgramBesideTheRestHelpsAndAnyOtherProgramIsLeftOut) {
+  const std::filesystem::path folder = file("readers_test_programs");
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  const std::vector<std::uint8_t> program = GoElf{}.build();
+  std::ofstream(folder / "app", std::ios::binary)
+      .write(reinterpret_cast<const char*>(program.data()),
+             static_cast<std::streamsize>(program.size()));
+  std::filesystem::copy_file("/proc/self/exe", folder / "other");
+  std::ofstream(folder / "err.log") << kCollection;
+  std::vector<InputReport> reports;
+  const auto all = read_all({folder}, {}, &reports);
+  ASSERT_TRUE(all.ok()) << all.error().message;
+  ASSERT_EQ(reports.size(), 3u);
+  EXPECT_EQ(reports[0].kind, InputReport::Kind::kBinary);
+  EXPECT_EQ(reports[1].kind, InputReport::Kind::kRead);
+  EXPECT_EQ(reports[2].kind, InputReport::Kind::kNotRecognised);
+  ASSERT_EQ(all->size(), 2u);
+  EXPECT_EQ(all->back().incident.artefacts[0].format, "Go binary");
+  // Given by its name, a program that is of no use is an error that says so.
+  EXPECT_FALSE(read_all({folder / "other"}, {}).ok());
+}
+
+TEST(Readers, OneTextMayHoldSeveralThingsHoweverLateTheyBegin) {
+  std::string text;
+  for (int i = 0; i < 500; ++i) text += "a line of the program's own, as there are many\n";
+  text += kCollection;
+  text += "panic: done\n\ngoroutine 1 [running]:\nmain.main()\n\t/app/main.go:7 +0x1d\n";
+  std::ofstream(file("readers_test_mixed.log")) << text;
+  std::vector<InputReport> reports;
+  const auto all = read_all({file("readers_test_mixed.log")}, {}, &reports);
+  ASSERT_TRUE(all.ok()) << all.error().message;
+  EXPECT_EQ(all->size(), 2u);
+  EXPECT_EQ(reports[0].format, "gctrace + Go text profile");
+
+  std::string java;
+  for (int i = 0; i < 500; ++i) java += "a line of the program's own, as there are many\n";
+  java +=
+      "[0.512s][info][gc] GC(0) Pause Young (Normal) (G1 Evacuation Pause) 23M->3M(256M) 2.1ms\n";
+  java += "Exception in thread \"main\" java.lang.StackOverflowError\n";
+  for (int i = 0; i < 1024; ++i) java += "\tat View.get(View.java:5)\n";
+  std::ofstream(file("readers_test_java.log")) << java;
+  const auto both = read_all({file("readers_test_java.log")}, {}, &reports);
+  ASSERT_TRUE(both.ok()) << both.error().message;
+  EXPECT_EQ(both->size(), 2u);
+  EXPECT_EQ(reports[0].format, "JVM GC log + JVM dump");
 }
 
 TEST(Readers, ReadARecordingOutOfAnArchive) {

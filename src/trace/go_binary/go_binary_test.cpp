@@ -162,13 +162,14 @@ TEST(GoBinaryReader, MakesAnArtefactOfIt) {
   const Input input = Input::from_bytes("app", GoElf{}.build());
   EXPECT_TRUE(sniff_go_binary(input.bytes()));
   EXPECT_FALSE(sniff_go_binary(std::vector<std::uint8_t>(100, 0x7f)));
-  const auto e = read_go_binary(input, {});
-  ASSERT_TRUE(e.ok()) << e.error().message;
-  ASSERT_EQ(e->incident.artefacts.size(), 1u);
-  EXPECT_EQ(e->incident.artefacts[0].format, "Go binary");
-  EXPECT_EQ(e->incident.artefacts[0].version, "go1.22.1");
-  EXPECT_EQ(e->incident.artefacts[0].build_id, "abcdef");
-  EXPECT_EQ(e->incident.facts.build_ids, (std::vector<std::string>{"abcdef", "a/b/c/d"}));
+  const auto binary = GoBinary::open(input);
+  ASSERT_TRUE(binary.ok()) << binary.error().message;
+  const evidence::Evidence e = describe_go_binary(**binary, input);
+  ASSERT_EQ(e.incident.artefacts.size(), 1u);
+  EXPECT_EQ(e.incident.artefacts[0].format, "Go binary");
+  EXPECT_EQ(e.incident.artefacts[0].version, "go1.22.1");
+  EXPECT_EQ(e.incident.artefacts[0].build_id, "abcdef");
+  EXPECT_EQ(e.incident.facts.build_ids, (std::vector<std::string>{"abcdef", "a/b/c/d"}));
 }
 
 }  // namespace

@@ -18,10 +18,7 @@ bool sniff_go_binary(std::span<const std::uint8_t> bytes) {
          (type == 2 || type == 3);
 }
 
-Result<evidence::Evidence> read_go_binary(const Input& input, const ReadOptions&) {
-  auto opened = GoBinary::open(input);
-  if (!opened.ok()) return opened.error();
-  const GoBinary& binary = *opened.value();
+evidence::Evidence describe_go_binary(const GoBinary& binary, const Input& input) {
   evidence::Evidence evidence;
   evidence::Incident& incident = evidence.incident;
   evidence::Artefact& artefact = incident.artefacts.emplace_back();

@@ -16,6 +16,7 @@ namespace ullage::trace {
 
 // True for 64-bit little-endian ELF programs; whether Go built one shows further inside.
 bool sniff_go_binary(std::span<const std::uint8_t> first_bytes);
-Result<evidence::Evidence> read_go_binary(const Input& input, const ReadOptions& options);
+// The binary as an artefact of the incident: toolchain, module, build ids, what can't be decoded.
+evidence::Evidence describe_go_binary(const GoBinary& binary, const Input& input);
 
 }  // namespace ullage::trace

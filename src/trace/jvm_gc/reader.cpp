@@ -83,10 +83,10 @@ bool sniff_jvm_gc(std::span<const std::uint8_t> first_bytes) {
 }
 
 Result<evidence::Evidence> read_jvm_gc(const Input& input, const ReadOptions& options) {
-  const Form form = form_of(input.text().substr(0, kSniffBytes));
+  const Form form = form_of(input.text().substr(0, kSniffTextBytes));
   if (form == Form::kNone) {
     return Error{Code::kInvalid, input.name() +
-                                     ": no line of a JVM's garbage collection log at its start.\n"
+                                     ": no line of a JVM's garbage collection log.\n"
                                      "  Expected what -Xlog:gc* (JDK 9 and later) or "
                                      "-XX:+PrintGCDetails (JDK 8) writes."};
   }
