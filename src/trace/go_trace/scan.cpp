@@ -9,7 +9,7 @@ namespace ullage::trace::go {
 namespace {
 
 // Payload of one window, for each thread: its steps are about three times as large.
-constexpr std::size_t kWindowBytes = 1 << 20;
+constexpr std::size_t kWindowBytes = 1 << 19;
 
 }  // namespace
 
@@ -83,40 +83,56 @@ void Scan::scan_generation() {
   if (report_.generations == 1) report_.begin_ns = generation_begin_ns_;
   inherited_.assign(generation_.timed.size(), kNoGoroutine);
   for (const auto& owner : owners_) owner->begin_generation(tables_, generation_.timed);
-  const std::size_t window_bytes = kWindowBytes * context_.owners;
-  for (std::size_t begin = 0; begin < generation_.timed.size();) {
-    std::size_t end = begin;
-    for (std::size_t bytes = 0; end < generation_.timed.size() && bytes < window_bytes; ++end) {
-      bytes += generation_.timed[end].size + 64;
-    }
-    scan_window(begin, end);
-    begin = end;
+  // While one window is paired, the next is decoded: many small tasks, so no thread waits long.
+  Window window = window_from(0);
+  decode_and_pair(window, Window{});
+  while (window.begin < window.end) {
+    const Window next = window_from(window.end);
+    stitch(window);
+    decode_and_pair(next, window);
+    outputs_.swap(next_outputs_);
+    window = next;
   }
   close_spells();
   sum_up(complete);
 }
 
-void Scan::scan_window(std::size_t begin, std::size_t end) {
-  if (outputs_.size() < end - begin) outputs_.resize(end - begin);
-  workers_.run(end - begin, [&](unsigned worker, std::size_t i) {
-    decode_batch(context_, generation_.timed[begin + i], static_cast<std::uint32_t>(begin + i),
-                 counts_[worker], outputs_[i]);
-  });
-  stitch(begin, end);
-  workers_.run(owners_.size(), [&](unsigned, std::size_t owner) {
-    Pairing& pairing = *owners_[owner];
-    for (const Step& step : stitched_) {
-      if (owner_of(step.goroutine(), context_.owners) == owner) pairing.take(step, kNoGoroutine);
-    }
-    for (std::size_t i = 0; i < end - begin; ++i) {
-      pairing.take(outputs_[i].steps[owner], inherited_[begin + i]);
-    }
-    pairing.end_window();
+Scan::Window Scan::window_from(std::size_t begin) const {
+  Window window{begin, begin};
+  const std::size_t wanted = kWindowBytes * context_.owners;
+  for (std::size_t bytes = 0; window.end < generation_.timed.size() && bytes < wanted;) {
+    bytes += generation_.timed[window.end++].size + 64;
+  }
+  return window;
+}
+
+void Scan::decode_and_pair(const Window& decoded, const Window& paired) {
+  const std::size_t batches = decoded.end - decoded.begin;
+  const std::size_t owners = paired.begin < paired.end ? owners_.size() : 0;
+  std::vector<BatchOutput>& into = owners == 0 ? outputs_ : next_outputs_;
+  if (into.size() < batches) into.resize(batches);
+  workers_.run(owners + batches, [&](unsigned worker, std::size_t task) {
+    if (task < owners) return pair(paired, task);
+    const std::size_t i = task - owners;
+    decode_batch(context_, generation_.timed[decoded.begin + i],
+                 static_cast<std::uint32_t>(decoded.begin + i), counts_[worker], into[i]);
   });
 }
 
+void Scan::pair(const Window& window, std::size_t owner) {
+  Pairing& pairing = *owners_[owner];
+  for (const Step& step : stitched_) {
+    if (owner_of(step.goroutine(), context_.owners) == owner) pairing.take(step, kNoGoroutine);
+  }
+  for (std::size_t i = window.begin; i < window.end; ++i) {
+    pairing.take(outputs_[i - window.begin].steps[owner], inherited_[i]);
+  }
+  pairing.end_window();
+}
+
 // What only the order of batches tells: who ran when each began, and spells across two of them.
-void Scan::stitch(std::size_t begin, std::size_t end) {
+void Scan::stitch(const Window& window) {
+  const auto [begin, end] = window;
   stitched_.clear();
   for (std::size_t i = begin; i < end; ++i) {
     for (const Mark& mark : outputs_[i - begin].marks) {

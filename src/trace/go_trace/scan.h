@@ -4,7 +4,7 @@
 // The fast scan: a whole trace, generation by generation, in windows of batches that are decoded
 // and paired in parallel.
 //
-// Memory: the pages of one generation, one window's steps (about 4 MB for each thread), living
+// Memory: the pages of one generation, two windows' steps (about 4 MB for each thread), living
 // goroutines, and what is found. Finished generations are given back to the kernel.
 
 #include <functional>
@@ -54,8 +54,13 @@ class Scan {
     Running running;
   };
   void scan_generation();
-  void scan_window(std::size_t begin, std::size_t end);
-  void stitch(std::size_t begin, std::size_t end);
+  struct Window {
+    std::size_t begin = 0, end = 0;  // of the generation's batches
+  };
+  Window window_from(std::size_t begin) const;
+  void decode_and_pair(const Window& decoded, const Window& paired);
+  void pair(const Window& window, std::size_t owner);
+  void stitch(const Window& window);
   void resolve(Mark mark, const Running& running);
   void close_spells();
   void sum_up(bool complete);
@@ -77,9 +82,10 @@ class Scan {
 
   Generation generation_;
   Tables tables_;
-  std::vector<std::uint64_t> inherited_;  // by batch of the generation
-  std::vector<BatchOutput> outputs_;      // by batch of the window
-  std::vector<Step> stitched_;            // spells that span batches, of this window
+  std::vector<std::uint64_t> inherited_;   // by batch of the generation
+  std::vector<BatchOutput> outputs_;       // by batch of the window that is paired
+  std::vector<BatchOutput> next_outputs_;  // and of the one that is decoded meanwhile
+  std::vector<Step> stitched_;             // spells that span batches, of this window
   std::unordered_map<std::uint64_t, Thread> threads_;
   std::vector<EventCounts> counts_;  // by worker
   EventCounts structure_{};

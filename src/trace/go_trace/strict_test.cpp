@@ -57,6 +57,10 @@ TEST(StrictReader, WaitsWithTheEndOfASystemCallUntilItsProcessorIsTaken) {
                     two_threads("GoSyscallBegin dt=1 seq=1 stack=1\nGoSyscallEndBlocked dt=1\n",
                                 "ProcSteal dt=900 p=0 seq=2 m=1\n")),
             "accepted");
+  EXPECT_THAT(refusal("Trace Go1.22\n" + two_threads("GoSyscallBegin dt=1 seq=1 stack=1\n"
+                                                     "GoSyscallEndBlocked dt=1\n",
+                                                     "")),
+              HasSubstr("has not lost its processor"));
 }
 
 TEST(StrictReader, AcceptsAndRefusesGosOwnFixturesAsGoDoes) {
