@@ -166,6 +166,9 @@ void Pauses::sampled(const Stacks& stacks, const std::vector<Sample>& samples) {
       if (sample->thread == pause.thread) ++pause.asker_samples;
       if (grows && pause.stop_seen && sample->goroutine == pause.culprit) {
         pause.culprit_grew = true;
+        // By the time it stopped it may have gone on to another line: the sample has the one it
+        // kept the others waiting at.
+        pause.culprit_stack = sample->stack;
       }
     }
   }
