@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Sixty-four callers wait for one server, and the server stands still with the world whenever a copy of 96 MB holds
-// up a collection. The twin copies nothing.
+// Sixty-four callers wait for one server, and the server stands still with the world, because the copy of a
+// slice of 96 MB holds up a collection. The twin copies nothing.
 package main
 
 import (
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,23 +21,27 @@ const (
 )
 
 var (
-	over atomic.Bool
-	sink uint64
+	asked atomic.Int64
+	sink  uint64
 )
 
 //go:noinline
-func ask(requests chan chan int) int {
-	reply := make(chan int)
+func ask(requests chan<- chan int) int {
+	reply := make(chan int, 1)
 	requests <- reply
+	asked.Add(1)
 	return <-reply // growth here
 }
 
-//go:noinline
-func disturb(begin chan<- bool) {
-	list := make([]uint64, numbers)
-	for i := 0; i < len(list); i += 512 {
-		list[i] = uint64(i)
+func serve(requests <-chan chan int) {
+	for reply := range requests {
+		time.Sleep(500 * time.Microsecond) // what an answer takes
+		reply <- 1
 	}
+}
+
+//go:noinline
+func disturb(begin chan<- bool, list []uint64) {
 	begin <- true
 	list = append(list, 1)
 	sink += list[len(list)-1]
@@ -44,39 +49,38 @@ func disturb(begin chan<- bool) {
 
 func main() {
 	run := capture.Start(capture.Options{Trace: true, CPU: true})
+	debug.SetGCPercent(-1) // only the collections that are asked for below
 	requests := make(chan chan int, callers)
-	go func() {
-		for reply := range requests {
-			reply <- 1
-		}
-	}()
-	var wait sync.WaitGroup
-	for i := 0; i < callers; i++ {
-		wait.Add(1)
-		go func() {
-			defer wait.Done()
-			for !over.Load() {
-				sum := ask(requests)
-				time.Sleep(time.Duration(sum) * time.Millisecond)
-			}
-		}()
-	}
+	go serve(requests)
 	begin := make(chan bool)
 	go func() {
 		for range begin {
-			time.Sleep(3 * time.Millisecond) // the copy has begun by now
+			time.Sleep(2 * time.Millisecond) // the copy has begun by now
 			runtime.GC()
 		}
 	}()
 	for i := 0; i < rounds; i++ {
+		list := make([]uint64, numbers)
+		for j := 0; j < len(list); j += 512 {
+			list[j] = uint64(j)
+		}
+		var wait sync.WaitGroup
+		for j := 0; j < callers; j++ {
+			wait.Add(1)
+			go func() {
+				defer wait.Done()
+				ask(requests)
+			}()
+		}
+		for asked.Load() < int64((i+1)*callers) {
+			time.Sleep(100 * time.Microsecond)
+		}
 		if run.Good {
 			begin <- true
 		} else {
-			disturb(begin)
+			disturb(begin, list)
 		}
-		time.Sleep(50 * time.Millisecond)
+		wait.Wait()
 	}
-	over.Store(true)
-	wait.Wait()
 	run.Done(capture.Truth{"detector": "go-waits-on-stop"})
 }

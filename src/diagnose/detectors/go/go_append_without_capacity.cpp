@@ -28,6 +28,7 @@ using go::Ladder;
 constexpr std::size_t kRungs = 4;
 constexpr std::uint64_t kTopBytes = 64 << 10;
 constexpr double kWaste = 1.8;
+constexpr double kDoubling = 1.8;
 // A proved append below the ladder's size still counts when it is this much of all allocation.
 constexpr double kShare = 0.05;
 constexpr std::uint64_t kShareBytes = 1 << 20;
@@ -90,6 +91,11 @@ bool stands(const HeapPlace& place, const Ladder& ladder, double total_bytes) {
   const bool append = place.call == CallKind::kAppend;
   if (!append && place.call != CallKind::kUnknown) return false;
   if (ladder.waste < kWaste) return false;
+  // Above 256 elements append no longer doubles; buckets of a map do, and so do the buffers of the
+  // standard library. Without proof of the call, what doubles to the end is none of ours.
+  const bool proved = append && place.proof > CallProof::kLadder;
+  const bool buffer = !place.stack.empty() && go::is_standard(place.stack.front().function);
+  if (!proved && !buffer && ladder.top_factor >= kDoubling) return false;
   if (ladder.rungs >= kRungs && ladder.geometric && ladder.top_bytes >= kTopBytes) return true;
   // Steps too small for a ladder (a sampled profile misses them), but the call is certain.
   return append && place.proof > CallProof::kLadder && ladder.rungs >= 2 &&

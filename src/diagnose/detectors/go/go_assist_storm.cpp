@@ -8,8 +8,9 @@
 // Rule      assists take kShare of what all processors could do while marking ran, or one single
 //           goroutine was held for kStallNs. Without a trace the share comes from the collector's
 //           own account of processor time (gctrace), or of assists in all time (runtime/metrics).
-// Silent    for a start-up: assists that all lie in the first tenth of a longer run, and for a
-//           handful of assists of microseconds each.
+// Silent    for single long ones while ready goroutines wait kStarvedNs for a processor; for a
+//           start-up: assists that all lie in the first tenth of a longer run, and for a handful of
+//           assists of microseconds each.
 #include <algorithm>
 
 #include "base/format.h"
@@ -26,8 +27,11 @@ constexpr double kShare = 0.10;
 constexpr std::uint64_t kStallNs = 10'000'000;
 // Less than this in all is not worth a finding, whatever its share of a short run.
 constexpr std::uint64_t kTotalNs = 5'000'000;
+constexpr std::uint64_t kStarvedNs = 20'000'000;
 constexpr double kStartShare = 0.1;
 constexpr std::uint64_t kLongRunNs = 5'000'000'000;
+// Less in all than this is a note: every program that allocates assists a little.
+constexpr std::uint64_t kFeltNs = 50'000'000;
 constexpr std::uint64_t kErrorNs = 100'000'000;
 // Of all processor time, by runtime/metrics.
 constexpr double kMetricShare = 0.05;
@@ -57,7 +61,9 @@ Finding from_trace(const Incident& incident, double possible_ns) {
   finding.cost.stall_ns_max = top.max_ns;
   finding.cost.events = top.count;
   finding.cost.events_unit = "assists";
-  finding.severity = top.max_ns >= kErrorNs ? Severity::kError : Severity::kWarning;
+  finding.severity = top.max_ns >= kErrorNs                ? Severity::kError
+                     : incident.assist_total_ns >= kFeltNs ? Severity::kWarning
+                                                           : Severity::kNote;
   finding.confidence = 0.95;
   finding.title = "allocation here had to mark for the collector, up to " + format_ns(top.max_ns) +
                   " at a time";
@@ -171,7 +177,9 @@ void go_assist_storm(const evidence::Evidence& evidence, const DetectorOptions&,
     const auto total = static_cast<double>(incident.assist_total_ns);
     const bool much =
         possible > 0 && total >= kShare * possible && incident.assist_total_ns >= kTotalNs;
-    if (much || incident.assist_max_ns >= kStallNs) {
+    // One long assist on a machine that is short of processors is the machine's.
+    const bool starved = incident.scheduling.percentile(0.99) >= kStarvedNs;
+    if (much || (incident.assist_max_ns >= kStallNs && !starved)) {
       findings.push_back(from_trace(incident, possible));
     }
   }

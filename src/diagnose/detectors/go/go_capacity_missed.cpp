@@ -98,11 +98,13 @@ Finding make(const evidence::Incident& incident, const HeapPlace& made, const He
 bool may_pair(const HeapPlace& made, const HeapPlace& grown) {
   if (made.call != CallKind::kMake && made.call != CallKind::kUnknown) return false;
   if (grown.call != CallKind::kAppend && grown.call != CallKind::kUnknown) return false;
-  // Two unknown calls on two lines may be anything; on one line they are one slice.
+  // Two unknown calls on two lines are one slice only when as many were made as grew.
   const bool known = made.call == CallKind::kMake || grown.call == CallKind::kAppend;
   const int apart = grown.user.line - made.user.line;
   if (!go::same_function(made.user, grown.user) || made.snapshot != grown.snapshot) return false;
-  return known ? apart >= 0 && apart <= kLinesApart : apart == 0;
+  const double more = std::abs(made.alloc_objects - grown.alloc_objects);
+  const bool exactly = more <= 0.01 * std::max(made.alloc_objects, grown.alloc_objects);
+  return apart >= 0 && apart <= kLinesApart && (known || exactly);
 }
 
 }  // namespace

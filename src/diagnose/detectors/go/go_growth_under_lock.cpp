@@ -21,10 +21,20 @@ constexpr std::uint64_t kWaiters = 2;
 constexpr std::uint64_t kBehindNs = 10'000'000;
 // Two waiters of microseconds are no finding.
 constexpr std::uint64_t kFeltNs = 1'000'000;
-constexpr double kShare = 0.3;
+// Whoever queues behind several holders is charged only with the one that let it in, so a tenth of
+// all waiting is much.
+constexpr double kShare = 0.1;
 constexpr std::uint64_t kErrorNs = 100'000'000;
 
+// The runtime calls its own semaphores "sync" as well, and WaitGroups: a lock has its name in the
+// stack, unless the stack begins with the user's own lines.
 bool waits_for_lock(const Wait& wait) {
+  const auto is_lock = [](const go::Frame& frame) {
+    return frame.function.find("Mutex)") != std::string::npos;
+  };
+  const bool deep = !wait.stack.empty() && go::is_standard(wait.stack.front().function);
+  if (deep && std::none_of(wait.stack.begin(), wait.stack.end(), is_lock)) return false;
+  if (go::has_function(wait.stack, "runtime.gcAssist")) return false;
   return wait.reason.find("sync") != std::string::npos ||
          wait.reason.find("mutex") != std::string::npos ||
          wait.reason.find("semacquire") != std::string::npos;

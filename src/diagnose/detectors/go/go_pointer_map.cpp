@@ -30,6 +30,8 @@ constexpr double kShare = 0.3;
 // A map that itself holds less than this share is not what the pointers are for.
 constexpr double kMapShare = 0.1;
 constexpr double kObjects = 100'000;
+// Objects that hold pointers to others by the hundred: tables of a map, blocks of a slice.
+constexpr double kTableBytes = 1024;
 
 std::uint64_t mark_cpu_ns(const GcCycle& cycle) {
   return cycle.assist_cpu_ns + cycle.worker_cpu_ns + cycle.idle_cpu_ns;
@@ -57,6 +59,20 @@ const HeapPlace* holder(const std::vector<HeapPlace>& places, double inuse) {
     if (single && place.inuse_objects >= kObjects) {
       of_objects += place.inuse_bytes;
       if (!objects || place.inuse_bytes > objects->inuse_bytes) objects = &place;
+    }
+  }
+  // Without the calls: what the same function holds in few, large objects is what points to them.
+  for (const HeapPlace& place : places) {
+    if (map && map->call == CallKind::kMapAssign) break;
+    if (!objects || place.call != CallKind::kUnknown ||
+        !go::same_function(place.user, objects->user)) {
+      continue;
+    }
+    const bool large =
+        place.inuse_objects > 0 && place.inuse_bytes / place.inuse_objects >= kTableBytes;
+    if (large && place.inuse_bytes >= kMapShare * inuse &&
+        (!map || place.inuse_bytes > map->inuse_bytes)) {
+      map = &place;
     }
   }
   const double share = (map ? map->inuse_bytes : 0) + of_objects;
@@ -92,7 +108,7 @@ void go_pointer_map(const evidence::Evidence& evidence, const DetectorOptions&,
   finding.title =
       "every collection follows the pointers of one large structure: " + format_ns(worst->mark_ns) +
       " of marking for " + format_bytes(worst->live_bytes);
-  finding.family = place->call == CallKind::kMapAssign ? "map" : "append";
+  finding.family = place->call == CallKind::kAppend ? "append" : "map";
   finding.confidence = place->call == CallKind::kUnknown ? 0.5 : 0.8;
   finding.cost.cpu_ns = cpu_ns;
   finding.cost.stall_ns = assist_ns;

@@ -16,6 +16,12 @@ constexpr double kGeometricShare = 0.7;
 // Small objects are sampled thinly: what stands below this share of an object is noise.
 constexpr double kObjectsMin = 0.5;
 
+double median(std::vector<double> numbers) {
+  const auto middle = numbers.begin() + static_cast<std::ptrdiff_t>(numbers.size() / 2);
+  std::nth_element(numbers.begin(), middle, numbers.end());
+  return *middle;
+}
+
 }  // namespace
 
 Ladder ladder_of(const HeapPlace& place) {
@@ -43,10 +49,9 @@ Ladder ladder_of(const HeapPlace& place) {
   const auto steps = static_cast<double>(std::count_if(
       factors.begin(), factors.end(), [](double f) { return f >= kFactorMin && f <= kFactorMax; }));
   ladder.geometric = steps >= kGeometricShare * static_cast<double>(factors.size());
-  std::nth_element(factors.begin(),
-                   factors.begin() + static_cast<std::ptrdiff_t>(factors.size() / 2),
-                   factors.end());
-  ladder.factor = factors[factors.size() / 2];
+  const std::size_t last = std::min<std::size_t>(factors.size(), 3);
+  ladder.top_factor = median({factors.end() - static_cast<std::ptrdiff_t>(last), factors.end()});
+  ladder.factor = median(factors);
   return ladder;
 }
 

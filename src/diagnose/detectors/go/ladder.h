@@ -11,6 +11,7 @@ struct Ladder {
   std::size_t rungs = 0;
   std::uint64_t bottom_bytes = 0, top_bytes = 0;
   double factor = 1;       // median of one size over the one before
+  double top_factor = 1;   // the same of the three largest steps
   bool geometric = false;  // most neighbours are apart by what append grows by, or a step or two
   double tops = 0;         // objects of the largest size
   double top_total_bytes = 0;

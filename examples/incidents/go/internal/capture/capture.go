@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -75,6 +76,7 @@ func Start(options Options) *Run {
 		again()
 	}
 	run := &Run{Good: *good, folder: *out, options: options}
+	run.program()
 	if options.CPU {
 		run.cpu = run.create("cpu.pb.gz")
 		must(pprof.StartCPUProfile(run.cpu))
@@ -103,6 +105,19 @@ func (run *Run) create(name string) *os.File {
 	file, err := os.Create(filepath.Join(run.folder, name))
 	must(err)
 	return file
+}
+
+// The program itself is an artefact: its file tells which routine of the runtime a line called.
+func (run *Run) program() {
+	path, err := os.Executable()
+	must(err)
+	from, err := os.Open(path)
+	must(err)
+	to := run.create("program")
+	_, err = io.Copy(to, from)
+	must(err)
+	must(from.Close())
+	must(to.Close())
 }
 
 func (run *Run) lookup(profile, name string, debug int) {
