@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Each header of include/ullage compiles alone, without a warning, with every compiler at hand.
+"""Each header of include/ullage compiles alone, without a warning, with every compiler at hand; for 32
+bits, too, where the compiler has a library for it (g++-multilib).
 
     tools/check_public_headers.py [ROOT]
 """
@@ -23,14 +24,18 @@ def main():
         return 77
     headers = [h for h in sorted((root / "include/ullage").rglob("*.h"))
                if not h.name.endswith(("_contract.h", "_testing.h"))]
+    ways = [[c] for c in compilers]
+    ways += [[c, "-m32"] for c in compilers
+             if subprocess.run([c, "-m32", *FLAGS, "-"], input="#include <string>\n", text=True,
+                               stderr=subprocess.DEVNULL).returncode == 0]
+    each = [f'#include <{header.relative_to(root / "include")}>\n' for header in headers]
     failed = 0
-    for compiler in compilers:
-        for header in headers:
+    for way in ways:
+        for text in ["".join(each)] if "-m32" in way else each:
             # Through stdin, because a header as the main file warns about its #pragma once.
-            text = f'#include <{header.relative_to(root / "include")}>\n'
-            failed += subprocess.run([compiler, *FLAGS, f"-I{root / 'include'}", "-"], input=text,
+            failed += subprocess.run([*way, *FLAGS, f"-I{root / 'include'}", "-"], input=text,
                                      text=True).returncode != 0
-    print(f"{len(headers)} headers, {len(compilers)} compilers, {failed} failures")
+    print(f"{len(headers)} headers, {', '.join(' '.join(w) for w in ways)}: {failed} failures")
     return 1 if failed else 0
 
 

@@ -32,6 +32,7 @@
 
 #include <functional>
 #include <memory_resource>
+#include <ranges>
 #include <tuple>
 
 namespace ullage {
@@ -180,6 +181,10 @@ class hash_map
     for (; first != last; ++first) emplace(*first);
   }
   void insert(std::initializer_list<value_type> list) { insert(list.begin(), list.end()); }
+  template <std::ranges::input_range R>
+  void insert_range(R&& range) {
+    for (auto&& value : range) emplace(std::forward<decltype(value)>(value));
+  }
 
   template <class... Args>
   std::pair<iterator, bool> emplace(Args&&... args) {
@@ -269,11 +274,10 @@ class hash_map
   void merge(hash_map<Key, Value, Hash2, Eq2, Alloc>& source) {
     if (static_cast<const void*>(&source) == static_cast<const void*>(this)) return;
     for (auto at = source.begin(); at != source.end();) {
-      auto& from = *at;
-      const bool taken = this->place(from.first, maker(std::move(const_cast<Key&>(from.first)),
-                                                       std::move(from.second)))
-                             .second;
-      if (taken) {
+      const auto take = [from = &*at](allocator_type& alloc, void* slot) {
+        policy::take(alloc, slot, from);
+      };
+      if (this->place(at->first, take).second) {
         at = source.erase(at);
       } else {
         ++at;
@@ -326,17 +330,12 @@ class hash_map
   }
   template <class Q, class... Args>
   static auto maker(Q&& key, Args&&... args) {
-    return [&](allocator_type& alloc, void* at) {
-      policy::construct(alloc, at, std::piecewise_construct,
-                        std::forward_as_tuple(std::forward<Q>(key)),
-                        std::forward_as_tuple(std::forward<Args>(args)...));
-    };
+    return detail::entry_maker<policy, Q&&, Args&&...>{std::forward<Q>(key),
+                                                       {std::forward<Args>(args)...}};
   }
   template <class V>
   static auto whole(V&& value) {
-    return [&](allocator_type& alloc, void* at) {
-      policy::construct(alloc, at, std::forward<V>(value));
-    };
+    return detail::whole_maker<policy, V&&>{std::forward<V>(value)};
   }
   template <class P>
   std::pair<iterator, bool> from_pair(P&& pair) {

@@ -12,6 +12,7 @@
 #include <iterator>
 #include <memory>
 #include <memory_resource>
+#include <ranges>
 #include <string>
 #include <utility>
 #include <vector>
@@ -301,6 +302,28 @@ TEST(HashMapStandard, TakesWhatBecomesAnEntry) {
   const std::vector<row> rows{{2}, {3}};
   map.insert(rows.begin(), rows.end());
   EXPECT_EQ(map, (hash_map<int, std::string>{{1, "row"}, {2, "row"}, {3, "row"}}));
+}
+
+TEST(HashMapStandard, TakesRanges) {
+  const std::vector<std::pair<int, std::string>> pairs{{1, "one"}, {2, "two"}, {1, "again"}};
+  hash_map<int, std::string> map;
+  map.insert_range(pairs);
+  EXPECT_EQ(map, (hash_map<int, std::string>{{1, "one"}, {2, "two"}}));
+  hash_set<int> keys;
+  keys.insert_range(pairs | std::views::keys);
+  EXPECT_EQ(keys, (hash_set<int>{1, 2}));
+}
+
+TEST(HashMapStandard, LooksForMemoryAheadOfASearchAndChangesNothing) {
+  hash_map<std::string, int> map{{"here", 1}};
+  map.prefetch("here");
+  map.prefetch(std::string("not here"));
+  hash_map<int, int>().prefetch(1);
+  EXPECT_EQ(map.size(), 1u);
+  EXPECT_EQ(map.at("here"), 1);
+  hash_set<std::string> names;
+  EXPECT_EQ(*names.insert(names.end(), std::string_view("by a view, with a hint")),
+            "by a view, with a hint");
 }
 
 TEST(HashMapStandard, TakesMemoryFromAMemoryResource) {

@@ -12,6 +12,7 @@
 #include <ullage/detail/map_table.h>
 
 #include <memory_resource>
+#include <ranges>
 #include <utility>
 
 namespace ullage {
@@ -101,6 +102,15 @@ class hash_set
     for (; first != last; ++first) emplace(*first);
   }
   void insert(std::initializer_list<Key> list) { insert(list.begin(), list.end()); }
+  template <class Q>
+  requires(detail::other_key<Q, policy>&& std::is_constructible_v<Key, Q&&>) iterator
+      insert(const_iterator, Q&& key) {
+    return insert(std::forward<Q>(key)).first;
+  }
+  template <std::ranges::input_range R>
+  void insert_range(R&& range) {
+    for (auto&& value : range) emplace(std::forward<decltype(value)>(value));
+  }
   template <class... Args>
   std::pair<iterator, bool> emplace(Args&&... args) {
     if constexpr (sizeof...(Args) == 1 && (std::is_same_v<std::remove_cvref_t<Args>, Key> && ...)) {
@@ -147,8 +157,10 @@ class hash_set
   void merge(hash_set<Key, Hash2, Eq2, Alloc>& source) {
     if (static_cast<const void*>(&source) == static_cast<const void*>(this)) return;
     for (auto at = source.begin(); at != source.end();) {
-      auto& key = const_cast<Key&>(*at);
-      if (this->place(key, whole(std::move(key))).second) {
+      const auto take = [from = const_cast<Key*>(&*at)](allocator_type& alloc, void* slot) {
+        policy::take(alloc, slot, from);
+      };
+      if (this->place(*at, take).second) {
         at = source.erase(at);
       } else {
         ++at;
@@ -179,9 +191,7 @@ class hash_set
   }
   template <class V>
   static auto whole(V&& value) {
-    return [&](allocator_type& alloc, void* at) {
-      policy::construct(alloc, at, std::forward<V>(value));
-    };
+    return detail::whole_maker<policy, V&&>{std::forward<V>(value)};
   }
 };
 

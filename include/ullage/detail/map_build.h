@@ -18,13 +18,15 @@ namespace ullage::detail {
 template <class Policy>
 struct map_storage<Policy>::harvest {
   group_run run;
+  std::uint64_t started_ns;  // of the step
   std::size_t entries = 0;
   std::uint64_t hashes[shape::kSlotsMax];
 
-  harvest(const map_storage& map, const group_run& from) : run(from) {
+  harvest(const map_storage& map, const group_run& from) : run(from), started_ns(map.start_ns()) {
     std::uint64_t* next = hashes;
-    each_slot(run, [&](value_type* at, std::uint8_t) {
-      *next++ = seeded_hash(map.hash_, Policy::key(*at), map.seed_);
+    const std::uint64_t seed = map.seed_;  // here nobody else can write to it
+    each_slot(run, [&map, &next, seed](value_type* at, std::uint8_t) {
+      *next++ = seeded_hash(map.hash_, Policy::key(*at), seed);
     });
     entries = static_cast<std::size_t>(next - hashes);
   }
@@ -154,15 +156,16 @@ struct map_storage<Policy>::attempt {
   bool pending = false;
 
   attempt(map_storage& of, growth_kind what, growth_cause why)
+      : attempt(of, what, why, of.start_ns()) {}
+  // A step that began earlier: with the hashes of the entries (harvest).
+  attempt(map_storage& of, growth_kind what, growth_cause why, std::uint64_t started)
       : map(of),
         kind(what),
         cause(why),
         bytes_before(of.held_bytes()),
         capacity_before(of.capacity()),
         bytes_known(bytes_before),
-        started_ns(growth_start_ns(of.site_)) {
-    if (started_ns == 0 && stalls() != nullptr) started_ns = growth_clock_ns();
-  }
+        started_ns(started) {}
   attempt(const attempt&) = delete;
   attempt& operator=(const attempt&) = delete;
   ~attempt() {
@@ -201,9 +204,6 @@ struct map_storage<Policy>::attempt {
   }
 
  private:
-  stall_histogram* stalls() const noexcept {
-    return map.large_ == nullptr ? nullptr : map.large_->tallies.stalls;
-  }
   void tell_budget(std::uint64_t bytes_now) noexcept {
     const auto off = static_cast<std::int64_t>(bytes_now - bytes_known);
     if (off != 0) adjust_growth(map.site_, off);
@@ -226,8 +226,8 @@ struct map_storage<Policy>::attempt {
       event.depth = static_cast<std::uint16_t>(map.large_->dir.depth());
       map.large_->tallies.moved += moved;
     }
-    if (stall_histogram* told = stalls(); told != nullptr && started_ns != 0) {
-      told->add(growth_clock_ns() - started_ns);
+    if (map.stalls_ != nullptr && started_ns != 0) {
+      map.stalls_->add(growth_clock_ns() - started_ns);
     }
     report_growth(map.site_, event, started_ns);
   }
@@ -273,7 +273,6 @@ template <class Policy>
 void map_storage<Policy>::drop_large() noexcept {
   if (large_ == nullptr) return;
   large_->dir.release(alloc_);
-  delete large_->tallies.stalls;
   large_->~large_state();
   raw::put(alloc_, large_, sizeof(large_state));
   large_ = nullptr;
@@ -323,10 +322,7 @@ void map_storage<Policy>::clear() noexcept {
     }
     return;
   }
-  stall_histogram* stalls =
-      large_ == nullptr ? nullptr : std::exchange(large_->tallies.stalls, nullptr);
   release();
-  delete stalls;
   if (before != 0) adjust_growth(site_, -static_cast<std::int64_t>(before));
 }
 
@@ -375,14 +371,11 @@ void map_storage<Policy>::exchange_all(map_storage& other) noexcept(kSwapsQuietl
 
 template <class Policy>
 void map_storage<Policy>::record_stalls(bool on) {
-  if (on == (stalls() != nullptr)) return;
+  if (on == (stalls_ != nullptr)) return;
   if (on) {
-    const std::size_t before = held_bytes();
-    make_large();
-    large_->tallies.stalls = new stall_histogram;
-    adjust_growth(site_, static_cast<std::int64_t>(held_bytes() - before));
+    stalls_ = new stall_histogram;
   } else {
-    delete std::exchange(large_->tallies.stalls, nullptr);
+    delete std::exchange(stalls_, nullptr);
   }
 }
 

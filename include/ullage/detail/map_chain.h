@@ -63,8 +63,8 @@ void map_storage<Policy>::become_chain(std::size_t index, entry e) noexcept {
 /// The entries of `all` with these directory bits move to a block.
 template <class Policy>
 growth_end map_storage<Policy>::move_alike(std::size_t index, entry e, const harvest& all,
-                                           std::uint32_t alike) {
-  attempt step(*this, growth_kind::poor_hash, growth_cause::insert);
+                                           std::uint32_t alike, map_newcomer& who) {
+  attempt step(*this, growth_kind::poor_hash, growth_cause::insert, all.started_ns);
   if (!step.admitted(space::held(shape::kUnitsMax), 0)) return growth_end::denied;
   segment_header* const head = header_of(all.run);
   segment_header* block = nullptr;
@@ -96,18 +96,17 @@ growth_end map_storage<Policy>::move_alike(std::size_t index, entry e, const har
     at.group[at.slot] = tag_of(h);
     ++moved;
   };
-  if constexpr (kMovesSafely) {
+  try {
+    who.arrive();
     each_alike(carry);
-  } else {
-    try {
-      each_alike(carry);
-    } catch (...) {
-      destroy_in(to);
-      head->next = block->next;
-      --chained_;
-      put_segment(to);
-      throw;
-    }
+  } catch (...) {
+    destroy_in(to);
+    head->next = block->next;
+    --chained_;
+    put_segment(to);
+    throw;
+  }
+  if constexpr (!kMovesSafely) {
     each_alike(
         [&](std::uint64_t, value_type* from, unsigned char*) { Policy::destroy(alloc_, from); });
   }

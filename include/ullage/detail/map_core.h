@@ -30,6 +30,7 @@ class map_core : public map_storage<Policy> {
   using storage::tags_;
 
  public:
+  using storage::place_slow;
   using storage::slot_at;
   using storage::storage;
   using typename storage::entry;
@@ -77,7 +78,8 @@ class map_core : public map_storage<Policy> {
     if (this->prefers_lines()) in.fetch(home, h);
   }
 
-  /// Where `key` is, or a free slot for it. The slot becomes an entry by commit().
+  /// Where `key` is, or a free slot for it, which becomes an entry by commit(). Nowhere: there is
+  /// no room without a step of growth, for which at.slot is the hash (place_slow). Moves nothing.
   template <class Q>
   map_insertion find_or_place(const Q& key) {
     const std::uint64_t h = hash_of(key);
@@ -200,7 +202,7 @@ class map_core : public map_storage<Policy> {
     if (open != 0 && size_ < limit_) {
       return {in.place(home, choose(in, home, open, h)), tag_of(h), false, growth_end::done};
     }
-    return this->place_slow(h);
+    return this->place_at_hand(h);
   }
   // All of one segment, which need not be what entries_ names.
   template <class Q>
@@ -239,7 +241,7 @@ class map_core : public map_storage<Policy> {
     if (const map_place found = find_at<Q>(e, key, h); found.group != nullptr) {
       return {found, 0, true, growth_end::done};
     }
-    return this->place_slow(h);
+    return this->place_at_hand(h);
   }
   // Without a number: of full size.
   static std::uint32_t units_of(entry e) noexcept {

@@ -129,11 +129,12 @@ class map_directory {
   /// Entry i, if zero, becomes the alias that (2) allows. Returns true when it did.
   template <class IndexOf>
   bool fill(std::size_t i, IndexOf index_of) noexcept {
-    if (chunked() || !has(i) || flat_[i] != 0) return false;
+    if (!has(i) || get(i) != 0) return false;
     const std::size_t below = i ^ std::bit_floor(i);
-    const entry e = flat_[below];
+    const entry e = get(below);
     if (e == 0 || index_of(e) != below) return false;
-    flat_[i] = e;
+    // By (2) the segment has at most as many bits as i has below its highest.
+    set(i, e, static_cast<unsigned>(std::bit_width(i)) - 1);
     return true;
   }
 

@@ -5,7 +5,7 @@
 // third of what the entries need, and no step moves more than one segment.
 #pragma once
 
-#include <ullage/detail/map_build.h>
+#include <ullage/detail/map_place.h>
 
 namespace ullage::detail {
 
@@ -29,70 +29,6 @@ unsigned map_storage<Policy>::units_for(std::size_t entries) noexcept {
   return entries <= shape::limit_of(shape::kBase) * 15 / 16 ? shape::kUnitsMin : shape::kUnitsMax;
 }
 
-template <class Policy>
-map_place map_storage<Policy>::place_displaced(const group_run& run, std::uint64_t h) noexcept {
-  const std::size_t home = home_of(h, run.groups);
-  std::size_t g = home;
-  do {
-    unsigned char* group = run.tags + g * shape::kStride;
-    if (const unsigned open = free_slots(group); open != 0) {
-      return {group, slots_in(run, g), lowest(open), end_of(run)};
-    }
-    mark_overflow(group, h);
-    if (++g == run.groups) g = 0;
-  } while (g != home);
-  return {};
-}
-
-template <class Policy>
-[[gnu::noinline]] map_insertion map_storage<Policy>::place_slow(std::uint64_t h) {
-  const std::uint8_t tag = tag_of(h);
-  growth_end end = growth_end::done;
-  bool grown = false, full = false;
-  if (is_small()) {
-    if (size_ >= limit_) {
-      end = grow_small();
-      grown = true;
-    }
-    if (is_small()) {
-      // Told "no", a small map of several groups still has a tenth of its slots free; it keeps one.
-      const bool room = size_ < limit_ || (small_groups() > 1 && size_ + 1 < small_slots());
-      if (!room) return {{}, tag, false, end};
-      return {place_displaced(small_run(), h), tag, false, growth_end::done};
-    }
-  }
-  for (;;) {
-    const entry e = large_->dir.resolve(directory_bits(h));
-    segment_header* head = header_named(e);
-    const std::size_t index = head->index;  // e may have been an alias
-    if (head->next != nullptr && has_block_for(head, alike_of(h))) {
-      const map_insertion made = place_in_block(head, h);
-      if (made.at.group != nullptr) return made;
-      end = add_block(index, e, alike_of(h));
-      if (end != growth_end::done) return {{}, tag, false, end};
-      continue;
-    }
-    if (head->displaced < head->displaced_max || grown) {
-      const group_run run = run_named(e);
-      const map_place at = place_displaced(run, h);
-      if (at.group != nullptr) {
-        const bool home = at.group == run.tags + home_of(h, run.groups) * shape::kStride;
-        if (!home && head->displaced != 0xffff) ++head->displaced;
-        return {at, tag, false, growth_end::done};
-      }
-      if (full && grown && end != growth_end::done) return {{}, tag, false, end};
-      if (full && grown) {
-        end = add_block(index, e, alike_of(h));
-        if (end != growth_end::done) return {{}, tag, false, end};
-        continue;
-      }
-      full = true;
-    }
-    end = grow_segment(index, e, full);
-    grown = true;
-  }
-}
-
 // ---- small maps
 // -----------------------------------------------------------------------------------
 
@@ -105,7 +41,7 @@ constexpr std::size_t map_storage<Policy>::next_small(std::size_t groups) noexce
 }
 
 template <class Policy>
-growth_end map_storage<Policy>::grow_small() {
+growth_end map_storage<Policy>::grow_small(map_newcomer& who) {
   std::size_t groups = small_groups(), limit = limit_;
   if (groups == 1 && limit < kGroupSlots) {
     constexpr std::size_t kFirst = sizeof(value_type) > 64 ? 1 : 3;
@@ -115,7 +51,7 @@ growth_end map_storage<Policy>::grow_small() {
     limit = shape::limit_of(groups);
   } else {
     const harvest all(*this, small_run());
-    return small_to_large(all);
+    return small_to_large(all, who);
   }
   if (limit_ == 0) {
     attempt step(*this, growth_kind::first, growth_cause::insert);
@@ -129,13 +65,13 @@ growth_end map_storage<Policy>::grow_small() {
     return growth_end::done;
   }
   const harvest all(*this, small_run());
-  return small_to_small(all, groups, limit);
+  return small_to_small(all, groups, limit, who);
 }
 
 template <class Policy>
 growth_end map_storage<Policy>::small_to_small(const harvest& all, std::size_t groups,
-                                               std::size_t limit) {
-  attempt step(*this, growth_kind::moved, growth_cause::insert);
+                                               std::size_t limit, map_newcomer& who) {
+  attempt step(*this, growth_kind::moved, growth_cause::insert, all.started_ns);
   const std::size_t old_bytes = raw::rounded(small_bytes());
   const std::size_t new_bytes = raw::rounded(small_bytes(groups, limit));
   if (new_bytes > old_bytes && !step.admitted(new_bytes - old_bytes, old_bytes)) {
@@ -149,6 +85,7 @@ growth_end map_storage<Policy>::small_to_small(const harvest& all, std::size_t g
   }
   builder fresh(run);
   try {
+    who.arrive();
     fresh.take(*this, all);
   } catch (...) {
     raw::put(alloc_, run.tags, small_bytes(groups, limit));
@@ -162,8 +99,8 @@ growth_end map_storage<Policy>::small_to_small(const harvest& all, std::size_t g
 
 // The directory appears.
 template <class Policy>
-growth_end map_storage<Policy>::small_to_large(const harvest& all) {
-  attempt step(*this, growth_kind::split, growth_cause::insert);
+growth_end map_storage<Policy>::small_to_large(const harvest& all, map_newcomer& who) {
+  attempt step(*this, growth_kind::split, growth_cause::insert, all.started_ns);
   const unsigned depth = parts(all, 0) ? 1 : 0;
   const unsigned count = depth + 1;
   const std::size_t ones = depth == 0 ? 0 : all.ones(0);
@@ -197,6 +134,7 @@ growth_end map_storage<Policy>::small_to_large(const harvest& all) {
   builder zero(runs[0]);
   builder one(runs[count - 1]);
   try {
+    who.arrive();
     if (depth == 1) {
       zero.take(*this, all, one, [](std::uint64_t h) { return (directory_bits(h) & 1) == 0; });
     } else {
@@ -231,7 +169,8 @@ growth_end map_storage<Policy>::small_to_large(const harvest& all) {
 
 // A segment that may be full. `must`: some entry found no slot in it.
 template <class Policy>
-growth_end map_storage<Policy>::grow_segment(std::size_t index, entry e, bool must) {
+growth_end map_storage<Policy>::grow_segment(std::size_t index, entry e, bool must,
+                                             map_newcomer& who) {
   const group_run run = run_named(e);
   segment_header* head = header_of(run);
   const std::size_t slots = run.groups * kGroupSlots;
@@ -239,7 +178,7 @@ growth_end map_storage<Policy>::grow_segment(std::size_t index, entry e, bool mu
   if (!must && entries < slots * 9 / 10 - slots / 256) {
     if (entries < slots * 4 / 5 || head->displaced >= slots / 5) {
       // What made it look full are entries long erased, or hashes that crowd. No memory.
-      rebuild(run, harvest(*this, run));
+      rebuild(run, who);
     } else {
       settle(head, slots, entries, head->displaced);
     }
@@ -248,12 +187,24 @@ growth_end map_storage<Policy>::grow_segment(std::size_t index, entry e, bool mu
   const harvest all(*this, run);
   growth_end end = growth_end::done;
   if (head->units < shape::kUnitsMax) {
-    end = stretch(index, e, all);
+    end = stretch(index, e, all, who);
   } else {
     std::size_t count = 0;
     const bool fruitless = head->depth >= directory::kDepthMax || !parts(all, head->depth);
     const std::uint32_t alike = fruitless ? most_alike(all, &count) : 0;
-    end = count >= all.entries / 4 + 1 ? move_alike(index, e, all, alike) : split(index, e, all);
+    if (count >= all.entries / 4 + 1) {
+      end = move_alike(index, e, all, alike, who);
+    } else {
+      // Where a split would leave no slot for the key, it gets a block first: nothing has moved
+      // yet.
+      const std::size_t ones = all.ones(head->depth);
+      const bool one = ((directory_bits(who.hash) >> head->depth) & 1) != 0;
+      if ((one ? ones : all.entries - ones) == shape::kSlotsMax) {
+        end = add_block(index, e, alike_of(who.hash));
+        e = large_->dir.get(index);
+      }
+      if (end == growth_end::done) end = split(index, e, all, who);
+    }
   }
   if (end != growth_end::done) {
     // Told "no": ask again when some more had to go elsewhere.
@@ -271,9 +222,10 @@ bool map_storage<Policy>::parts(const harvest& all, unsigned depth) noexcept {
 }
 
 template <class Policy>
-growth_end map_storage<Policy>::stretch(std::size_t index, entry e, const harvest& all) {
+growth_end map_storage<Policy>::stretch(std::size_t index, entry e, const harvest& all,
+                                        map_newcomer& who) {
   constexpr unsigned kUnits = shape::kUnitsMax;
-  attempt step(*this, growth_kind::stretched, growth_cause::insert);
+  attempt step(*this, growth_kind::stretched, growth_cause::insert, all.started_ns);
   constexpr std::size_t kMore = space::held(kUnits) - space::held(shape::kUnitsMin);
   if (!step.admitted(kMore, space::held(shape::kUnitsMin))) return growth_end::denied;
   group_run run;
@@ -281,6 +233,12 @@ growth_end map_storage<Policy>::stretch(std::size_t index, entry e, const harves
     run = get_segment(kUnits);
   } catch (const std::bad_alloc&) {
     return growth_end::no_memory;
+  }
+  try {
+    who.arrive();
+  } catch (...) {
+    put_segment(run);
+    throw;
   }
   builder fresh(run, prefers_lines());
   replace(index, e, fresh, all, header_named(e)->depth);
@@ -308,7 +266,8 @@ void map_storage<Policy>::replace(std::size_t index, entry e, builder& fresh, co
 }
 
 template <class Policy>
-growth_end map_storage<Policy>::split(std::size_t index, entry e, const harvest& all) {
+growth_end map_storage<Policy>::split(std::size_t index, entry e, const harvest& all,
+                                      map_newcomer& who) {
   segment_header* const old = header_of(all.run);
   const unsigned depth = old->depth;
   const std::size_t ones = all.ones(depth);
@@ -323,7 +282,7 @@ growth_end map_storage<Policy>::split(std::size_t index, entry e, const harvest&
     units[half] = shape::kUnitsMax;
   }
 
-  attempt step(*this, growth_kind::split, growth_cause::insert);
+  attempt step(*this, growth_kind::split, growth_cause::insert, all.started_ns);
   const std::size_t fresh_bytes = space::held(units[0]) + space::held(units[1]);
   const std::size_t old_bytes = space::held(old->units);
   if (!step.admitted(fresh_bytes - old_bytes, old_bytes)) return growth_end::denied;
@@ -340,6 +299,7 @@ growth_end map_storage<Policy>::split(std::size_t index, entry e, const harvest&
   builder zero(runs[0], prefers_lines());
   builder one(runs[1], prefers_lines());
   try {
+    who.arrive();
     zero.take(*this, all, one,
               [depth](std::uint64_t h) { return ((directory_bits(h) >> depth) & 1) == 0; });
   } catch (...) {
@@ -404,7 +364,10 @@ void map_storage<Policy>::make_alias(std::size_t i) noexcept {
 // Puts displaced entries back home where there is room, and says of each group anew whether entries
 // went past it. In place; takes no memory.
 template <class Policy>
-void map_storage<Policy>::rebuild(const group_run& run, const harvest& all) noexcept {
+[[gnu::noinline]] void map_storage<Policy>::rebuild(const group_run& run, map_newcomer& who) {
+  const harvest all(*this, run);
+  who.arrive();
+  attempt step(*this, growth_kind::rebuilt, growth_cause::insert, all.started_ns);
   const std::size_t groups = run.groups;
   const auto tags = [&run](std::size_t g) { return run.tags + g * shape::kStride; };
   for (std::size_t g = 0; g < groups; ++g) tags(g)[kGroupSlots] = 0;
@@ -424,7 +387,8 @@ void map_storage<Policy>::rebuild(const group_run& run, const harvest& all) noex
         unsigned char* closer = tags(at);
         const unsigned open = free_slots(closer);
         if (open != 0 && kMovesSafely) {
-          const std::size_t slot = lowest(open);
+          const bool near = prefers_lines() && at == home_of(hash, groups);
+          const std::size_t slot = near ? shape::pick(open, slots_in(run, at), hash) : lowest(open);
           if constexpr (kMovesSafely) {
             Policy::relocate(alloc_, builder::slot_at_raw(slots_in(run, at), slot),
                              slot_at(slots_in(run, g), j));
@@ -443,7 +407,6 @@ void map_storage<Policy>::rebuild(const group_run& run, const harvest& all) noex
   }
   settle(header_of(run), groups * kGroupSlots, all.entries, displaced);
   ++large_->tallies.rebuilds;
-  attempt step(*this, growth_kind::rebuilt, growth_cause::insert);
   step.done(moved);
 }
 

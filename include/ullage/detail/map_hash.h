@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 namespace ullage {
 
@@ -132,19 +133,41 @@ template <detail::string_like T>
 struct equal_to<T> : std::equal_to<> {};
 
 /// True for hashes that say `using is_avalanching = ...`: all 64 bits of theirs are good. (Boost
-/// and unordered_dense use the same name.)
-template <class Hash, class = void>
-struct hash_is_avalanching : std::false_type {};
+/// and unordered_dense use the same name.) A type or a constant of that name that is false says no.
 template <class Hash>
-struct hash_is_avalanching<Hash, std::void_t<typename Hash::is_avalanching>> : std::true_type {};
+struct hash_is_avalanching : std::bool_constant<[] {
+  if constexpr (requires { bool{Hash::is_avalanching::value}; }) {
+    return bool{Hash::is_avalanching::value};
+  } else if constexpr (requires { typename Hash::is_avalanching; }) {
+    return true;
+  } else if constexpr (requires { bool{Hash::is_avalanching}; }) {
+    return bool{Hash::is_avalanching};
+  } else {
+    return false;
+  }
+}()> {};
 
 namespace detail {
+
+/// True when a hash takes the map's seed itself.
+template <class Hash, class Key>
+concept takes_seed = requires(const Hash& hash, const Key& key, std::uint64_t seed) {
+  hash(key, seed);
+};
+template <class Hash, class Key>
+consteval bool hashes_quietly() {
+  if constexpr (takes_seed<Hash, Key>) {
+    return noexcept(std::declval<const Hash&>()(std::declval<const Key&>(), std::uint64_t{}));
+  } else {
+    return noexcept(std::declval<const Hash&>()(std::declval<const Key&>()));
+  }
+}
 
 /// The 64 bits a map works with.
 template <class Hash, class Key>
 inline std::uint64_t seeded_hash(const Hash& hash, const Key& key,
-                                 std::uint64_t seed) noexcept(noexcept(hash(key))) {
-  if constexpr (requires { hash(key, seed); }) {
+                                 std::uint64_t seed) noexcept(hashes_quietly<Hash, Key>()) {
+  if constexpr (takes_seed<Hash, Key>) {
     return hash(key, seed);
   } else {
     const auto plain = static_cast<std::uint64_t>(hash(key));

@@ -44,8 +44,9 @@ struct is_arena_allocator : std::false_type {};
 template <class T>
 struct is_arena_allocator<arena_allocator<T>> : std::true_type {};
 
+// Thirty-two bits of address space are too few to reserve: there all memory is the allocator's.
 #if defined(__unix__)
-inline constexpr bool kHaveArena = true;
+inline constexpr bool kHaveArena = sizeof(void*) >= 8;
 #else
 inline constexpr bool kHaveArena = false;
 #endif
@@ -103,7 +104,7 @@ struct arena_space {
   // An entry is the distance of its tags from the first, in eighths where units are large enough
   // for that: one instruction less for each lookup.
   static constexpr std::size_t kScale = kTagUnit % 64 == 0 ? 8 : kTagUnit / 8;
-  static_assert(segment_arena::kUnitsReach <= (std::size_t{1} << 32) / (kTagUnit / kScale));
+  static_assert(segment_arena::kUnitsReach <= (std::uint64_t{1} << 32) / (kTagUnit / kScale));
   static std::size_t offset(entry e) noexcept { return std::size_t{e & ~kUnitsMask} * kScale; }
   static unsigned char* tags(unsigned char* origin, entry e) noexcept { return origin + offset(e); }
   static entry name(unsigned char* origin, const unsigned char* tags, unsigned units) noexcept {

@@ -81,6 +81,14 @@ struct map_policy {
       move(alloc, to, from);
     }
   }
+  /// Moves where that can't fail, so that the entry is here or there; else copies, if it can.
+  static void take(Alloc& alloc, void* to, Value* from) {
+    if constexpr (kMovesSafely) {
+      move(alloc, to, from);
+    } else {
+      copy_or_move(alloc, to, from);
+    }
+  }
   static void relocate(Alloc& alloc, void* to, Value* from) noexcept {
     if constexpr (kTrivialMove) {
       std::memcpy(to, static_cast<const void*>(from), sizeof(Value));

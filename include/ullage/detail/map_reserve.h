@@ -137,7 +137,10 @@ void map_storage<Policy>::take_all(map_storage& other) {
 // A free slot for a key that is known to be absent.
 template <class Policy>
 map_insertion map_storage<Policy>::place_absent(std::uint64_t h) {
-  if (!is_small() || size_ >= limit_) return place_slow(h);
+  if (!is_small() || size_ >= limit_) {
+    map_newcomer nobody{h};
+    return place_slow(nobody);
+  }
   return {place_displaced(small_run(), h), tag_of(h), false, growth_end::done};
 }
 
@@ -186,6 +189,11 @@ map_counters map_storage<Policy>::counters() const {
         ++told.found_after[std::min<std::size_t>(passed, map_counters::kProbes - 1)];
         probes += static_cast<double>(passed + 1);
         const auto first = reinterpret_cast<std::uintptr_t>(slot_at(slots_in(here, g), j));
+        if (prefers_lines() && passed == 0) {
+          const auto asked = reinterpret_cast<std::uintptr_t>(
+              builder::slot_at_raw(slots_in(here, g), shape::preferred_slot(h)));
+          told.in_preferred_line += asked / 64 == first / 64;
+        }
         const auto meta_line = reinterpret_cast<std::uintptr_t>(group) / 64;
         lines += static_cast<double>(passed + 1);
         for (std::uintptr_t line = first / 64; line <= (first + sizeof(value_type) - 1) / 64;

@@ -70,8 +70,8 @@ std::size_t map_storage<Policy>::try_shrink(std::size_t index, growth_cause caus
   constexpr unsigned kEnough = shape::kUnitsMin;
   if (units == kEnough || entries > shape::limit_of(shape::kBase) * 63 / 64) return 0;
   const harvest all(*this, run_named(e));
-  attempt step(*this, growth_kind::shrunk, cause);
-  builder fresh(get_segment(kEnough));
+  attempt step(*this, growth_kind::shrunk, cause, all.started_ns);
+  builder fresh(get_segment(kEnough), prefers_lines());
   replace(index, e, fresh, all, head->depth);
   step.done(all.entries);
   return all.entries;
@@ -87,7 +87,7 @@ std::size_t map_storage<Policy>::merge(std::size_t low, entry low_name, entry hi
   const harvest first(*this, run_named(low_name));
   const harvest second(*this, run_named(high_name));
   const bool few = first.entries + second.entries <= shape::limit_of(shape::kBase) * 63 / 64;
-  builder fresh(get_segment(few ? shape::kUnitsMin : shape::kUnitsMax));
+  builder fresh(get_segment(few ? shape::kUnitsMin : shape::kUnitsMax), prefers_lines());
   fresh.take(*this, second);  // can't throw: only types that move safely come here
   dir.rename(high, high_name, 0, depth);
   replace(low, low_name, fresh, first, depth - 1);
@@ -113,7 +113,7 @@ std::size_t map_storage<Policy>::large_to_small(entry e, std::size_t entries, gr
   while (groups < shape::kBase && shape::limit_of(groups) * 3 / 4 < entries) groups *= 2;
   if (groups >= shape::kBase) return 0;
   const harvest all(*this, run_named(e));
-  attempt step(*this, growth_kind::shrunk, cause);
+  attempt step(*this, growth_kind::shrunk, cause, all.started_ns);
   const std::size_t limit = shape::limit_of(groups);
   builder fresh(get_small(groups, limit));
   fresh.take(*this, all);
@@ -123,7 +123,7 @@ std::size_t map_storage<Policy>::large_to_small(entry e, std::size_t entries, gr
   large_->at_depth[0] = 0;
   large_->filled = 0;
   become_small(fresh.run, limit);
-  if (large_->tallies.stalls == nullptr) drop_large();
+  drop_large();
   step.done(all.entries);
   return all.entries;
 }

@@ -50,6 +50,8 @@ struct map_counters {
   double probes_per_hit = 0;                         ///< groups looked at, mean over entries
   double probes_per_miss = 0;  ///< the same for an absent key, mean over home groups and tags
   double lines_per_hit = 0;    ///< cache lines of groups and slots touched by a hit
+  /// Entries in the line that a search asks for ahead; 0 in maps that the caches hold.
+  std::uint64_t in_preferred_line = 0;
 
   double load() const noexcept {
     return capacity == 0 ? 0 : static_cast<double>(entries) / static_cast<double>(capacity);
@@ -89,6 +91,7 @@ struct map_counters {
     number("probes_per_hit", probes_per_hit, "%.4f");
     number("probes_per_miss", probes_per_miss, "%.4f");
     number("lines_per_hit", lines_per_hit, "%.3f");
+    count("in_preferred_line", in_preferred_line);
     out += ", \"found_after\": [";
     for (std::size_t i = 0; i < kProbes; ++i) {
       out += (i == 0 ? "" : ", ") + std::to_string(found_after[i]);
@@ -102,7 +105,6 @@ namespace detail {
 /// What a large map counts while it grows.
 struct map_tallies {
   std::uint64_t splits = 0, stretches = 0, rebuilds = 0, merges = 0, denials = 0, moved = 0;
-  stall_histogram* stalls = nullptr;
 };
 
 }  // namespace detail

@@ -48,17 +48,33 @@ struct group_run {
 struct map_place {
   unsigned char* group = nullptr;  // its tags; null: nowhere
   unsigned char* slots = nullptr;  // its slots
-  std::size_t slot = 0;
+  std::uint64_t slot = 0;
   unsigned char* end = nullptr;  // behind the tags of the segment's last group
 };
 
 enum class growth_end : std::uint8_t { done, denied, no_memory };
 
 struct map_insertion {
-  map_place at;  // at.group null: see `end`
+  // at.group null: see `end`; of place_at_hand at.slot is then the hash, for the step of growth
+  // that is due. (A member of its own would cost every insert a register.)
+  map_place at;
   std::uint8_t tag = 0;
   bool found = false;
   growth_end end = growth_end::done;
+};
+
+/// The entry that an insert brings, as a step of growth sees it. Its arguments may lie in the map:
+/// so the step has it made once nothing can be refused any more, and before anything moves.
+struct map_newcomer {
+  std::uint64_t hash = 0;
+  void (*make)(map_newcomer&) = nullptr;  // null: nothing is to be made
+  bool made = false;
+
+  void arrive() {
+    if (make == nullptr || made) return;
+    make(*this);
+    made = true;
+  }
 };
 
 template <class Policy>
@@ -87,8 +103,10 @@ class map_storage {
   // One step of growth moves the entries of one segment, at most; an insert takes one step, at
   // most.
   static constexpr std::size_t kMovesMax = shape::kSlotsMax;
+  // The entry that an insert brings may have to be made aside; a large one not on the stack.
+  static constexpr bool kAsideOnStack = sizeof(value_type) <= std::size_t{16} * 1024;
   // Two segments, the directory (first its state, later its array or a chunk and its tree).
-  static constexpr std::size_t kAllocationsMax = 5;
+  static constexpr std::size_t kAllocationsMax = 5 + (kAsideOnStack ? 0 : 1);
   static constexpr bool kMovesSafely = Policy::kMovesSafely;
   static constexpr bool kSwapsQuietly =
       (!std::is_swappable_v<hasher> || std::is_nothrow_swappable_v<hasher>)&&(
@@ -114,6 +132,7 @@ class map_storage {
   ~map_storage() {
     const std::size_t bytes = held_bytes();
     release();
+    delete stalls_;
     if (bytes != 0) adjust_growth(site_, -static_cast<std::int64_t>(bytes));
   }
 
@@ -152,8 +171,12 @@ class map_storage {
   }
   void end_of_life() noexcept { remember(); }
   void record_stalls(bool on);
-  const stall_histogram* stalls() const noexcept {
-    return large_ == nullptr ? nullptr : large_->tallies.stalls;
+  /// The histogram is the object's, as the site is: it stays when entries come and go.
+  const stall_histogram* stalls() const noexcept { return stalls_; }
+  void take_stalls(map_storage& other) noexcept { std::swap(stalls_, other.stalls_); }
+  /// When a step of growth that begins now began; 0: nobody asks.
+  std::uint64_t start_ns() const noexcept {
+    return stalls_ != nullptr ? growth_clock_ns() : growth_start_ns(site_);
   }
 
   static value_type* slot_at(unsigned char* slots, std::size_t slot) noexcept {
@@ -190,7 +213,7 @@ class map_storage {
   static segment_header* header_at(void* at) noexcept {
     return std::launder(static_cast<segment_header*>(at));
   }
-  static segment_header* header_of(const group_run& run) noexcept {
+  [[gnu::always_inline]] static segment_header* header_of(const group_run& run) noexcept {
     return header_at(space::head(space::tags_origin(), end_of(run), slots_in(run, run.groups)));
   }
   // Of the segment that the place is in.
@@ -202,7 +225,7 @@ class map_storage {
 
   // ---- segments by name ---------------------------------------------------------------------
 
-  static group_run run_at(unsigned char* tags, std::size_t groups) noexcept {
+  [[gnu::always_inline]] static group_run run_at(unsigned char* tags, std::size_t groups) noexcept {
     return {tags, space::slots(space::tags_origin(), space::slots_origin(), tags, groups, tags),
             groups};
   }
@@ -211,10 +234,12 @@ class map_storage {
     const auto units = static_cast<unsigned>(e & space::kUnitsMask);
     return units == 0 ? shape::kGroupsMax : shape::groups_of(units);
   }
-  static group_run run_named(entry e) noexcept {
+  [[gnu::always_inline]] static group_run run_named(entry e) noexcept {
     return run_at(space::tags(space::tags_origin(), e), groups_named(e));
   }
-  static segment_header* header_named(entry e) noexcept { return header_of(run_named(e)); }
+  [[gnu::always_inline]] static segment_header* header_named(entry e) noexcept {
+    return header_of(run_named(e));
+  }
   static entry name_of(const group_run& run, unsigned units) noexcept {
     return space::name(space::tags_origin(), run.tags, units);
   }
@@ -305,17 +330,20 @@ class map_storage {
   template <class Visit>
   static void each_reserved(std::size_t n, std::size_t index, unsigned depth, Visit&& visit);
   static constexpr std::size_t next_small(std::size_t groups) noexcept;
-  map_insertion place_slow(std::uint64_t h);
+  map_insertion place_at_hand(std::uint64_t h) noexcept;
+  map_insertion place_slow(map_newcomer& who);
   map_insertion place_absent(std::uint64_t h);
+  map_place place_in(const group_run& run, std::uint64_t h) noexcept;
   map_place place_displaced(const group_run& run, std::uint64_t h) noexcept;
-  growth_end grow_small();
-  growth_end grow_segment(std::size_t index, entry e, bool must);
-  growth_end stretch(std::size_t index, entry e, const harvest& all);
-  growth_end split(std::size_t index, entry e, const harvest& all);
-  growth_end small_to_large(const harvest& all);
-  growth_end small_to_small(const harvest& all, std::size_t groups, std::size_t limit);
+  growth_end grow_small(map_newcomer& who);
+  growth_end grow_segment(std::size_t index, entry e, bool must, map_newcomer& who);
+  growth_end stretch(std::size_t index, entry e, const harvest& all, map_newcomer& who);
+  growth_end split(std::size_t index, entry e, const harvest& all, map_newcomer& who);
+  growth_end small_to_large(const harvest& all, map_newcomer& who);
+  growth_end small_to_small(const harvest& all, std::size_t groups, std::size_t limit,
+                            map_newcomer& who);
   static bool parts(const harvest& all, unsigned depth) noexcept;
-  void rebuild(const group_run& run, const harvest& all) noexcept;
+  void rebuild(const group_run& run, map_newcomer& who);
   void settle(segment_header* head, std::size_t slots, std::size_t entries,
               std::size_t displaced) noexcept;
   void fill_aliases(std::size_t zero, std::size_t one, unsigned depth) noexcept;
@@ -336,7 +364,8 @@ class map_storage {
     return static_cast<std::uint32_t>(directory_bits(h)) & directory::kBitsMask;
   }
   static std::uint32_t most_alike(const harvest& all, std::size_t* count);
-  growth_end move_alike(std::size_t index, entry e, const harvest& all, std::uint32_t alike);
+  growth_end move_alike(std::size_t index, entry e, const harvest& all, std::uint32_t alike,
+                        map_newcomer& who);
   growth_end add_block(std::size_t index, entry e, std::uint32_t alike);
   segment_header* new_block(segment_header* head, std::uint32_t alike);
   void become_chain(std::size_t index, entry e) noexcept;
@@ -371,6 +400,7 @@ class map_storage {
   std::size_t erased_ = 0;  // entries, ever: now and then one of them has its segment looked at
   large_state* large_ = nullptr;
   growth_site* site_ = nullptr;
+  stall_histogram* stalls_ = nullptr;
   std::size_t peak_ = 0;  // entries when it last grew
   [[no_unique_address]] hasher hash_;
   [[no_unique_address]] key_equal equal_;

@@ -3,6 +3,7 @@
 // map_table: the interface that hash_map and hash_set share.
 #pragma once
 
+#include <ullage/detail/map_arrival.h>
 #include <ullage/detail/map_iterator.h>
 #include <ullage/detail/map_policy.h>
 
@@ -12,6 +13,7 @@
 #include <limits>
 #include <memory>
 #include <new>
+#include <optional>
 #include <ranges>
 #include <stdexcept>
 
@@ -105,6 +107,7 @@ class map_table {
       std::conditional_t<Policy::kIsMap, map_iterator<core_type, value_type>, const_iterator>;
 
   /// Entries that one insert moves at most, whatever the hash does and however large the map is.
+  /// (The new one moves, too, when growth has it made aside: its arguments may lie in the map.)
   static constexpr std::size_t max_moves_per_insert() noexcept { return core_type::kMovesMax; }
   /// Pieces of memory that one insert takes at most, the directory's included.
   static constexpr std::size_t max_allocations_per_insert() noexcept {
@@ -139,6 +142,7 @@ class map_table {
   map_table(map_table&& other) noexcept(kCopiesQuietly)
       : core_(other.hash_function(), other.key_eq(), other.get_allocator(), other.core_->site()) {
     core_->swap(*other.core_);
+    core_->take_stalls(*other.core_);
   }
   map_table(map_table&& other, const allocator_type& alloc)
       : core_(other.hash_function(), other.key_eq(), alloc, other.core_->site()) {
@@ -208,6 +212,13 @@ class map_table {
     find_all(keys, [&](std::size_t i, const map_place& at) {
       found(i, const_iterator(core_.get(), at));
     });
+  }
+
+  /// Asks for the memory that a search for `key` will read, and does not wait for it.
+  void prefetch(const key_type& key) const { core_->fetch_for(core_->hash_of(key)); }
+  template <other_key<Policy> Q>
+  void prefetch(const Q& key) const {
+    core_->fetch_for(core_->hash_of(key));
   }
 
   iterator find(const key_type& key) { return at_place(core_->find(key)); }
@@ -342,7 +353,7 @@ class map_table {
     const map_insertion made = core_->find_or_place(key);
     if (!made.found) {
       if (made.at.group == nullptr) [[unlikely]]
-        fail(made.end);
+        return {at_place(grown_place(made.at.slot, kept(make))), true};
       make(core_->allocator_ref(), raw_slot(made.at));
       core_->commit(made);
     }
@@ -350,14 +361,18 @@ class map_table {
   }
   template <class Q, class Make>
   try_result<iterator> try_place(const Q& key, Make make) {
-    const map_insertion made = core_->find_or_place(key);
+    map_insertion made = core_->find_or_place(key);
     if (made.found) return {at_place(made.at), insert_status::present};
     if (made.at.group == nullptr) {
-      return {iterator(),
-              made.end == growth_end::denied ? insert_status::denied : insert_status::no_memory};
+      made = place_growing(made.at.slot, kept(make));
+      if (made.at.group == nullptr) {
+        return {iterator(),
+                made.end == growth_end::denied ? insert_status::denied : insert_status::no_memory};
+      }
+    } else {
+      make(core_->allocator_ref(), raw_slot(made.at));
+      core_->commit(made);
     }
-    make(core_->allocator_ref(), raw_slot(made.at));
-    core_->commit(made);
     return {at_place(made.at), insert_status::inserted};
   }
   static bool same_key(const key_type& a, const key_type& b) {
@@ -374,6 +389,43 @@ class map_table {
   map_core_box<core_type, typename Policy::stand_in> core_;
 
  private:
+  template <class Make>
+  static auto kept(Make& make) {
+    if constexpr (requires { make.kept(); }) {
+      return make.kept();
+    } else {
+      return make;
+    }
+  }
+  template <class Make>
+  [[gnu::noinline]] map_place grown_place(std::uint64_t hash, Make make) {
+    const map_insertion grown = place_growing(hash, std::move(make));
+    if (grown.at.group == nullptr) fail(grown.end);
+    return grown.at;
+  }
+  template <class Make>
+  [[gnu::noinline]] map_insertion place_growing(std::uint64_t hash, Make make) {
+    const auto grow = [&](auto& who) {
+      const map_insertion grown = core_->place_slow(who);
+      if (grown.at.group != nullptr) {
+        who.enter(raw_slot(grown.at));
+        core_->commit(grown);
+      }
+      return grown;
+    };
+    if constexpr (core_type::kAsideOnStack) {
+      map_arrival<core_type, Policy, Make> who(core_->allocator_ref(), hash, make);
+      return grow(who);
+    } else {
+      std::optional<map_arrival<core_type, Policy, Make>> who;
+      try {
+        who.emplace(core_->allocator_ref(), hash, make);
+      } catch (const std::bad_alloc&) {
+        return {{}, 0, false, growth_end::no_memory};
+      }
+      return grow(*who);
+    }
+  }
   template <class Keys, class Found>
   void find_all(const Keys& keys, Found found) const {
     constexpr std::size_t kTogether = 16;

@@ -19,14 +19,14 @@
 //           allocator.
 #pragma once
 
+#include <ullage/detail/arena_helper.h>
+
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <new>
-#include <thread>
 
 #if defined(__unix__)
 #include <pthread.h>
@@ -66,10 +66,15 @@ class segment_arena {
   /// other static.
   template <std::size_t TagBytes, std::size_t SlotBytes>
   static segment_arena& of() noexcept {
-    alignas(segment_arena) static unsigned char place[sizeof(segment_arena)];
-    static segment_arena* const one =
-        ::new (static_cast<void*>(place)) segment_arena(TagBytes, SlotBytes);
-    return *one;
+    // No static object with a guard: a child that is forked while another thread makes it would
+    // wait for ever. It is made under a lock that forks wait for.
+    alignas(segment_arena) static constinit unsigned char place[sizeof(segment_arena)] = {};
+    static constinit std::atomic<segment_arena*> one{nullptr};
+    segment_arena* made = one.load(std::memory_order_acquire);
+    if (made == nullptr) [[unlikely]] {
+      made = make(one, place, TagBytes, SlotBytes);
+    }
+    return *made;
   }
 
   unsigned char* tags() const noexcept { return tags_.base; }
@@ -78,15 +83,23 @@ class segment_arena {
 
   /// The first of `units` units, or kNone. The contents are whatever they were.
   std::uint32_t get(unsigned units) noexcept {
-    const std::lock_guard<std::mutex> hold(lock_);
-    if (const std::uint32_t first = free_[units]; first != kNone) {
-      free_[units] = next_of(first);
-      free_units_ -= units;
-      return first;
+    std::uint32_t first = kNone;
+    bool ask = false;
+    {
+      const std::lock_guard<std::mutex> hold(lock_);
+      if (free_[units] != kNone) {
+        first = free_[units];
+        free_[units] = next_of(first);
+        free_units_ -= units;
+      } else if (ready(used_ + units)) {
+        first = used_;
+        used_ += units;
+        ask = used_ >= ask_at_;
+        if (ask) ask_at_ = kNever;
+      }
     }
-    if (!ready(used_ + units)) return kNone;
-    const std::uint32_t first = used_;
-    used_ += units;
+    if (ask) [[unlikely]]
+      arena_helper::get().ask();
     return first;
   }
   void put(std::uint32_t first, unsigned units) noexcept {
@@ -111,16 +124,27 @@ class segment_arena {
     }
     return sum;
   }
-  /// For all arenas, those to come included. False: the helper thread could not be started.
+  /// For all arenas, those to come included. False: the helper thread could not be started. Any
+  /// thread, any time; of several at once the last one counts.
   static bool configure(const arena_options& options) noexcept {
-    wants_huge_pages().store(options.huge_pages);
-    wants_ahead().store(options.ahead_bytes);
-    for (segment_arena* a = first_of_all().load(); a != nullptr; a = a->next_arena_) {
-      const std::lock_guard<std::mutex> hold(a->lock_);
-      for (range* r : {&a->tags_, &a->slots_, &a->heads_}) advise(r->base, r->reach);
+    const std::lock_guard<std::mutex> one_at_a_time(configuring());
+    {
+      // An arena that is being made reads the wish before, or joins the list and is told.
+      const std::lock_guard<std::mutex> hold_list(list_lock());
+      wants_huge_pages().store(options.huge_pages);
+      wants_ahead().store(options.ahead_bytes);
+      for (segment_arena* a = first_of_all().load(); a != nullptr; a = a->next_arena_) {
+        const std::lock_guard<std::mutex> hold(a->lock_);
+        for (range* r : {&a->tags_, &a->slots_, &a->heads_}) advise(r->base, r->reach);
+        a->ask_at_ = options.ahead_bytes == 0 ? kNever : 0;
+      }
     }
-    return options.ahead_bytes == 0 || start_helper();
+    if (options.ahead_bytes != 0) return arena_helper::get().start(&touch_all);
+    arena_helper::get().stop();
+    return true;
   }
+  /// How often the helper woke. It sleeps until an arena has used up what it touched.
+  static std::uint64_t helper_wakes() noexcept { return arena_helper::get().wakes(); }
   /// Tests only: the next `n` segments of new memory, then none for ever; -1: no such limit.
   void fail_after(long n) noexcept {
     const std::lock_guard<std::mutex> hold(lock_);
@@ -140,72 +164,74 @@ class segment_arena {
     slots_.unit = slot_bytes;
     heads_.unit = kHeadBytes;
     reserve();
-    const std::lock_guard<std::mutex> hold(list_lock());
-    next_arena_ = first_of_all().load();
-    first_of_all().store(this);
-#if defined(__unix__)
-    static const int registered = ::pthread_atfork(&lock_all, &unlock_all, &unlock_in_child);
-    static_cast<void>(registered);
-#endif
+    if (wants_ahead().load() != 0) ask_at_ = 0;
   }
 
-  // Held while an arena joins the list: a fork sees the same list before and after.
+  static segment_arena* make(std::atomic<segment_arena*>& one, unsigned char* place,
+                             std::size_t tag_bytes, std::size_t slot_bytes) noexcept {
+    const std::lock_guard<std::mutex> hold(list_lock());
+    segment_arena* made = one.load(std::memory_order_relaxed);
+    if (made != nullptr) return made;
+    made = ::new (static_cast<void*>(place)) segment_arena(tag_bytes, slot_bytes);
+    made->next_arena_ = first_of_all().load();
+    first_of_all().store(made);
+    one.store(made, std::memory_order_release);
+    return made;
+  }
+
+  // Locks are taken in this order: configuring, list, arenas. A fork takes them all, so that the
+  // child finds nothing half done. (All statics here are constant-initialised: no guards.)
+  static std::mutex& configuring() noexcept { return arena_helper::get().lock(); }
+  // Held while an arena is made.
   static std::mutex& list_lock() noexcept {
-    static std::mutex lock;
+    static constinit std::mutex lock;
     return lock;
   }
-
   static std::atomic<segment_arena*>& first_of_all() noexcept {
-    static std::atomic<segment_arena*> first{nullptr};
+    static constinit std::atomic<segment_arena*> first{nullptr};
     return first;
   }
   static std::atomic<bool>& wants_huge_pages() noexcept {
-    static std::atomic<bool> huge{false};
+    static constinit std::atomic<bool> huge{false};
     return huge;
   }
   // ---- the helper that touches memory ahead of use --------------------------------------------
 
   static std::atomic<std::size_t>& wants_ahead() noexcept {
-    static std::atomic<std::size_t> bytes{0};
+    static constinit std::atomic<std::size_t> bytes{0};
     return bytes;
   }
-  static std::atomic<bool>& helper_runs() noexcept {
-    static std::atomic<bool> runs{false};
-    return runs;
-  }
-  static bool start_helper() noexcept {
-    if (helper_runs().exchange(true)) return true;
-    try {
-      std::thread(help).detach();
-      return true;
-    } catch (...) {
-      helper_runs().store(false);
-      return false;
+  static bool touch_all() noexcept {
+    const std::size_t ahead = wants_ahead().load();
+    bool worked = false;
+    for (segment_arena* a = first_of_all().load(); a != nullptr; a = a->next_arena_) {
+      worked |= a->touch_ahead(ahead);
     }
+    return worked;
   }
-  static void help() noexcept {
-    using namespace std::chrono_literals;
-    while (const std::size_t ahead = wants_ahead().load()) {
-      bool worked = false;
-      for (segment_arena* a = first_of_all().load(); a != nullptr; a = a->next_arena_) {
-        worked |= a->touch_ahead(ahead);
-      }
-      if (!worked) std::this_thread::sleep_for(200us);
-    }
-    helper_runs().store(false);
-  }
-  // One small step, so that nobody waits long for the address space. True: it was needed.
+  // One small step, so that nobody waits long for the address space. True: it was needed. False: it
+  // will be when more is in use, and get() then asks.
   bool touch_ahead([[maybe_unused]] std::size_t ahead) noexcept {
 #if defined(MADV_POPULATE_WRITE)
     constexpr std::size_t kStepBytes = std::size_t{256} << 10;
     std::size_t from = 0, upto = 0;
     {
       const std::lock_guard<std::mutex> hold(lock_);
-      const std::size_t step = (wants_huge_pages().load() ? kHugeBytes : kStepBytes) / slots_.unit;
-      const std::size_t wanted = used_ + std::min<std::size_t>(ahead / slots_.unit, used_);
+      const std::size_t bytes = wants_huge_pages().load() ? kHugeBytes : kStepBytes;
+      const std::size_t step = std::max<std::size_t>(bytes / slots_.unit, 1);
+      const std::size_t most = ahead / slots_.unit;
       from = std::max<std::size_t>(touched_units_, used_);
-      upto = std::min(from + step, wanted);
-      if (upto < from + step || !commit(upto)) return false;
+      upto = from + step;
+      // As many units as are in use, `most` at most, shall be touched beyond them.
+      if (upto > used_ + std::min<std::size_t>(most, used_)) {
+        ask_at_ = most < step ? kNever
+                              : std::max<std::size_t>((upto + 1) / 2, upto - std::min(most, upto));
+        return false;
+      }
+      if (!commit(upto)) {  // there is no more
+        ask_at_ = kNever;
+        return false;
+      }
       touched_units_ = upto;
     }
     for (const range* r : {&tags_, &slots_, &heads_}) {
@@ -220,6 +246,7 @@ class segment_arena {
   }
 
   static void lock_all() noexcept {
+    configuring().lock();
     list_lock().lock();
     for (segment_arena* a = first_of_all().load(); a != nullptr; a = a->next_arena_) {
       a->lock_.lock();
@@ -230,12 +257,21 @@ class segment_arena {
       a->lock_.unlock();
     }
     list_lock().unlock();
+    configuring().unlock();
   }
   static void unlock_in_child() noexcept {
-    helper_runs().store(false);
+    arena_helper::get().forget();
     wants_ahead().store(0);
+    for (segment_arena* a = first_of_all().load(); a != nullptr; a = a->next_arena_) {
+      a->ask_at_ = kNever;
+    }
     unlock_all();
   }
+#if defined(__unix__)
+  // Before any of the locks can be held: when the program (or the library it is in) is loaded.
+  static inline const int told_of_forks_ =
+      ::pthread_atfork(&lock_all, &unlock_all, &unlock_in_child);
+#endif
   // What waits in a list names the next in its first head.
   std::uint32_t& next_of(std::uint32_t unit) noexcept {
     return *reinterpret_cast<std::uint32_t*>(heads_.base + unit * heads_.unit);
@@ -307,6 +343,8 @@ class segment_arena {
   range tags_, slots_, heads_;
   std::size_t units_ = 0, ready_units_ = 0, touched_units_ = 0, free_units_ = 0;
   std::uint32_t used_ = 1;  // unit 0 names "no segment"
+  static constexpr std::size_t kNever = ~std::size_t{0};
+  std::size_t ask_at_ = kNever;  // units in use, from which on the helper has work
   std::uint32_t free_[kUnitsMax + 1] = {};
   segment_arena* next_arena_ = nullptr;
   long fail_after_ = -1;
