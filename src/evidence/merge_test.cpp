@@ -268,6 +268,15 @@ TEST(Merge, AnExactVersionStandsOverTheFormatOfATrace) {
   EXPECT_TRUE(whole[0].incident.artefacts[1].notes.empty());
 }
 
+TEST(Merge, TakesATraceThatCannotTellTwoVersionsApartForEither) {
+  Evidence a = part("app.heap", "pprof heap profile"), b = trace(30 * kMs, 2, 7);
+  a.incident.facts.version = "go1.24.4";
+  b.incident.facts.version = "go1.23 or go1.24";
+  const std::vector<Evidence> whole = merge_of(std::move(a), std::move(b));
+  ASSERT_EQ(whole.size(), 1u);
+  EXPECT_EQ(whole[0].incident.facts.version, "go1.24.4");
+}
+
 TEST(Merge, SumsWhatTwoTracesTellOfOneSite) {
   Evidence a = part("1.trace", "Go execution trace"), b = part("2.trace", "Go execution trace");
   Frame frame;

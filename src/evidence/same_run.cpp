@@ -31,9 +31,10 @@ bool disjoint(const std::set<std::string>& a, const std::set<std::string>& b) {
   return std::none_of(a.begin(), a.end(), [&b](const std::string& id) { return b.contains(id); });
 }
 
-// "go1.26.10" and "17.0.15+6" are exact; "go1.26" (a trace's format) and "17" are not.
+// "go1.26.10" and "17.0.15+6" are exact; "go1.23 or go1.24" (a trace's format) and "17" are not.
 bool exact_version(const std::string& version) {
-  return std::count(version.begin(), version.end(), '.') >= 2;
+  return version.find(' ') == std::string::npos &&
+         std::count(version.begin(), version.end(), '.') >= 2;
 }
 
 bool has_clock(const Incident& part) {
