@@ -8,6 +8,7 @@ $GO or PATH; $GO_OLD names one before 1.24 for what was mended then.
 """
 import json
 import os
+import pathlib
 import re
 import shutil
 
@@ -23,6 +24,8 @@ TOLERANCE = 0.10
 WITHOUT_A_LINE = {"go-cpu-starvation"}
 # Two symptoms of one copy: which of them leads depends on when the collection began.
 SAME_COPY = {"go-growth-delays-mark": {"go-growth-delays-stop"}}
+# Whether these show at all is up to how the machine runs threads: they may try again.
+TRIES = {"cpu_starvation": 3, "growth_delays_mark": 3, "growth_delays_stop": 3, "waits_on_stop": 3}
 # A twin may still be short of processors on a machine that is: then less than a quarter of it.
 OF_THE_MACHINE = {"go-cpu-starvation"}
 
@@ -120,7 +123,14 @@ def add_tests():
             go = toolchain("GO", lambda version: version >= OLDEST)
             if not go:
                 raise support.Skip(f"no Go of 1.{OLDEST} or later in $GO or PATH")
-            check_incident(folder, name, go)
+            tries = TRIES.get(name, 1)
+            for left in reversed(range(tries)):
+                try:
+                    check_incident(folder, name, go)
+                    return
+                except AssertionError:
+                    if not left:
+                        raise
         globals()[f"test_{name}_is_the_first_finding_and_its_twin_is_clean"] = test
 
 
@@ -137,6 +147,34 @@ def test_every_detector_of_go_programs_has_a_planted_incident(_):
     planted = {re.search(r'"detector": "([\w-]+)"', path.read_text()).group(1)
                for path in planted_programs()}
     assert planted == detectors, planted ^ detectors
+
+
+# Incidents that were captured once, by a program of modes: the detector and the line that each must lead with.
+CAPTURED = {
+    "append": ("go-append-without-capacity", 26), "defer": ("go-defer-in-loop", 65),
+    "deferuse": ("go-defer-in-loop", 74), "huge": ("go-growth-delays-mark", 208),
+    "mapptr": ("go-pointer-map", 106), "retry": ("go-retry-leak", 143),
+    "stack": ("go-stack-growth", 170), "sub": ("go-subslice-retention", 41)}
+CAPTURED_CLEAN = {"appendpre": "go-append-without-capacity", "mapval": "go-pointer-map",
+                  "subgood": "go-subslice-retention"}
+
+
+def test_captured_incidents_are_found_at_their_lines_and_their_twins_are_clean(folder):
+    data = os.environ.get("ULLAGE_SHARED_DATA", support.SRC / "../shared/data")
+    data = pathlib.Path(data) / "go-incidents"
+    if not data.exists():
+        raise support.Skip("no captured incidents here (ULLAGE_SHARED_DATA)")
+    for mode in [*CAPTURED, *CAPTURED_CLEAN]:
+        inputs = [*sorted(data.glob(f"{mode}.go126.*")), data / "incident-go126.gz"]
+        findings = json.loads(support.ullage("diagnose", *inputs, "--json").stdout)["findings"]
+        findings = [finding for finding in findings if finding["severity"] != "note"]
+        shown = f"{mode}:\n  " + "\n  ".join(said(finding) for finding in findings)
+        if mode in CAPTURED:
+            detector, line = CAPTURED[mode]
+            assert findings and findings[0]["detector"] == detector, shown
+            assert findings[0]["where"]["place"] == f"main.go:{line}", shown
+        else:
+            assert all(CAPTURED_CLEAN[mode] not in speakers(finding) for finding in findings), shown
 
 
 add_tests()

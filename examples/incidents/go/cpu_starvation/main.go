@@ -35,7 +35,7 @@ func main() {
 	for i := 0; i < spinners; i++ {
 		go spin()
 	}
-	capture.For(time.Second, func(int) {
+	capture.For(1500*time.Millisecond, func(int) {
 		for i := 0; i < 1000; i++ {
 			sink = make([]byte, 10_000)
 		}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// A slice of 96 MB grows while the collector marks: marking is done long before the copy is. The twin
+// A slice of 112 MB grows while the collector marks: marking is done long before the copy is. The twin
 // does not grow.
 package main
 
@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	numbers = 12 << 20
-	rounds  = 2
+	numbers = 14 << 20
+	rounds  = 3
 )
 
 var (
@@ -32,11 +32,11 @@ func main() {
 	run := capture.Start(capture.Options{Trace: true, CPU: true, GCTrace: true, MemProfileRate: 1 << 16})
 	debug.SetGCPercent(-1)
 	nodes = capture.Nodes(100_000) // some milliseconds of marking, in which the copy begins
+	list := make([]uint64, numbers)
+	for i := 0; i < len(list); i += 512 {
+		list[i] = uint64(i)
+	}
 	for i := 0; i < rounds; i++ {
-		list := make([]uint64, numbers)
-		for j := 0; j < len(list); j += 512 {
-			list[j] = uint64(j)
-		}
 		collected := make(chan bool)
 		go func() {
 			runtime.GC()

@@ -9,7 +9,7 @@ import (
 
 const (
 	sessions = 500_000
-	maps     = 4
+	maps     = 8
 )
 
 var keep []map[uint64]uint64

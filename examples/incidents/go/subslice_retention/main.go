@@ -11,12 +11,14 @@ import (
 )
 
 const (
-	messages     = 40
-	messageBytes = 1 << 20
-	headerBytes  = 64
+	messages    = 40
+	headerBytes = 64
 )
 
-var headers [][]byte
+var (
+	messageBytes = 1 << 20
+	headers      [][]byte
+)
 
 //go:noinline
 func receive(i int) []byte {

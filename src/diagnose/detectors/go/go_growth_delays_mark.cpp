@@ -15,6 +15,7 @@
 #include "base/format.h"
 #include "diagnose/detectors/detectors.h"
 #include "diagnose/detectors/go/common.h"
+#include "diagnose/detectors/go/stops.h"
 
 namespace ullage::diagnose {
 namespace {
@@ -87,15 +88,19 @@ Finding make(const evidence::Incident& incident, const std::vector<Delay>& delay
     }
   }
   const GcCycle& cycle = *worst->cycle;
-  Finding finding = sampled && !sampled->cycle->growth_stack.empty()
-                        ? go::at_stack(sampled->cycle->growth_stack)
-                        : go::at_position(incident, cycle.where);
+  // Without samples, a line whose copies are large enough to have taken that long.
+  const std::vector<go::HeapPlace> places = go::heap_places(incident);
+  const go::HeapPlace* place = go::explains(places, worst->delay_ns);
+  const bool at_sample = sampled && !sampled->cycle->growth_stack.empty();
+  Finding finding = at_sample ? go::at_stack(sampled->cycle->growth_stack)
+                    : place   ? go::at_stack(place->stack)
+                              : go::at_position(incident, cycle.where);
   finding.title = "marking took up to " + format_ns(cycle.mark_ns) +
                   " with almost no marking done: it waited for a copy";
   finding.family = "append";
   finding.symptom = true;
   finding.severity = worst->delay_ns >= kErrorNs ? Severity::kError : Severity::kWarning;
-  finding.confidence = sampled ? 0.9 : worst->by_cpu ? 0.6 : 0.5;
+  finding.confidence = at_sample ? 0.9 : worst->by_cpu ? 0.6 : 0.5;
   finding.cost.stall_ns = total_ns;
   finding.cost.stall_ns_max = worst->delay_ns;
   finding.cost.events = delays.size();
@@ -115,10 +120,16 @@ Finding make(const evidence::Incident& incident, const std::vector<Delay>& delay
       " were delayed, by " + format_ns(total_ns) +
       " in all (an estimate: the wait of the goroutine that copied, and the most that others who "
       "owed assistance can have waited).");
-  if (sampled) {
+  if (at_sample) {
     finding.evidence.push_back(format_counted(sampled->cycle->growth_samples, "CPU sample") +
                                " within collection " + std::to_string(sampled->cycle->ordinal) +
                                " are in growth, at " + go::site_text(finding.where) + ".");
+  } else if (place) {
+    finding.largest_copy_bytes = place->rungs.rbegin()->first;
+    finding.evidence.push_back(
+        "No CPU sample names the line. " + go::position_text(incident, place->where) + " has " +
+        go::site_text(place->user) + " copying up to " + format_bytes(finding.largest_copy_bytes) +
+        " in one piece, which can take that long.");
   } else {
     finding.evidence.push_back(
         "No CPU sample names the line. A machine short of processors would look the same: compare "
@@ -127,8 +138,8 @@ Finding make(const evidence::Incident& incident, const std::vector<Delay>& delay
   finding.remedy =
       "grow in small parts: a [][]T of parts of 1 MB each, or make([]T, 0, N) before the load "
       "begins; shards where many write.";
-  finding.check = sampled ? "go tool trace " + go::artefact_name(incident, cycle.where)
-                          : "ullage explain go-growth-delays-mark";
+  finding.check = at_sample ? "go tool trace " + go::artefact_name(incident, cycle.where)
+                            : "ullage explain go-growth-delays-mark";
   return finding;
 }
 

@@ -157,7 +157,10 @@ Finding make(const Incident& incident, const Leak& leak, std::uint64_t more, boo
     evidence::Position dump;
     dump.artefact = leak.parked->artefact;
     std::string counts;
+    std::uint64_t before = UINT64_MAX;
     for (const auto& [snapshot, count] : leak.by_snapshot) {
+      if (count == before) continue;  // the same moment in another form, as a rule
+      before = count;
       counts += (counts.empty() ? "" : ", then ") + format_count(count);
     }
     finding.evidence.push_back(go::position_text(incident, dump) + ": " + counts + " wait (" +

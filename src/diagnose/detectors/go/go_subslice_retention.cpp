@@ -44,15 +44,18 @@ bool makes_buffers(const HeapPlace& place) {
          place.call == CallKind::kConvert || place.call == CallKind::kAppend;
 }
 
-// The line that allocates objects of this size and still has at least as many; null when several
-// do, or none.
+// The line that allocates objects of this size (a dump has what the allocator made of what was
+// asked for: up to an eighth more) and still has as many; null when several do, or none.
 const HeapPlace* allocator(const std::vector<HeapPlace>& places, std::uint64_t bytes,
                            std::size_t count) {
   const HeapPlace* only = nullptr;
   for (const HeapPlace& place : places) {
-    const auto rung = place.rungs.find(bytes);
-    if (!makes_buffers(place) || rung == place.rungs.end()) continue;
-    if (rung->second.inuse_objects < 0.5 * static_cast<double>(count)) continue;
+    if (!makes_buffers(place)) continue;
+    const auto fits = [&](const auto& rung) {
+      return rung.first <= bytes && bytes - rung.first <= bytes / 8 &&
+             rung.second.inuse_objects >= 0.5 * static_cast<double>(count);
+    };
+    if (std::none_of(place.rungs.begin(), place.rungs.end(), fits)) continue;
     if (only) return nullptr;
     only = &place;
   }

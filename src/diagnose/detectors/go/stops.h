@@ -11,8 +11,8 @@ namespace ullage::diagnose::go {
 inline constexpr std::uint64_t kLongStopNs = 1'000'000;
 // Someone who stopped this late in a pause is what it waited for.
 inline constexpr double kLateShare = 0.8;
-// Copying less than this is not felt.
-inline constexpr std::uint64_t kLargeBytes = 1 << 20;
+// Copying less than this is not felt: it takes a millisecond.
+inline constexpr std::uint64_t kLargeBytes = 4 << 20;
 
 enum class WaitedFor {
   kNothing,    // short, or not known
