@@ -5,18 +5,23 @@
 Each folder of examples/incidents/go is a program with a fault, marked by the comment `// growth here`, and a
 twin without it (-good). It prints what it counted itself. Skipped where no Go of 1.22 or later is found in
 $GO or PATH; $GO_OLD names one before 1.24 for what was mended then.
+
+What the programs left behind stands in captured/ as well (Go 1.26, -trimpath, without the programs
+themselves), and is read wherever this test runs. UPDATE_CAPTURED=1 makes those archives anew.
 """
 import json
 import os
 import pathlib
 import re
 import shutil
+import tarfile
 
 import support
 
 ROOT = support.SRC / "examples/incidents/go"
 OLDEST = 22
 TRIE_SINCE = 24  # sync.Map copies nothing from here on
+CAPTURED = ROOT / "captured"
 MARK = "// growth here"
 # Costs are within a tenth of what the program counted.
 TOLERANCE = 0.10
@@ -49,7 +54,7 @@ def build(folder, go, name):
     if not os.environ.get("HOME"):
         environment.setdefault("GOCACHE", str(folder / "cache"))
     program = folder / name
-    done = support.run([go, "build", "-o", program, f"./{name}"], cwd=ROOT, env=environment)
+    done = support.run([go, "build", "-trimpath", "-o", program, f"./{name}"], cwd=ROOT, env=environment)
     assert done.returncode == 0, support.shown(done)
     return program
 
@@ -84,11 +89,13 @@ def check_cost(finding, truth):
             assert abs(cost - expected) <= TOLERANCE * expected, f"{key}: {cost}, in truth {expected}; {said(finding)}"
 
 
-def check_incident(folder, name, go):
-    program = build(folder, go, name)
-    truth, findings = capture(folder, program, good=False)
+def serious(findings):
+    return [finding for finding in findings if finding["severity"] != "note"]
+
+
+def check_bad(name, truth, findings):
     detector = truth["detector"]
-    findings = [finding for finding in findings if finding["severity"] != "note"]
+    findings = serious(findings)
     assert findings, f"{name}: no finding"
     shown = "\n  ".join(said(finding) for finding in findings)
     first = findings[0]
@@ -98,14 +105,62 @@ def check_incident(folder, name, go):
         place = f"main.go:{marked_line(name)}"
         assert first["where"]["place"] == place, f"{name}, expected {place}:\n  {shown}"
     check_cost(first, truth)
+    return first
+
+
+def check_twin(name, detector, findings):
+    twins = [finding for finding in serious(findings) if detector in speakers(finding)]
+    assert not twins, f"{name}: the twin has it as well:\n  " + "\n  ".join(said(twin) for twin in twins)
+
+
+def check_incident(folder, name, go):
+    program = build(folder, go, name)
+    truth, findings = capture(folder, program, good=False)
+    detector = truth["detector"]
+    first = check_bad(name, truth, findings)
 
     _, twins = capture(folder, program, good=True)
-    twins = [finding for finding in twins if detector in speakers(finding) and finding["severity"] != "note"]
     if detector in OF_THE_MACHINE and os.getloadavg()[0] > os.cpu_count():
         return  # the twin is short of processors, too, and says so rightly
     if detector in OF_THE_MACHINE:
         twins = [t for t in twins if t["cost"]["stall_ns"] * 4 > first["cost"]["stall_ns"]]
-    assert not twins, f"{name}: the twin has it as well:\n  " + "\n  ".join(said(twin) for twin in twins)
+    check_twin(name, detector, twins)
+
+
+def pack(folder, name, kind, truth):
+    """What a run left in `folder`, without the program, as captured/NAME.KIND.tar.xz."""
+    source = folder / f"{name}.{kind}"
+    (source / "program").unlink(missing_ok=True)
+    CAPTURED.mkdir(exist_ok=True)
+    archive = CAPTURED / f"{name}.{kind}.tar.xz"
+    (source.parent / "truth.json").write_text(json.dumps(truth) + "\n")
+    with tarfile.open(archive, "w:xz") as tar:
+        tar.add(source.parent / "truth.json", "truth.json")
+        for path in sorted(source.iterdir()):
+            tar.add(path, path.name)
+
+
+def test_what_was_captured_is_found_first_and_the_twins_are_clean(folder):
+    if os.environ.get("UPDATE_CAPTURED"):
+        go = toolchain("GO", lambda version: version >= OLDEST)
+        for path in planted_programs():
+            name = path.parent.name
+            if name == "sync_map_promotion":
+                continue
+            program = build(folder, go, name)
+            for good in (False, True):
+                truth, _ = capture(folder, program, good)
+                pack(folder, name, "good" if good else "bad", truth)
+    archives = sorted(CAPTURED.glob("*.bad.tar.xz"))
+    assert len(archives) >= 17, archives
+    for bad in archives:
+        name = bad.name.split(".")[0]
+        with tarfile.open(bad) as tar:
+            truth = json.load(tar.extractfile("truth.json"))
+        check_bad(name, truth, json.loads(support.ullage("diagnose", bad, "--json").stdout)["findings"])
+        good = CAPTURED / f"{name}.good.tar.xz"
+        twins = json.loads(support.ullage("diagnose", good, "--json").stdout)["findings"]
+        check_twin(name, truth["detector"], twins)
 
 
 def planted_programs():
