@@ -26,7 +26,6 @@ class StackMemoTest : public testing::Test {
   }
   uint32_t ask(uintptr_t sp) {
     const Registers at{kPc, sp, 0};
-    memo_.prefetch(at, high_);
     return memo_.find(at, high_, 1, [](const StackMemo::Entry&) { return true; });
   }
   void store(uintptr_t sp, uint32_t id) {
