@@ -21,7 +21,7 @@ import support
 ROOT = support.SRC / "examples/incidents/go"
 OLDEST = 22
 TRIE_SINCE = 24  # sync.Map copies nothing from here on
-CAPTURED = ROOT / "captured"
+ARCHIVES = ROOT / "captured"
 MARK = "// growth here"
 # Costs are within a tenth of what the program counted.
 TOLERANCE = 0.10
@@ -131,8 +131,8 @@ def pack(folder, name, kind, truth):
     """What a run left in `folder`, without the program, as captured/NAME.KIND.tar.xz."""
     source = folder / f"{name}.{kind}"
     (source / "program").unlink(missing_ok=True)
-    CAPTURED.mkdir(exist_ok=True)
-    archive = CAPTURED / f"{name}.{kind}.tar.xz"
+    ARCHIVES.mkdir(exist_ok=True)
+    archive = ARCHIVES / f"{name}.{kind}.tar.xz"
     (source.parent / "truth.json").write_text(json.dumps(truth) + "\n")
     with tarfile.open(archive, "w:xz") as tar:
         tar.add(source.parent / "truth.json", "truth.json")
@@ -151,14 +151,14 @@ def test_what_was_captured_is_found_first_and_the_twins_are_clean(folder):
             for good in (False, True):
                 truth, _ = capture(folder, program, good)
                 pack(folder, name, "good" if good else "bad", truth)
-    archives = sorted(CAPTURED.glob("*.bad.tar.xz"))
+    archives = sorted(ARCHIVES.glob("*.bad.tar.xz"))
     assert len(archives) >= 17, archives
     for bad in archives:
         name = bad.name.split(".")[0]
         with tarfile.open(bad) as tar:
             truth = json.load(tar.extractfile("truth.json"))
         check_bad(name, truth, json.loads(support.ullage("diagnose", bad, "--json").stdout)["findings"])
-        good = CAPTURED / f"{name}.good.tar.xz"
+        good = ARCHIVES / f"{name}.good.tar.xz"
         twins = json.loads(support.ullage("diagnose", good, "--json").stdout)["findings"]
         check_twin(name, truth["detector"], twins)
 

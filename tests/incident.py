@@ -11,6 +11,7 @@ import pathlib
 import shutil
 import subprocess
 import tarfile
+import threading
 
 import support
 
@@ -81,6 +82,15 @@ def test_a_folder_an_archive_and_standard_input_hold_artefacts(folder):
     with open(log, "rb") as stdin:
         done = support.run([support.BIN, "diagnose", "-", "--json"], stdin=stdin)
     assert json.loads(done.stdout)["incident"]["artefacts"][0]["format"] == "gctrace", support.shown(done)
+    pipe = folder / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(log.read_bytes()), daemon=True)
+    writer.start()
+    piped = incident(pipe)
+    assert piped["incident"]["artefacts"][0]["format"] == "gctrace", piped["incident"]["artefacts"]
+    once, twice = incident(log), incident(log, shutil.copy(log, folder / "copy"))
+    assert len(twice["incident"]["artefacts"]) == 1, twice["incident"]["artefacts"]
+    assert once["incident"]["cycles"] == twice["incident"]["cycles"]
 
 
 def test_one_bad_file_hides_nothing_of_the_others(folder):

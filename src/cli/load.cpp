@@ -102,6 +102,9 @@ std::vector<std::string> notes_of(const std::vector<trace::InputReport>& reports
       case Kind::kFailed:
         failures.push_back({Code::kInvalid, report.message});
         break;
+      case Kind::kSame:
+        notes.push_back(report.message + ", read once.");
+        break;
       case Kind::kEmpty:
       case Kind::kNotRecognised:
         if (notes.size() >= kLeftOutNamed) {
@@ -185,6 +188,9 @@ Result<std::string> read_text(const std::string& path) {
 }
 
 bool is_recording(const std::string& path) {
+  // A pipe gives its bytes once, and holds no recording.
+  std::error_code unknown;
+  if (!std::filesystem::is_regular_file(path, unknown)) return false;
   std::ifstream file(path, std::ios::binary);
   std::array<char, sizeof record::kFileMagic> magic{};
   file.read(magic.data(), magic.size());

@@ -14,6 +14,13 @@
 #undef TOML_SHARED_LIB
 #define TOML_HEADER_ONLY 1
 #define TOML_EXCEPTIONS 0
+#include <toml++/impl/preprocessor.h>
+// Its assertions speak of bytes from outside, and in optimised builds become assumptions. Without
+// them its parser goes on to its own error (found by contract_fuzz).
+#undef TOML_ASSERT
+#undef TOML_ASSERT_ASSUME
+#define TOML_ASSERT(expression) static_cast<void>(0)
+#define TOML_ASSERT_ASSUME(expression) static_cast<void>(0)
 #include <toml++/toml.h>
 
 namespace ullage::contract {

@@ -167,9 +167,14 @@ bool has_clock(const Incident& part) {
   return !part.artefacts.empty() && part.artefacts.front().has_times;
 }
 
-// Finest first; then who has seen most.
+// Who has seen something happen before who has one moment only (a profile); then the finest, then
+// who has seen most.
 bool better_clock(const Incident& a, const Incident& b) {
   const Artefact &x = a.artefacts.front(), &y = b.artefacts.front();
+  const auto saw_something = [](const Incident& i) {
+    return !i.pauses.empty() || !i.cycles.empty();
+  };
+  if (saw_something(a) != saw_something(b)) return saw_something(a);
   if (x.tick_ns != y.tick_ns) return x.tick_ns < y.tick_ns;
   return a.pauses.size() + a.cycles.size() > b.pauses.size() + b.cycles.size();
 }

@@ -193,6 +193,40 @@ TEST(Merge, KeepsPausesThatOnlyOneOfThemTells) {
   EXPECT_EQ(pause_totals(whole[0].incident).max_ns, 5u * kMs);
 }
 
+TEST(Merge, AProfileDoesNotTakeTheClockFromWhoSawTheCollections) {
+  std::vector<Evidence> parts;
+  Evidence ticking = trace(20 * kMs, 0, 8);
+  ticking.incident.artefacts[0].tick_ns = 64;
+  parts.push_back(ticking);
+  parts.push_back(gctrace());
+  Evidence profile = part("app.cpu", "pprof CPU profile");
+  profile.incident.artefacts[0].has_times = true;
+  profile.incident.artefacts[0].tick_ns = 1;
+  profile.incident.artefacts[0].wall_ns_at_zero = 1'700'000'000'000'000'000;
+  parts.push_back(profile);
+  const std::vector<Evidence> whole = merge(std::move(parts));
+  ASSERT_EQ(whole.size(), 1u);
+  const auto how = [&whole](const std::string& name) {
+    for (const Artefact& artefact : whole[0].incident.artefacts) {
+      if (artefact.name == name) return artefact.alignment.how;
+    }
+    return Alignment::How::kNone;
+  };
+  EXPECT_EQ(how("app.trace"), Alignment::How::kReference);
+  EXPECT_EQ(how("app.gctrace"), Alignment::How::kGcOrdinal);
+}
+
+TEST(Merge, KeepsTwoLogsOfTwoRunsApartByWhenTheirCollectionsWere) {
+  Evidence first = gctrace(), second = gctrace();
+  for (std::size_t i = 0; i < first.incident.cycles.size(); ++i) {
+    first.incident.cycles[i].ordinal = second.incident.cycles[i].ordinal = i + 1;
+    second.incident.cycles[i].start_ns += 200 * kMs + 400 * kMs * static_cast<std::int64_t>(i);
+  }
+  std::vector<Evidence> same = {first, first}, other = {first, second};
+  EXPECT_EQ(merge(std::move(same)).size(), 1u);
+  EXPECT_EQ(merge(std::move(other)).size(), 2u);
+}
+
 TEST(Merge, PrefersTheWallClockWhereBothKnowIt) {
   Evidence a = trace(30 * kMs, 2, 7), b = gctrace();
   a.incident.artefacts[0].wall_ns_at_zero = 1'700'000'000'030'000'000;

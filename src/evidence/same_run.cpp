@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -14,6 +15,8 @@ namespace {
 
 // Two starts of a process within this are one start, told by two clocks.
 constexpr std::int64_t kStartApartNsMax = 2'000'000'000;
+// One collection as two artefacts of one process tell it: gctrace writes milliseconds.
+constexpr std::int64_t kSameCollectionNsMax = 50'000'000;
 // So many collections that match none of another's are no accident.
 constexpr std::size_t kTellingCycles = 4;
 
@@ -46,6 +49,23 @@ std::size_t timed_cycles(const Incident& part) {
                                                 [](const GcCycle& c) { return c.times_known; }));
 }
 
+// Two that count from the start of their process: the same collection began at the same time in
+// both. True, too, where they have too few in common to tell.
+bool ordinals_agree(const Incident& a, const Incident& b) {
+  std::map<std::uint64_t, std::int64_t> starts;
+  for (const GcCycle& c : a.cycles) {
+    if (c.times_known && c.ordinal_known && c.ordinal != 0) starts[c.ordinal] = c.start_ns;
+  }
+  std::size_t common = 0, together = 0;
+  for (const GcCycle& c : b.cycles) {
+    const auto found = starts.find(c.ordinal);
+    if (!c.times_known || !c.ordinal_known || found == starts.end()) continue;
+    ++common;
+    together += std::llabs(found->second - c.start_ns) <= kSameCollectionNsMax;
+  }
+  return common < kTellingCycles || together * 2 >= common;
+}
+
 // Why the clocks of the two cannot be those of one run; empty when they can.
 std::string clocks_differ(const Incident& a, const Incident& b) {
   if (!has_clock(a) || !has_clock(b)) return {};
@@ -55,7 +75,10 @@ std::string clocks_differ(const Incident& a, const Incident& b) {
       std::llabs(x.wall_ns_at_zero - y.wall_ns_at_zero) > kStartApartNsMax) {
     return "its process began at another time";
   }
-  if (wall || (x.zero_is_process_start && y.zero_is_process_start)) return {};
+  if (wall) return {};
+  if (x.zero_is_process_start && y.zero_is_process_start) {
+    return ordinals_agree(a, b) ? "" : "its collections have the other's numbers at other times";
+  }
   if (timed_cycles(a) < kTellingCycles || timed_cycles(b) < kTellingCycles) return {};
   const CycleFit fit = fit_cycles(a.cycles, b.cycles);
   if (fit.found || fit.ambiguous) return {};

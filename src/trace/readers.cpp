@@ -185,6 +185,14 @@ class ReadAll {
                                                      known_formats() + "." + kMakeOne}
                                          : unknown_format(input.name()));
     }
+    const auto same = std::find_if(jobs_.begin(), jobs_.end(), [&input](const Job& job) {
+      return std::ranges::equal(job.input.bytes(), input.bytes());
+    });
+    if (!found.empty() && same != jobs_.end()) {  // counted twice, it would cost twice
+      report.kind = InputReport::Kind::kSame;
+      report.message = input.name() + ": has the bytes of " + same->input.name();
+      found.clear();
+    }
     reports_.push_back(std::move(report));
     if (found.empty()) return;
     bytes_total_ += input.bytes().size() * found.size();
@@ -290,6 +298,8 @@ const char* to_string(InputReport::Kind kind) {
       return "empty";
     case InputReport::Kind::kNotRecognised:
       return "not recognised";
+    case InputReport::Kind::kSame:
+      return "the same as another";
     case InputReport::Kind::kFailed:
       return "failed";
   }

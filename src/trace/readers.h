@@ -72,6 +72,7 @@ struct InputReport {
     kBinary,         // helps to read the others
     kEmpty,          // has no bytes
     kNotRecognised,  // found in a folder or archive, of no format that is known
+    kSame,           // has the bytes of another, which was read
     kFailed,         // `message` says why
   };
   std::string name;

@@ -106,6 +106,17 @@ TEST(Readers, AGoProgramBesideTheRestHelpsAndAnyOtherProgramIsLeftOut) {
   EXPECT_FALSE(read_all({folder / "other"}, {}).ok());
 }
 
+TEST(Readers, WhatIsGivenTwiceIsReadOnce) {
+  std::ofstream(file("readers_test_first.log")) << kCollection;
+  std::ofstream(file("readers_test_second.log")) << kCollection;
+  std::vector<InputReport> reports;
+  const auto all =
+      read_all({file("readers_test_first.log"), file("readers_test_second.log")}, {}, &reports);
+  ASSERT_TRUE(all.ok()) << all.error().message;
+  EXPECT_EQ(all->size(), 1u);
+  EXPECT_EQ(reports[1].kind, InputReport::Kind::kSame);
+}
+
 TEST(Readers, OneTextMayHoldSeveralThingsHoweverLateTheyBegin) {
   std::string text;
   for (int i = 0; i < 500; ++i) text += "a line of the program's own, as there are many\n";
