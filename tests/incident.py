@@ -79,6 +79,11 @@ def test_a_folder_an_archive_and_standard_input_hold_artefacts(folder):
         whole = incident(given)
         assert len(whole["incident"]["artefacts"]) == 2, whole["incident"]["artefacts"]
         assert any("notes.txt" in note and "left out" in note for note in whole["understood"]["notes"]), whole["understood"]
+    tricky = folder / "tricky.tar"
+    with tarfile.open(tricky, "w") as tar:
+        tar.add(log, "first\n  second")
+    told = [a["name"] for a in incident(tricky)["incident"]["artefacts"]]
+    assert told and told[0].endswith("!first?  second"), told
     with open(log, "rb") as stdin:
         done = support.run([support.BIN, "diagnose", "-", "--json"], stdin=stdin)
     assert json.loads(done.stdout)["incident"]["artefacts"][0]["format"] == "gctrace", support.shown(done)

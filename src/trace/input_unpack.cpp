@@ -61,7 +61,9 @@ std::string member_name(archive_entry* entry, std::size_t index) {
   if (name == nullptr) return "member " + std::to_string(index);
   std::string_view text = name;
   while (text.starts_with("./")) text.remove_prefix(2);
-  return clean_utf8(text);
+  std::string clean = clean_utf8(text);  // keeps line ends, which have no place in a name
+  std::replace_if(clean.begin(), clean.end(), [](char c) { return c == '\n' || c == '\t'; }, '?');
+  return clean;
 }
 
 // One member, or the one file in a stream. Data that stands in the archive as it is becomes a part
