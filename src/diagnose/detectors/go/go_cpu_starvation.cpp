@@ -8,7 +8,8 @@
 //
 // Rule      kStarvedNs in all of pauses of 1 ms or more in which nobody was late, or somebody who
 //           did nothing special; and goroutines that are ready wait kDelayNs for a processor (99
-//           of 100 wait less), or the pauses come from kCulprits lines or more.
+//           of 100 wait less), or the pauses come from kCulprits lines or more. Where 99 of 100
+//           hardly wait: kManyNs in kManyStops stops at least.
 // Silent    where the late one was copying (go-growth-delays-stop), and for a program that is
 //           merely busy: ready goroutines queue up, but pauses are short.
 #include <algorithm>
@@ -30,6 +31,8 @@ constexpr std::uint64_t kStarvedNs = 10'000'000;
 constexpr std::uint64_t kDelayNs = 10'000'000;
 constexpr std::size_t kCulprits = 2;
 constexpr std::uint64_t kErrorNs = 100'000'000;
+constexpr std::uint64_t kManyNs = 100'000'000;
+constexpr std::size_t kManyStops = 5;
 // Versions from here on take the cgroup's quota for GOMAXPROCS by themselves.
 constexpr int kQuotaSince = 25;
 
@@ -80,7 +83,11 @@ void go_cpu_starvation(const evidence::Evidence& evidence, const DetectorOptions
   // 2^i: the edge of a bucket, so half of it has been reached.
   const bool delayed = delay / 2 >= kDelayNs || delay >= 2 * kDelayNs;
   if (!delayed && sum.lines.size() < kCulprits && sum.nobody < kCulprits) return;
-  if (incident.scheduling.count > 0 && delay < kDelayNs / 10) return;  // everyone else ran at once
+  // Everyone else ran at once. A server that starts a goroutine a thousand times a second hides its
+  // few long waits that way: many stops, with a different one late each time, prove them as well.
+  const bool many = sum.total_ns >= kManyNs && sum.nobody >= kCulprits &&
+                    sum.nobody + sum.lines.size() >= kManyStops;
+  if (incident.scheduling.count > 0 && delay < kDelayNs / 10 && !many) return;
 
   Finding finding = go::at_position(incident, sum.worst->where);
   finding.family = "pause";
