@@ -157,9 +157,11 @@ def test_what_was_captured_is_found_first_and_the_twins_are_clean(folder):
         name = bad.name.split(".")[0]
         with tarfile.open(bad) as tar:
             truth = json.load(tar.extractfile("truth.json"))
-        check_bad(name, truth, json.loads(support.ullage("diagnose", bad, "--json").stdout)["findings"])
+        first = check_bad(name, truth, json.loads(support.ullage("diagnose", bad, "--json").stdout)["findings"])
         good = ARCHIVES / f"{name}.good.tar.xz"
         twins = json.loads(support.ullage("diagnose", good, "--json").stdout)["findings"]
+        if truth["detector"] in OF_THE_MACHINE:
+            twins = [twin for twin in twins if twin["cost"]["stall_ns"] * 4 > first["cost"]["stall_ns"]]
         check_twin(name, truth["detector"], twins)
 
 
