@@ -137,6 +137,19 @@ TEST(RootCauses, KnowACauseForEveryDetectorOfManagedPrograms) {
   }
 }
 
+TEST(RootCauses, TellGoroutinesThatSendFromThoseThatReceiveAndFromOthers) {
+  Finding one = finding("go-retry-leak");
+  const auto cause = [&](const std::string& state) {
+    one.title = "300 goroutines were started, wait" + state + " and never end";
+    return RootCauses::built_in().row_for(one)->cause;
+  };
+  EXPECT_THAT(cause(" (chan send)"), HasSubstr("waits to send into a channel"));
+  EXPECT_THAT(cause(" (chan receive)"), HasSubstr("waits to receive from a channel"));
+  for (const char* state : {"", " (select)", " (semacquire)", " (IO wait)"}) {
+    EXPECT_THAT(cause(state), testing::Not(HasSubstr("channel"))) << state;
+  }
+}
+
 TEST(RootCauses, NameWhatSeveralDetectorsSayTogether) {
   Finding one = finding("go-append-without-capacity");
   const std::string alone = RootCauses::built_in().row_for(one)->cause;

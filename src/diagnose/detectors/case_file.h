@@ -31,6 +31,7 @@
 //   speaks repeated-growth warning
 //     says orders.reserve(1'100'000)              in title, evidence or remedy
 //     advises 1100000
+//     confidence 0.6
 //     at orders.cpp:88 load_orders            the place, as reports print it, and the function
 //     costs stall 122ms copied 30.6MB         exactly: stall, copied, wasted, events, cpu
 //     joins growth-stall                      what was folded into it
@@ -59,6 +60,7 @@ struct Expectation {
   std::string severity;             // "silent" = it must not speak
   std::vector<std::string> says{};  // each somewhere in what it says
   std::uint64_t advises = 0;        // 0 = anything
+  double confidence = 0;            // 0 = any
   std::string at{};                 // "main.go:26 main.load"; empty = anywhere
   std::map<std::string, std::uint64_t> costs{};
   std::vector<std::string> joins{};  // detectors whose findings are folded into it

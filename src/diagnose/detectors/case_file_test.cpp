@@ -228,6 +228,8 @@ void read_line(Case& result, std::string& section, bool indented, const std::str
       result.expected.back().says.push_back(words.rest());
     } else if (section == "speaks" && key == "advises") {
       result.expected.back().advises = bytes(words.next("a number"));
+    } else if (section == "speaks" && key == "confidence") {
+      result.expected.back().confidence = std::stod(words.next("a number"));
     } else if (section == "speaks" && key == "at") {
       result.expected.back().at = words.rest();
     } else if (section == "speaks" && key == "costs") {
@@ -354,6 +356,9 @@ TEST_P(DetectorCase, SaysWhatItsFileExpectsAndNothingElse) {
     }
     if (expected.advises > 0) {
       EXPECT_EQ(found->advised_elements, expected.advises);
+    }
+    if (expected.confidence > 0) {
+      EXPECT_DOUBLE_EQ(found->confidence, expected.confidence);
     }
     if (!expected.at.empty()) {
       const std::string& function = found->where.function;

@@ -121,6 +121,7 @@ void read_pause(evidence::Pause& pause, const std::string& key, Words& words) {
     pause.culprit_stack.push_back(frame(words));
   } else if (key == "grew") {
     pause.culprit_grew = true;
+    if (words.more()) pause.growth_samples = bytes(words.next("a count"));
   } else if (key == "waited" || key == "nobody" || key == "inside") {
     if (key == "waited") pause.culprit = bytes(words.next("a goroutine"));
     pause.culprit_offset_ns = pause.stopping_ns = time_ns(words.next("a time"));

@@ -20,7 +20,7 @@
 //     by main.metrics main.go:7              its stack
 //     waited 1 7.855ms                       for whom, until; or: nobody 60us | inside 60us
 //     at main.huge main.go:205               the culprit's stack
-//     grew                                   CPU samples say so
+//     grew 2                                 CPU samples say so; how many, if known
 //   cycle 83                                 a collection
 //     when 12s
 //     clock 630us 1763ms 5.6ms               stop, mark, stop

@@ -36,6 +36,7 @@ constexpr std::uint64_t kErrorNs = 100'000'000;
 // Of all processor time, by runtime/metrics.
 constexpr double kMetricShare = 0.05;
 constexpr std::size_t kOthers = 3;
+constexpr double kWaitedConfidence = 0.6;
 
 const char* kRemedy =
     "allocate less there while requests wait (reuse with sync.Pool, give slices and maps their "
@@ -49,6 +50,12 @@ bool only_at_start(const Incident& incident) {
   for (const AssistSite& site : incident.assist_sites) last = std::max(last, site.last_ns);
   return static_cast<double>(go::span_ns(incident.start_ns, last)) <
          kStartShare * static_cast<double>(run);
+}
+
+// "2.4"
+std::string times_text(double ratio) {
+  const std::uint64_t tenths = go::whole_number(ratio * 10);
+  return format_count(tenths / 10) + '.' + std::to_string(tenths % 10);
 }
 
 Finding from_trace(const Incident& incident, double possible_ns) {
@@ -75,7 +82,13 @@ Finding from_trace(const Incident& incident, double possible_ns) {
   std::string sentence = "All assists: " + format_count(incident.assist_count) + ", " +
                          format_ns(incident.assist_total_ns) + ", of which " +
                          go::share_text(static_cast<double>(top.total_ns), total) + " here";
-  if (possible_ns > 0) {
+  if (possible_ns > 0 && total > possible_ns) {
+    // Assists are timed from begin to end: more than the processors can do is waiting for one.
+    finding.confidence = kWaitedConfidence;
+    sentence += "; that is " + times_text(total / possible_ns) +
+                " times what the processors could do while marking ran: " +
+                (total >= 2 * possible_ns ? "most" : "part") + " of it was waiting for a processor";
+  } else if (possible_ns > 0) {
     sentence += "; that is " + go::share_text(total, possible_ns) +
                 " of what the processors could do while marking ran";
   }

@@ -66,8 +66,10 @@ void go_cpu_starvation(const evidence::Evidence& evidence, const DetectorOptions
   const Incident& incident = evidence.incident;
   const std::vector<go::HeapPlace> places = go::heap_places(incident);
   Sum sum;
-  for (const Pause& pause : incident.pauses) {
-    const WaitedFor what = go::judge(pause, places).what;
+  const std::vector<go::Judged> judgements = go::judge_all(incident, places);
+  for (std::size_t i = 0; i < judgements.size(); ++i) {
+    const Pause& pause = incident.pauses[i];
+    const WaitedFor what = judgements[i].what;
     if (what != WaitedFor::kProcessor && what != WaitedFor::kGoroutine) continue;
     ++sum.count;
     sum.nobody += what == WaitedFor::kProcessor;

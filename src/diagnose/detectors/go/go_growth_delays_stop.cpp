@@ -6,11 +6,13 @@
 // and everyone who has already stopped waits with it.
 //
 // Rule      pauses of kLongStopNs or more whose last goroutine stopped in their last fifth, with
-//           growth in its stack or in CPU samples of the pause; or whose line a heap profile knows
-//           to handle kLargeBytes at once. Without a trace: a stop of kLogStopNs in a log, and a
-//           line whose growth is large enough to have caused it.
-// Silent    where the late goroutine did something short: its thread was not run (go-cpu-starvation
-//           looks at these), where nobody was late, where the runtime itself worked in the pause.
+//           growth in its stack or in CPU samples of the pause, twice (two samples in one pause or
+//           two such pauses at one line); or whose line a heap profile knows to handle kLargeBytes
+//           at once. Without a trace: a stop of kLogStopNs in a log, and a line whose growth is
+//           large enough to have caused it.
+// Silent    for one pause with one sample, since busy servers append all the time; where the late
+//           goroutine did something short: its thread was not run (go-cpu-starvation looks at
+//           these); where nobody was late, where the runtime itself worked in the pause.
 #include <algorithm>
 
 #include "base/format.h"
@@ -155,8 +157,10 @@ void go_growth_delays_stop(const evidence::Evidence& evidence, const DetectorOpt
   const evidence::Incident& incident = evidence.incident;
   const std::vector<HeapPlace> places = go::heap_places(incident);
   std::map<std::string, Group> groups;
-  for (const Pause& pause : incident.pauses) {
-    const Judged judged = go::judge(pause, places);
+  const std::vector<Judged> judgements = go::judge_all(incident, places);
+  for (std::size_t i = 0; i < judgements.size(); ++i) {
+    const Pause& pause = incident.pauses[i];
+    const Judged& judged = judgements[i];
     if (judged.what != WaitedFor::kGrowth) continue;
     const go::Frame* user = go::user_frame(pause.culprit_stack);
     Group& group = groups[user ? user->function + ':' + std::to_string(user->line) : ""];

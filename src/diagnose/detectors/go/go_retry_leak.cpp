@@ -5,11 +5,13 @@
 // It waits to send into a channel that nobody receives from any more (or to receive). Parked, it
 // delays no stop; but its stack and all it holds are marked by every collection, for ever.
 //
-// Rule      goroutines of one function that wait on a channel, a select or a lock, and are kMore
-//           more at the end than before: by two dumps, or by a trace (started less ended). By one
-//           dump alone: kAlone that wait to send or receive.
+// Rule      goroutines of one go statement (of one function, where dumps lack it) that wait on a
+//           channel, a select or a lock, and are kMore more at the end than before: by two dumps,
+//           else by a trace (started less ended). By one dump alone: kAlone that wait to send or
+//           receive.
 // Silent    for pools: many, as many as before; for goroutines that run or end.
 #include <algorithm>
+#include <set>
 
 #include "base/format.h"
 #include "diagnose/detectors/detectors.h"
@@ -66,20 +68,71 @@ std::string starter_of(const std::string& entry) {
   return at == std::string::npos ? entry : entry.substr(0, at);
 }
 
-// Goroutines by the function that started them: what a dump and a trace both know.
+// Who started a group. Traces and dumps in words know the go statement, profiles only the function
+// that it started.
+struct Origin {
+  std::string starter, entry;
+  std::string statement;  // "main.fetch:143"; empty = not known
+};
+
+Origin origin_of(const GoroutineGroup& group) {
+  Origin origin;
+  if (const go::Frame* entry = entry_of(group)) origin.entry = entry->function;
+  const go::Frame* starter = go::user_frame(group.created_by);
+  origin.starter = starter_of(starter ? starter->function : origin.entry);
+  if (starter && starter->line > 0) {
+    origin.statement = origin.starter + ':' + std::to_string(starter->line);
+  }
+  return origin;
+}
+
+// Finds the go statement of groups that do not know theirs, among those that do.
+class Statements {
+ public:
+  void add(const Origin& origin) {
+    if (origin.statement.empty()) {
+      entries_[origin.starter].insert(origin.entry);
+      return;
+    }
+    by_starter_[origin.starter].insert(origin.statement);
+    if (!origin.entry.empty()) by_entry_[origin.entry].insert(origin.statement);
+  }
+  std::string key(const Origin& origin) const {
+    if (!origin.statement.empty()) return origin.statement;
+    if (const std::string* one = only(by_entry_, origin.entry)) return *one;
+    const std::string* one = only(by_starter_, origin.starter);
+    if (one && only(entries_, origin.starter)) return *one;
+    return origin.entry.empty() ? origin.starter : origin.entry;
+  }
+
+ private:
+  using Names = std::map<std::string, std::set<std::string>>;
+  static const std::string* only(const Names& names, const std::string& name) {
+    const auto found = names.find(name);
+    return found != names.end() && found->second.size() == 1 ? &*found->second.begin() : nullptr;
+  }
+  Names by_starter_, by_entry_, entries_;
+};
+
+bool counts(const GoroutineGroup& group, const Origin& origin) {
+  if (origin.starter.empty() || go::is_standard(origin.starter)) return false;
+  return group.snapshot == UINT32_MAX || waits(state_of(group));
+}
+
+// Goroutines by the go statement that started them, or by function where nothing tells it.
 std::map<std::string, Leak> leaks_of(const Incident& incident) {
+  Statements statements;
+  for (const GoroutineGroup& group : incident.goroutines) {
+    const Origin origin = origin_of(group);
+    if (counts(group, origin)) statements.add(origin);
+  }
   std::map<std::string, Leak> leaks;
   for (const GoroutineGroup& group : incident.goroutines) {
-    const go::Frame* entry = entry_of(group);
-    const go::Frame* starter = go::user_frame(group.created_by);
-    std::string key = starter ? starter_of(starter->function)
-                      : entry ? starter_of(entry->function)
-                              : std::string();
-    if (key.empty() || go::is_standard(key)) continue;
+    const Origin origin = origin_of(group);
+    if (!counts(group, origin)) continue;
     const std::string state = state_of(group);
     const bool snapshot = group.snapshot != UINT32_MAX;
-    if (snapshot && !waits(state)) continue;
-    Leak& leak = leaks[key];
+    Leak& leak = leaks[statements.key(origin)];
     leak.waiting_ns_max = std::max(leak.waiting_ns_max, group.waiting_ns_max);
     if (snapshot) {
       leak.by_snapshot[group.snapshot] += group.count;
@@ -97,41 +150,80 @@ std::map<std::string, Leak> leaks_of(const Incident& incident) {
   return leaks;
 }
 
+// Dumps of goroutines as time went, whatever their files are called; those of unknown time last.
+std::vector<std::uint32_t> dumps_of(const Incident& incident) {
+  std::vector<std::uint32_t> dumps;
+  for (std::uint32_t i = 0; i < incident.snapshots.size(); ++i) {
+    if (incident.snapshots[i].kind.find("goroutine") != std::string::npos) dumps.push_back(i);
+  }
+  std::stable_sort(dumps.begin(), dumps.end(), [&](std::uint32_t a, std::uint32_t b) {
+    const std::int64_t x = incident.snapshots[a].at_ns;
+    const std::int64_t y = incident.snapshots[b].at_ns;
+    return std::make_pair(x == 0, x) < std::make_pair(y == 0, y);
+  });
+  return dumps;
+}
+
+// A dump of goroutines that does not have them had none.
+std::uint64_t count_in(const Leak& leak, std::uint32_t dump) {
+  const auto found = leak.by_snapshot.find(dump);
+  return found == leak.by_snapshot.end() ? 0 : found->second;
+}
+
 // How many more there are at the end; 0 = none, or not known to be more.
-std::uint64_t more_of(const Incident& incident, const Leak& leak) {
+std::uint64_t more_of(const std::vector<std::uint32_t>& dumps, const Leak& leak) {
   std::uint64_t more = leak.created > leak.ended ? leak.created - leak.ended : 0;
   if (leak.by_snapshot.empty()) return more;
-  const std::uint64_t last = leak.by_snapshot.rbegin()->second;
-  // A dump of goroutines that does not have them had none.
-  std::uint64_t dumps = 0;
-  std::uint64_t first = last;
-  for (std::uint32_t i = 0; i < incident.snapshots.size(); ++i) {
-    if (incident.snapshots[i].kind.find("goroutine") == std::string::npos) continue;
-    const auto found = leak.by_snapshot.find(i);
-    const std::uint64_t count = found == leak.by_snapshot.end() ? 0 : found->second;
-    if (dumps++ == 0) first = count;
-  }
-  if (dumps >= 2 && last > first) return std::max(more, last - first);
+  if (dumps.empty()) return more;
+  const std::uint64_t first = count_in(leak, dumps.front());
+  const std::uint64_t last = count_in(leak, dumps.back());
+  // As many as before are a pool, also if a trace saw all of them start.
+  if (dumps.size() >= 2) return last > first ? last - first : 0;
   // What the trace saw come and the dump still has.
   return std::min(more, last);
 }
 
-bool stands(const Incident& incident, const Leak& leak, std::uint64_t& more, bool& alone) {
-  more = more_of(incident, leak);
+bool stands(const std::vector<std::uint32_t>& dumps, const Leak& leak, std::uint64_t& more,
+            bool& alone) {
+  more = more_of(dumps, leak);
   alone = false;
   if (more >= kMore) return leak.parked || leak.trace;
   const bool one_dump = leak.by_snapshot.size() == 1 && !leak.trace;
   if (!one_dump || !leak.parked || !on_channel(state_of(*leak.parked))) return false;
-  std::uint64_t dumps = 0;
-  for (const evidence::Snapshot& snapshot : incident.snapshots) {
-    dumps += snapshot.kind.find("goroutine") != std::string::npos;
-  }
   more = leak.by_snapshot.begin()->second;
-  alone = dumps == 1 && more >= kAlone;
+  alone = dumps.size() == 1 && more >= kAlone;
   return alone;
 }
 
-Finding make(const Incident& incident, const Leak& leak, std::uint64_t more, bool alone) {
+// What ends such a wait, by what is waited for.
+std::string remedy_of(const std::string& state) {
+  const std::string context =
+      "pass a context to the work (ctx, cancel := context.WithTimeout(ctx, d); defer cancel()) and "
+      "select on ctx.Done() beside the ";
+  const std::string limit = "; errgroup.WithContext does both. Retries need a limit.";
+  if (state.find("chan receive") != std::string::npos) {
+    return "close the channel when nothing more will be sent: every receive, and range, ends then. "
+           "Where the sender may have given up, " +
+           context + "receive" + limit;
+  }
+  if (state.find("select") != std::string::npos) {
+    return "give the select a case that comes in any event: " + context + "others" + limit;
+  }
+  if (state.empty() || on_channel(state)) {
+    return "give the channel room for the answer that nobody takes: done := make(chan error, 1). "
+           "Better, " +
+           context + "send" + limit;
+  }
+  if (state.find("IO wait") != std::string::npos) {
+    return "give the connection a deadline (SetDeadline, http.Client.Timeout) and close it when "
+           "the caller gives up. Retries need a limit.";
+  }
+  return "release what they wait for on every path: defer mu.Unlock(), defer wg.Done(). Where the "
+         "wait must have an end, wait on a channel and a context instead. Retries need a limit.";
+}
+
+Finding make(const Incident& incident, const std::vector<std::uint32_t>& dumps, const Leak& leak,
+             std::uint64_t more, bool alone) {
   const evidence::Stack& stack = leak.parked ? leak.parked->stack : leak.trace->created_by;
   Finding finding = go::at_stack(stack);
   const std::string state = leak.parked ? state_of(*leak.parked) : std::string();
@@ -154,17 +246,18 @@ Finding make(const Incident& incident, const Leak& leak, std::uint64_t more, boo
     finding.evidence.push_back(text);
   }
   if (!leak.by_snapshot.empty() && leak.parked) {
-    evidence::Position dump;
-    dump.artefact = leak.parked->artefact;
     std::string counts;
     std::uint64_t before = UINT64_MAX;
-    for (const auto& [snapshot, count] : leak.by_snapshot) {
+    for (const std::uint32_t dump : dumps) {
+      const std::uint64_t count = count_in(leak, dump);
       if (count == before) continue;  // the same moment in another form, as a rule
       before = count;
-      counts += (counts.empty() ? "" : ", then ") + format_count(count);
+      evidence::Position position;
+      position.artefact = incident.snapshots[dump].artefact;
+      counts += (counts.empty() ? "" : ", then ") + go::position_text(incident, position) + ": " +
+                format_count(count);
     }
-    finding.evidence.push_back(go::position_text(incident, dump) + ": " + counts + " wait (" +
-                               state + ") at " + go::site_text(finding.where) +
+    finding.evidence.push_back(counts + " wait (" + state + ") at " + go::site_text(finding.where) +
                                (leak.waiting_ns_max > 0
                                     ? ", for up to " + format_ns(leak.waiting_ns_max)
                                     : std::string()) +
@@ -177,12 +270,7 @@ Finding make(const Incident& incident, const Leak& leak, std::uint64_t more, boo
   }
   finding.evidence.push_back("Their stacks are " + format_bytes(finding.cost.wasted_bytes) +
                              " at least (2 kB each), and each collection scans them.");
-  finding.remedy =
-      "give the channel room for the answer that nobody takes: done := make(chan error, 1). "
-      "Better, "
-      "pass a context to the work (ctx, cancel := context.WithTimeout(ctx, d); defer cancel()) "
-      "and select on ctx.Done() beside the send; errgroup.WithContext does both. Retries need a "
-      "limit.";
+  finding.remedy = remedy_of(state);
   finding.check = "curl -o goroutine.txt 'http://HOST/debug/pprof/goroutine?debug=2'";
   return finding;
 }
@@ -193,11 +281,12 @@ void go_retry_leak(const evidence::Evidence& evidence, const DetectorOptions&,
                    std::vector<Finding>& findings) {
   if (!go::speaks_go(evidence)) return;
   const Incident& incident = evidence.incident;
-  for (const auto& [starter, leak] : leaks_of(incident)) {
+  const std::vector<std::uint32_t> dumps = dumps_of(incident);
+  for (const auto& [statement, leak] : leaks_of(incident)) {
     std::uint64_t more = 0;
     bool alone = false;
-    if (stands(incident, leak, more, alone)) {
-      findings.push_back(make(incident, leak, more, alone));
+    if (stands(dumps, leak, more, alone)) {
+      findings.push_back(make(incident, dumps, leak, more, alone));
     }
   }
 }

@@ -120,6 +120,8 @@ Profiles profiles_of(const Incident& incident) {
         });
     if (!again) profiles.snapshots.push_back(i);
   }
+  // Of "allocs" alone, say, nothing tells what is held.
+  if (profiles.snapshots.empty()) return profiles;
   std::stable_sort(
       profiles.snapshots.begin(), profiles.snapshots.end(), [&](std::uint32_t a, std::uint32_t b) {
         const evidence::Snapshot& x = incident.snapshots[a];

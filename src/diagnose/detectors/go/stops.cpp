@@ -41,6 +41,27 @@ Judged judge(const Pause& pause, const std::vector<HeapPlace>& places) {
   return judged;
 }
 
+std::vector<Judged> judge_all(const Incident& incident, const std::vector<HeapPlace>& places) {
+  const auto line_of = [](const Pause& pause) {
+    const Frame* user = user_frame(pause.culprit_stack);
+    return user ? user->function + ':' + std::to_string(user->line) : std::string();
+  };
+  std::vector<Judged> all;
+  std::map<std::string, std::uint64_t> pauses_at;
+  for (const Pause& pause : incident.pauses) {
+    all.push_back(judge(pause, places));
+    if (all.back().what == WaitedFor::kGrowth) ++pauses_at[line_of(pause)];
+  }
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const Pause& pause = incident.pauses[i];
+    if (all[i].what != WaitedFor::kGrowth || all[i].place) continue;
+    if (pause.growth_samples >= kProofs) continue;
+    const std::string line = line_of(pause);
+    if (line.empty() || pauses_at[line] < kProofs) all[i] = Judged();
+  }
+  return all;
+}
+
 const HeapPlace* explains(const std::vector<HeapPlace>& places, std::uint64_t ns) {
   const HeapPlace* best = nullptr;
   for (const HeapPlace& place : places) {

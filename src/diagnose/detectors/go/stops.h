@@ -11,6 +11,8 @@ namespace ullage::diagnose::go {
 inline constexpr std::uint64_t kLongStopNs = 1'000'000;
 // Someone who stopped this late in a pause is what it waited for.
 inline constexpr double kLateShare = 0.8;
+// So many samples in growth within one pause are no chance, nor so many such pauses at one line.
+inline constexpr std::uint64_t kProofs = 2;
 // Copying less than this is not felt: it takes a millisecond.
 inline constexpr std::uint64_t kLargeBytes = 4 << 20;
 
@@ -29,6 +31,9 @@ struct Judged {
 };
 // `places` are those of the incident.
 Judged judge(const evidence::Pause& pause, const std::vector<HeapPlace>& places);
+// All pauses of the incident, in order. Growth takes two proofs: what one sample or one frame says
+// of a single pause may be chance, and that pause is then not known.
+std::vector<Judged> judge_all(const Incident& incident, const std::vector<HeapPlace>& places);
 
 // The place that grows by the largest copy, of those whose copying can have taken `ns`; or null.
 const HeapPlace* explains(const std::vector<HeapPlace>& places, std::uint64_t ns);
