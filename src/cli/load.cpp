@@ -91,6 +91,22 @@ namespace {
 // Inputs that were left out and are named one by one.
 constexpr std::size_t kLeftOutNamed = 8;
 
+std::string folder_of(const std::string& name) {
+  return name.substr(0, name.find_last_of("/!") + 1);
+}
+
+// What the program itself wrote, kept in an incident folder: its manifest names it, and that it has
+// no format is no news.
+bool is_output_of_program(const trace::InputReport& report,
+                          const std::vector<trace::InputReport>& reports) {
+  const std::string folder = folder_of(report.name);
+  const std::string name = report.name.substr(folder.size());
+  if (name != "stdout.log" && name != "stderr.log") return false;
+  return std::any_of(reports.begin(), reports.end(), [&](const trace::InputReport& other) {
+    return other.kind == trace::InputReport::Kind::kRead && other.name == folder + "manifest.txt";
+  });
+}
+
 // What a person should hear of the inputs beside the artefacts' own notes.
 std::vector<std::string> notes_of(const std::vector<trace::InputReport>& reports,
                                   std::vector<Error>& failures) {
@@ -107,6 +123,7 @@ std::vector<std::string> notes_of(const std::vector<trace::InputReport>& reports
         break;
       case Kind::kEmpty:
       case Kind::kNotRecognised:
+        if (is_output_of_program(report, reports)) break;
         if (notes.size() >= kLeftOutNamed) {
           ++unnamed;
         } else {

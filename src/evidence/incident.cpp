@@ -164,6 +164,8 @@ CallKind call_kind_of(const std::string& function) {
 }
 
 bool is_go_runtime(const std::string& function) {
+  // Assembly of the runtime has no package: aeshashbody, memeqbody, gogo.
+  if (!function.empty() && function.find('.') == std::string::npos) return true;
   return std::any_of(kRuntimePackages.begin(), kRuntimePackages.end(),
                      [&](std::string_view package) { return function.starts_with(package); });
 }

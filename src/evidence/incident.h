@@ -47,12 +47,13 @@ struct Artefact {
   std::string name;     // as given: path, or "archive.tar!member", "-" for standard input
   std::string format;   // "Go execution trace", "pprof heap profile", "gctrace", "JVM GC log", ...
   std::string version;  // what wrote it: "go1.26", "JDK 17.0.15", "G1"; empty = unknown
-  std::uint64_t bytes = 0;                         // after decompression
-  std::uint64_t records = 0, records_unknown = 0;  // what is counted in `unit`
-  std::string unit = "records";                    // "events", "samples", "lines", "objects"
-  std::uint64_t bytes_skipped = 0;                 // not understood, or cut off
-  bool cut = false;                                // ends in the middle; analysed up to there
-  std::vector<std::string> notes;                  // sentences for the reader of the report
+  std::uint64_t bytes = 0;  // after decompression
+  // What is counted in `unit`: all of it, and how many of these were not understood.
+  std::uint64_t records = 0, records_unknown = 0;
+  std::string unit = "records";     // "events", "samples", "lines", "objects"
+  std::uint64_t bytes_skipped = 0;  // not understood, or cut off
+  bool cut = false;                 // ends in the middle; analysed up to there
+  std::vector<std::string> notes;   // sentences for the reader of the report
   // Its own clock: what is known of its zero.
   bool has_times = false;
   std::int64_t wall_ns_at_zero = 0;        // Unix time of its zero; 0 = unknown

@@ -29,7 +29,10 @@ TEST(GoRuntime, IsTheRuntimeAndWhatCapturesProfiles) {
   EXPECT_TRUE(is_go_runtime("runtime.mallocgc"));
   EXPECT_TRUE(is_go_runtime("internal/runtime/maps.(*Map).grow"));
   EXPECT_TRUE(is_go_runtime("runtime/pprof.StartCPUProfile"));
+  EXPECT_TRUE(is_go_runtime("aeshashbody")) << "assembly without a package";
+  EXPECT_TRUE(is_go_runtime("gogo"));
   EXPECT_FALSE(is_go_runtime("main.runtime"));
+  EXPECT_FALSE(is_go_runtime("")) << "unknown is not the runtime";
   EXPECT_FALSE(is_go_runtime("runtimes.f"));
 }
 

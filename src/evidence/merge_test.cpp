@@ -294,6 +294,21 @@ TEST(Merge, NotesWhatContradicts) {
             "It says 4 for the processors, what was read before says 8.");
 }
 
+TEST(Merge, TakesAModulesPathAndTheNameOfItsFileForOneProgram) {
+  const auto notes = [](const std::string& first, const std::string& second) {
+    Evidence a = part("1.heap", "pprof heap profile"), b = part("2.heap", "pprof heap profile");
+    a.incident.facts.program = first;
+    b.incident.facts.program = second;
+    std::vector<Evidence> whole = merge_of(std::move(a), std::move(b));
+    EXPECT_EQ(whole[0].incident.facts.program, first);
+    return whole[0].incident.artefacts[1].notes.size();
+  };
+  EXPECT_EQ(notes("p1.bin", "ex/p1"), 0u);
+  EXPECT_EQ(notes("ex/p1", "p1.bin"), 0u);
+  EXPECT_EQ(notes("/usr/bin/shop", "acme.org/shop"), 0u);
+  EXPECT_EQ(notes("shop", "bank"), 1u);
+}
+
 TEST(Merge, AnExactVersionStandsOverTheFormatOfATrace) {
   Evidence a = trace(30 * kMs, 2, 7), b = part("app.heap", "pprof heap profile");
   b.incident.facts.version = "go1.26.10";

@@ -118,6 +118,18 @@ void unite_text(std::string& mine, const std::string& other, const char* what, I
                                          ", what was read before says " + mine + ".");
 }
 
+// A Go binary is told of by its module's path, a profile's program by the name of its file, which
+// anyone may choose: these two are no contradiction. Two of one sort are compared by their last
+// element.
+void unite_program(std::string& mine, const std::string& other, Incident& part) {
+  const auto is_path = [](const std::string& name) { return name.find('/') != std::string::npos; };
+  if (!mine.empty() && !other.empty()) {
+    if (is_path(mine) != is_path(other)) return;
+    if (mine.substr(mine.rfind('/') + 1) == other.substr(other.rfind('/') + 1)) return;
+  }
+  unite_text(mine, other, "program", part);
+}
+
 template <class Number>
 void unite_number(Number& mine, Number other, const char* what, Incident& part) {
   if (other == 0 || mine == other) return;
@@ -194,7 +206,7 @@ void unite_facts(RuntimeFacts& facts, Incident& part) {
   unite_number(facts.heap_min_bytes, theirs.heap_min_bytes, "the smallest heap", part);
   unite_number(facts.heap_max_bytes, theirs.heap_max_bytes, "the largest heap", part);
   unite_number(facts.region_bytes, theirs.region_bytes, "the region", part);
-  unite_text(facts.program, theirs.program, "program", part);
+  unite_program(facts.program, theirs.program, part);
   unite_text(facts.crash, theirs.crash, "crash", part);
   const auto add_new = [](std::vector<std::string>& to, const std::vector<std::string>& from) {
     for (const std::string& text : from) {

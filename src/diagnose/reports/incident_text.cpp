@@ -2,6 +2,8 @@
 #include "diagnose/reports/incident_text.h"
 
 #include <algorithm>
+#include <initializer_list>
+#include <string_view>
 
 #include "base/format.h"
 #include "diagnose/reports/common.h"
@@ -64,6 +66,36 @@ std::string stalls_text(const Incident& incident) {
   }
   return format_count(incident.stalls.size()) + ": " + format_ns(total) + " in all, worst " +
          format_ns(worst);
+}
+
+std::size_t count_of(const Incident& incident, std::initializer_list<std::string_view> formats) {
+  return static_cast<std::size_t>(std::count_if(
+      incident.artefacts.begin(), incident.artefacts.end(), [&](const Artefact& artefact) {
+        return std::any_of(formats.begin(), formats.end(), [&](std::string_view format) {
+          return artefact.format.starts_with(format);
+        });
+      }));
+}
+
+std::string both(const std::string& a, const std::string& b) {
+  return a + (a.empty() || b.empty() ? "" : " and ") + b;
+}
+
+// What would tell more of such a program and is not there; empty where all of it is.
+std::string jvm_lacks(const Incident& incident) {
+  const std::size_t histograms = count_of(incident, {"JVM class histogram"});
+  return both(count_of(incident, {"JVM GC log"}) > 0 ? "" : "a log of the collector",
+              histograms >= 2   ? ""
+              : histograms == 1 ? "a second histogram"
+                                : "two histograms");
+}
+
+std::string go_lacks(const Incident& incident) {
+  return both(count_of(incident, {"Go execution trace"}) > 0 ? "" : "an execution trace",
+              count_of(incident,
+                       {"pprof heap profile", "pprof allocs profile", "Go heap profile (text)"}) > 0
+                  ? ""
+                  : "a heap profile");
 }
 
 // Several artefacts of one format are one line where the list would be long.
@@ -218,10 +250,13 @@ std::string next_for_incident(const evidence::Evidence& evidence, const Findings
   if (findings.empty() && !options.site_filter.empty()) return again;
   if (hidden > 0) return again + " --top=0";
   if (count_findings(findings) > 0) return again + " --html=report.html";
-  if (evidence.incident.facts.runtime == evidence::Runtime::kJvm) {
-    return "ullage record -- java ...   # a log with all of gc and safepoints, and two histograms";
-  }
-  return "ullage record --pprof http://localhost:6060 --for 30s   # adds what these files lack";
+  const Incident& incident = evidence.incident;
+  const bool jvm = incident.facts.runtime == evidence::Runtime::kJvm;
+  const std::string lacking = jvm ? jvm_lacks(incident) : go_lacks(incident);
+  if (lacking.empty()) return again + " --html=report.html";
+  return (jvm ? "ullage record -- java ...   # adds "
+              : "ullage record --pprof http://localhost:6060 --for 30s   # adds ") +
+         lacking;
 }
 
 }  // namespace ullage::diagnose

@@ -49,6 +49,34 @@ TEST(IncidentText, EndsWithTheNextCommandForAllOfItsFiles) {
               EndsWith("Next: ullage diagnose incident/ --html=report.html\n"));
 }
 
+TEST(IncidentText, AsksForWhatIsNotThereOnly) {
+  evidence::Evidence evidence = sample_incident();
+  const auto next = [&evidence] {
+    const std::string text = text_report(evidence, {}, {});
+    return text.substr(text.rfind("Next: "));
+  };
+  const auto formats = [&evidence](std::vector<std::string> names) {
+    evidence.incident.artefacts.assign(names.size(), {});
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      evidence.incident.artefacts[i].name = "f" + std::to_string(i);
+      evidence.incident.artefacts[i].format = names[i];
+      evidence.incident.artefacts[i].records = 1;
+    }
+  };
+  EXPECT_THAT(next(), EndsWith("shop.heap --html=report.html\n")) << "a trace and a heap profile";
+  formats({"Go execution trace"});
+  EXPECT_THAT(next(), EndsWith("--for 30s   # adds a heap profile\n"));
+  formats({"gctrace"});
+  EXPECT_THAT(next(), EndsWith("# adds an execution trace and a heap profile\n"));
+  evidence.incident.facts.runtime = evidence::Runtime::kJvm;
+  formats({"JVM GC log (unified)", "JVM class histogram", "JVM class histogram"});
+  EXPECT_EQ(next(), "Next: ullage diagnose f0 f1 f2 --html=report.html\n");
+  formats({"JVM GC log (unified)", "JVM class histogram"});
+  EXPECT_EQ(next(), "Next: ullage record -- java ...   # adds a second histogram\n");
+  formats({"JVM thread dump"});
+  EXPECT_THAT(next(), EndsWith("# adds a log of the collector and two histograms\n"));
+}
+
 TEST(IncidentText, NamesTheHeapOfAJvm) {
   evidence::Evidence evidence = sample_incident();
   evidence::RuntimeFacts& facts = evidence.incident.facts;

@@ -124,9 +124,7 @@ bool JvmCollector::jcmd(const char* command, const std::string& name) {
   const std::string fresh = folder_.file("." + name);
   const int out = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (out < 0) return false;
-  std::vector<std::string> words = {jcmd_, std::to_string(pid_), command};
-  if (std::string(command) == "GC.class_histogram") words.emplace_back("-all");
-  const pid_t pid = start_tool(words, out);
+  const pid_t pid = start_tool({jcmd_, std::to_string(pid_), command}, out);
   ::close(out);
   const bool good = pid > 0 && await(pid, &stopped_);
   if (good) {

@@ -5,8 +5,8 @@
 //
 // The first histogram is taken after a second, further ones after twice the time before, so that
 // the last lies in the second half of the run, however long that is: it replaces the one before it.
-// Histograms count what is not collected yet as well (-all), because counting only the living would
-// force a full collection.
+// Histograms count the living only, for which the JVM collects its whole heap: counted with -all,
+// what is dead and not collected yet looks like growth.
 
 #include <atomic>
 #include <cstdint>

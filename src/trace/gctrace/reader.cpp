@@ -223,7 +223,7 @@ evidence::Evidence GctraceText::finish() {
   artefact.name = input_.name();
   artefact.format = "gctrace";
   artefact.bytes = input_.bytes().size();
-  artefact.records = understood_;
+  artefact.records = understood_ + broken_;
   artefact.records_unknown = broken_;
   artefact.unit = "cycles";
   artefact.has_times = true;

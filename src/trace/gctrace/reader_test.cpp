@@ -119,7 +119,7 @@ TEST(GctraceReader, CountsLinesThatItCannotRead) {
   const auto e = read_text(cycle(1, "0.1") + "\ngc 2 @0.2s 1%: 0.1+\n" + cycle(3, "0.3") + "\n" +
                            cycle(4, "0.4").substr(0, 60));
   EXPECT_EQ(e.incident.cycles.size(), 2u);
-  EXPECT_EQ(e.incident.artefacts[0].records, 2u);
+  EXPECT_EQ(e.incident.artefacts[0].records, 4u);
   EXPECT_EQ(e.incident.artefacts[0].records_unknown, 2u);
   EXPECT_THAT(e.incident.artefacts[0].notes, ElementsAre(HasSubstr("could not be read")));
 }

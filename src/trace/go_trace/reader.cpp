@@ -39,7 +39,7 @@ void describe(const go::ScanReport& report, int version, const Input& input,
   artefact.format = "Go execution trace";
   artefact.version = writers_of(version);
   artefact.bytes = input.bytes().size();
-  artefact.records = report.events;
+  artefact.records = report.events + report.damaged_batches;  // one event ended each of these
   artefact.unit = "events";
   artefact.records_unknown = report.damaged_batches;
   artefact.bytes_skipped = report.bytes_skipped;

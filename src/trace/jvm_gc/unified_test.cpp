@@ -60,6 +60,15 @@ TEST(JvmUnified, NeedsNoDecorations) {
   EXPECT_TRUE(i.cycles[1].forced);
 }
 
+TEST(JvmUnified, TakesTheCollectionOfAHistogramForAskedFor) {
+  const Incident i = read(
+      "GC(0) Pause Full (Heap Inspection Initiated GC) 6M->5M(64M) 2.000ms\n"
+      "GC(1) Pause Full (Allocation Failure) 6M->5M(64M) 2.000ms\n");
+  ASSERT_EQ(i.cycles.size(), 2u);
+  EXPECT_TRUE(i.cycles[0].forced);
+  EXPECT_FALSE(i.cycles[1].forced);
+}
+
 TEST(JvmUnified, AttachesRegionsAndFailedEvacuationToTheirCollection) {
   const Incident i = read(
       "[0.1s][info][gc,init] Heap Region Size: 2M\n"

@@ -242,7 +242,7 @@ evidence::Artefact& add_artefact(const Input& input, Snapshots& snapshots, const
   a.name = input.name();
   a.format = "Go runtime metrics";
   a.bytes = input.bytes().size();
-  a.records = snapshots.values;
+  a.records = snapshots.values + snapshots.unknown;
   a.records_unknown = snapshots.unknown;
   a.unit = "values";
   a.bytes_skipped = parsed.skipped_bytes;

@@ -6,10 +6,12 @@
 // Rule      between the first and the last histogram a class gained at least kGrowthBytes and
 //           kGrowthShare of itself, and kOfAll of what all classes gained; with three or more
 //           histograms it gained in every step.
-// Silent    with one histogram, for growth that came to rest, for shifts between classes.
+// Silent    with one histogram, for growth that came to rest, for shifts between classes, and where
+//           the last histogram holds kDeadFactor of what collections leave: it counts the dead.
 #include <algorithm>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "base/format.h"
 #include "diagnose/detectors/detectors.h"
@@ -28,6 +30,11 @@ constexpr double kOfAll = 0.3;
 // kBytesPerView or more: a small view keeps a large array.
 constexpr double kViewShare = 0.5;
 constexpr std::uint64_t kBytesPerView = 1024;
+
+// The heap that collections leave holds all that is live: a histogram of more counts the dead too.
+constexpr double kDeadFactor = 1.5;
+// Only the last collections count: after the first ones, what grows since was not there yet.
+constexpr std::size_t kLastShare = 4;
 
 struct Gain {
   std::string name;
@@ -93,6 +100,22 @@ std::vector<Gain> gains_of(const Incident& incident) {
   return gains;
 }
 
+// The smallest heap after one of the last quarter of all collections; 0 = no log tells.
+std::uint64_t heap_left(const Incident& incident) {
+  std::vector<std::uint64_t> left;
+  for (const evidence::GcCycle& cycle : incident.cycles) {
+    if (cycle.heap_known && cycle.heap_end_bytes > 0) left.push_back(cycle.heap_end_bytes);
+  }
+  if (left.empty()) return 0;
+  const auto last = static_cast<std::ptrdiff_t>((left.size() + kLastShare - 1) / kLastShare);
+  return *std::min_element(left.end() - last, left.end());
+}
+
+bool counts_the_dead(const Incident& incident, std::uint64_t histogram_bytes) {
+  const std::uint64_t left = heap_left(incident);
+  return left > 0 && static_cast<double>(histogram_bytes) > kDeadFactor * static_cast<double>(left);
+}
+
 std::string sentence(const Gain& gain) {
   return gain.name + ": " + format_bytes(gain.bytes_from) + " -> " + format_bytes(gain.bytes_to) +
          " in " + format_count(gain.instances_from) + " -> " + format_count(gain.instances_to) +
@@ -129,6 +152,7 @@ void jvm_over_retention(const evidence::Evidence& evidence, const DetectorOption
       static_cast<double>(top.bytes()) < kOfAll * static_cast<double>(to - from)) {
     return;
   }
+  if (counts_the_dead(incident, to)) return;
   const Gain* view = nullptr;
   if (top.name.ends_with("[]") && top.instances() > 0 &&
       top.bytes() / top.instances() >= kBytesPerView) {

@@ -363,6 +363,20 @@ TEST(JvmOverRetention, StaysSilentOnGrowthThatCameToRest) {
   EXPECT_FALSE(find(shift, "jvm-over-retention")) << "one for another";
 }
 
+TEST(JvmOverRetention, StaysSilentWhereTheHistogramCountsTheDead) {
+  const auto with_log = [](std::uint64_t first_mb, std::uint64_t last_mb) {
+    Evidence e = jvm("G1");
+    for (std::uint64_t i = 0; i < 8; ++i) {
+      heap(add(e, "Young", 5), 200, first_mb + (last_mb - first_mb) * i / 7, 256);
+    }
+    histogram(e, {{"byte[]", 1000, 10}});
+    histogram(e, {{"byte[]", 9000, 90}});
+    return find(e, "jvm-over-retention").has_value();
+  };
+  EXPECT_FALSE(with_log(12, 12)) << "collections leave 12 MB: most of 90 is dead";
+  EXPECT_TRUE(with_log(10, 95)) << "what is live grows as the histograms do";
+}
+
 // ---- J7
 
 evidence::Recursion recursion(const std::string& function, std::uint64_t repeats, bool overflowed) {
