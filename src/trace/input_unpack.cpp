@@ -62,7 +62,8 @@ std::string member_name(archive_entry* entry, std::size_t index) {
   std::string_view text = name;
   while (text.starts_with("./")) text.remove_prefix(2);
   std::string clean = clean_utf8(text);  // keeps line ends, which have no place in a name
-  std::replace_if(clean.begin(), clean.end(), [](char c) { return c == '\n' || c == '\t'; }, '?');
+  std::replace_if(
+      clean.begin(), clean.end(), [](char c) { return c == '\n' || c == '\t'; }, '?');
   return clean;
 }
 
