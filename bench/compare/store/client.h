@@ -43,28 +43,29 @@ struct Dialect {
   Protocol protocol;
   bool with_ttl = false;
 
-  void set(std::string& out, const char* key, std::size_t key_bytes, const std::string& value) const {
+  void set(std::string& out, const char* key, std::size_t key_bytes,
+           const std::string& value) const {
     char head[96];
     if (protocol == Protocol::kMemcache) {
-      const int n = std::snprintf(head, sizeof head, "set %.*s 0 %d %zu\r\n",
-                                  static_cast<int>(key_bytes), key, with_ttl ? 86400 : 0,
-                                  value.size());
+      const int n =
+          std::snprintf(head, sizeof head, "set %.*s 0 %d %zu\r\n", static_cast<int>(key_bytes),
+                        key, with_ttl ? 86400 : 0, value.size());
       out.append(head, static_cast<std::size_t>(n)).append(value).append("\r\n");
       return;
     }
-    const int n = std::snprintf(head, sizeof head, "*%d\r\n$3\r\nSET\r\n$%zu\r\n%.*s\r\n$%zu\r\n",
-                                with_ttl ? 5 : 3, key_bytes, static_cast<int>(key_bytes), key,
-                                value.size());
+    const int n =
+        std::snprintf(head, sizeof head, "*%d\r\n$3\r\nSET\r\n$%zu\r\n%.*s\r\n$%zu\r\n",
+                      with_ttl ? 5 : 3, key_bytes, static_cast<int>(key_bytes), key, value.size());
     out.append(head, static_cast<std::size_t>(n)).append(value).append("\r\n");
     if (with_ttl) out.append("$2\r\nEX\r\n$5\r\n86400\r\n");
   }
   void get(std::string& out, const char* key, std::size_t key_bytes) const {
     char head[64];
-    const int n = protocol == Protocol::kMemcache
-                      ? std::snprintf(head, sizeof head, "get %.*s\r\n",
-                                      static_cast<int>(key_bytes), key)
-                      : std::snprintf(head, sizeof head, "*2\r\n$3\r\nGET\r\n$%zu\r\n%.*s\r\n",
-                                      key_bytes, static_cast<int>(key_bytes), key);
+    const int n =
+        protocol == Protocol::kMemcache
+            ? std::snprintf(head, sizeof head, "get %.*s\r\n", static_cast<int>(key_bytes), key)
+            : std::snprintf(head, sizeof head, "*2\r\n$3\r\nGET\r\n$%zu\r\n%.*s\r\n", key_bytes,
+                            static_cast<int>(key_bytes), key);
     out.append(head, static_cast<std::size_t>(n));
   }
   // The bytes of the whole reply that begins at `p`; 0: more are needed. `error` is set when it is

@@ -11,7 +11,8 @@
 //   drift         sets keys at random for --seconds, value sizes moving 100 -> 400 -> 64 B, a tenth
 //                 of the requests gets; samples the server's resident memory ten times a second
 //
-// It prints lines `metric value unit`. CPU is the server's own (all its threads), by its process clock.
+// It prints lines `metric value unit`. CPU is the server's own (all its threads), by its process
+// clock.
 #include <algorithm>
 #include <fstream>
 #include <map>
@@ -93,7 +94,8 @@ class Generator : public Load {
     std::uint64_t left = count;
     while (answered_ < until) {
       for (Connection& c : client_.connections()) {
-        // A batch at a time: the next goes out when the last is answered, as clients that pipeline do.
+        // A batch at a time: the next goes out when the last is answered, as clients that pipeline
+        // do.
         if (!c.due.empty() || left == 0) continue;
         const std::uint64_t batch = std::min<std::uint64_t>(depth, left);
         const std::uint64_t now = now_ns();
@@ -132,14 +134,14 @@ class Generator : public Load {
 
   void set(Connection& c, std::uint64_t key, const std::string& value) {
     char name[32];
-    const int n = std::snprintf(name, sizeof name, "key:%012llu",
-                                static_cast<unsigned long long>(key));
+    const int n =
+        std::snprintf(name, sizeof name, "key:%012llu", static_cast<unsigned long long>(key));
     client_.dialect().set(c.out, name, static_cast<std::size_t>(n), value);
   }
   void get(Connection& c, std::uint64_t key) {
     char name[32];
-    const int n = std::snprintf(name, sizeof name, "key:%012llu",
-                                static_cast<unsigned long long>(key));
+    const int n =
+        std::snprintf(name, sizeof name, "key:%012llu", static_cast<unsigned long long>(key));
     client_.dialect().get(c.out, name, static_cast<std::size_t>(n));
   }
 
