@@ -48,6 +48,7 @@ void fold(Finding& into, const Finding& other) {
   into.cost.stall_ns_max = std::max(into.cost.stall_ns_max, other.cost.stall_ns_max);
   into.cost.copied_bytes = std::max(into.cost.copied_bytes, other.cost.copied_bytes);
   into.cost.wasted_bytes = std::max(into.cost.wasted_bytes, other.cost.wasted_bytes);
+  into.cost.growths = std::max(into.cost.growths, other.cost.growths);
   for (const std::string& sentence : other.evidence) {
     if (std::find(into.evidence.begin(), into.evidence.end(), sentence) == into.evidence.end()) {
       into.evidence.push_back(sentence);
@@ -182,6 +183,7 @@ std::vector<Finding> diagnose(const evidence::Evidence& evidence, const Detector
       finding.detector = detector.name;
       finding.fingerprint =
           fingerprint(finding.detector, finding.growth, finding.where, finding.stack);
+      if (finding.cost.events_unit == "growths") finding.cost.growths = finding.cost.events;
     }
   }
   name_container_sites(evidence, findings);

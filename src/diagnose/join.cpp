@@ -99,6 +99,7 @@ Finding Group::one() const {
     lead.cost.cpu_ns = std::max(lead.cost.cpu_ns, member.cost.cpu_ns);
     lead.cost.copied_bytes = std::max(lead.cost.copied_bytes, member.cost.copied_bytes);
     lead.cost.wasted_bytes = std::max(lead.cost.wasted_bytes, member.cost.wasted_bytes);
+    lead.cost.growths = std::max(lead.cost.growths, member.cost.growths);
     lead.largest_copy_bytes = std::max(lead.largest_copy_bytes, member.largest_copy_bytes);
     lead.confidence = std::max(lead.confidence, member.confidence);
     add_sentences(lead.evidence, member.evidence);

@@ -123,6 +123,7 @@ void jvm_humongous_growth(const evidence::Evidence& evidence, const DetectorOpti
   finding.cost.stall_ns_max = std::max({humongous.max_ns, full.max_ns, failed.max_ns});
   finding.cost.events = humongous.count + full.count + failed.count;
   finding.cost.events_unit = "collections";
+  finding.cost.growths = ladder.rungs.size();  // those that collections saw
   std::uint64_t copied = 0;
   for (std::size_t i = 0; i + 1 < ladder.rungs.size(); ++i) copied += ladder.rungs[i];
   finding.cost.copied_bytes = copied * incident.facts.region_bytes;
