@@ -151,15 +151,15 @@ PUBLIC = {
     "preunified-cms-713_gc": [],
     "preunified-cms-815_gc": ["jvm-full-gc-loop"],
     "preunified-cms-parnew-details-gc.RAC7": [],
-    "preunified-g1gc-details-g1.details.cause": ["jvm-full-gc-loop", "jvm-evacuation-failure"],
+    "preunified-g1gc-details-g1.details.cause": ["jvm-full-gc-loop", "jvm-explicit-gc", "jvm-evacuation-failure"],
     "preunified-g1gc-details-tenuring-180-g1gc": [],
-    "preunified-ps-details-gccause-170-psyoung": [],
-    "preunified-ps-details-memoryleak2": [],
-    "preunified-serial-defnew-details-tenuring-180-serial180": [],
+    "preunified-ps-details-gccause-170-psyoung": ["jvm-explicit-gc"],
+    "preunified-ps-details-memoryleak2": ["jvm-explicit-gc"],
+    "preunified-serial-defnew-details-tenuring-180-serial180": ["jvm-explicit-gc"],
     "streaming-gcspike": ["jvm-evacuation-failure"],
     "unified-cms-gc_trace": ["jvm-concurrent-mode-failure"],
     "unified-g1gc-jvm-gc-10Nov2022": [],
-    "unified-serial-factorization-serialgc-tip": [],
+    "unified-serial-factorization-serialgc-tip": ["jvm-explicit-gc"],
 }
 
 

@@ -63,10 +63,12 @@ TEST(JvmUnified, NeedsNoDecorations) {
 TEST(JvmUnified, TakesTheCollectionOfAHistogramForAskedFor) {
   const Incident i = read(
       "GC(0) Pause Full (Heap Inspection Initiated GC) 6M->5M(64M) 2.000ms\n"
-      "GC(1) Pause Full (Allocation Failure) 6M->5M(64M) 2.000ms\n");
-  ASSERT_EQ(i.cycles.size(), 2u);
+      "GC(1) Pause Full (Allocation Failure) 6M->5M(64M) 2.000ms\n"
+      "GC(2) Pause Full (Diagnostic Command) 6M->5M(64M) 2.000ms\n");
+  ASSERT_EQ(i.cycles.size(), 3u);
   EXPECT_TRUE(i.cycles[0].forced);
   EXPECT_FALSE(i.cycles[1].forced);
+  EXPECT_TRUE(i.cycles[2].forced) << "jcmd PID GC.run";
 }
 
 TEST(JvmUnified, AttachesRegionsAndFailedEvacuationToTheirCollection) {
