@@ -323,6 +323,17 @@ struct Recursion {
 };
 inline constexpr std::size_t kRecursionsMax = 200;
 
+// JVM: an allocation that did not fit (OutOfMemoryError), with the stack that asked for it.
+struct OutOfMemory {
+  std::string what;  // "Java heap space", "GC overhead limit exceeded", "Metaspace", ...
+  std::string thread;
+  Stack stack;
+  Position where;
+  std::uint64_t count = 1;  // with this stack
+};
+// Different stacks; and frames of each, the innermost.
+inline constexpr std::size_t kOutOfMemoriesMax = 200, kOutOfMemoryFramesMax = 128;
+
 struct ClassCount {  // jmap -histo
   std::string name;
   std::uint64_t instances = 0, bytes = 0;
@@ -391,6 +402,7 @@ struct Incident {
   std::vector<MetricHistogram> histograms;
   // Counts of events by type (Go traces, JVM logs), for --verify and for whoever wants to compare.
   std::vector<std::pair<std::string, std::uint64_t>> event_counts;
+  std::vector<OutOfMemory> out_of_memory;  // in the order they were met
 
   bool empty() const { return artefacts.empty(); }
 };

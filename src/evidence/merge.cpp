@@ -31,6 +31,7 @@ void renumber(Incident& part, std::uint32_t artefacts, std::uint32_t snapshots) 
   std::for_each(part.retentions.begin(), part.retentions.end(), where);
   std::for_each(part.defers.begin(), part.defers.end(), where);
   std::for_each(part.recursions.begin(), part.recursions.end(), where);
+  std::for_each(part.out_of_memory.begin(), part.out_of_memory.end(), where);
   std::for_each(part.assist_sites.begin(), part.assist_sites.end(), longest);
   std::for_each(part.waits.begin(), part.waits.end(), longest);
   std::for_each(part.snapshots.begin(), part.snapshots.end(), artefact);
@@ -198,6 +199,7 @@ void add(Incident& ours, Incident& theirs) {
   append(ours.defers, theirs.defers);
   append(ours.goroutines, theirs.goroutines);
   append(ours.recursions, theirs.recursions);
+  append(ours.out_of_memory, theirs.out_of_memory);
   append(ours.classes, theirs.classes);
   append(ours.metrics, theirs.metrics);
   append(ours.histograms, theirs.histograms);
