@@ -7,6 +7,7 @@
 #include "diagnose/finding.h"
 #include "diagnose/fingerprint.h"
 #include "diagnose/growth.h"
+#include "diagnose/growth_counts.h"
 #include "diagnose/join.h"
 #include "diagnose/root_causes.h"
 
@@ -190,6 +191,7 @@ std::vector<Finding> diagnose(const evidence::Evidence& evidence, const Detector
   number_duplicates(findings);
   fold_aspects(findings);
   join_incident(findings);
+  tell_growth_counts(evidence.incident, findings);
   name_causes(options.root_causes ? *options.root_causes : RootCauses::built_in(), findings);
   // Stable: what costs the same and is as severe stays in the order of the registry.
   std::stable_sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) {

@@ -189,6 +189,14 @@ enum class CallKind {
   kChan,       // runtime.makechan
 };
 const char* to_string(CallKind kind);
+// A function of Go's runtime whose every call is one growth, in the versions that have it.
+struct GrowthFunction {
+  const char* name;
+  CallKind kind;
+};
+const std::vector<GrowthFunction>& growth_functions();
+// Metrics with this prefix are calls of such a function in the whole program, counted by probes.
+inline constexpr const char* kGrowthCountPrefix = "calls:";
 // True for what makes a container larger: append, map assign, stack.
 bool is_growth(CallKind kind);
 // By the name of a runtime function, Go 1.19 to 1.27; kUnknown for others.
@@ -370,6 +378,8 @@ struct RuntimeFacts {
   std::string program;
   std::vector<std::string> build_ids;
   std::string crash;  // hs_err: signal and problematic frame; Go: fatal error
+  std::string
+      pprof_url;  // where a Go program serves net/http/pprof, without the path; empty = unknown
 };
 
 struct Incident {

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/format.h"
+#include "diagnose/growth_counts.h"
 #include "diagnose/reports/common.h"
 #include "evidence/merge.h"
 
@@ -238,6 +239,7 @@ void print_incident(Text& out, const evidence::Evidence& evidence, std::size_t c
     out.line("              and " +
              format_counted(incident.pause_kinds.size() - kinds, "other kind"));
   }
+  row(out, "Growths", growth_counts_text(incident));
   row(out, "Assists", assists_text(incident));
   row(out, "Stalls", stalls_text(incident));
   row(out, "Collections", collections_text(incident));
