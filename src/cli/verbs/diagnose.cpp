@@ -98,7 +98,8 @@ class Diagnose : public Verb {
        false,
        {}},
       {"--folded",
-       "Folded stacks of copied bytes, for flamegraph.pl.",
+       "Folded stacks of copied bytes, for flamegraph.pl. Of an incident, of every cost: the first "
+       "frame names it.",
        diagnose::folded_report,
        true,
        false,
