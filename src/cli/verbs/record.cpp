@@ -94,8 +94,8 @@ void Record::describe(Command& command) {
       incident_.heap_dump);
   command.flag("--bpf",
                "Go, on Linux as root or with CAP_PERFMON: count slices, maps and stacks that grow, "
-               "by uprobes. Costs the program about a microsecond for each. Without the right for "
-               "it the recording goes on without the counts.",
+               "by uprobes. Each costs the program microseconds: not where millions a second grow. "
+               "Without the right for it the recording goes on without the counts.",
                bpf_);
   command.flag("--native",
                "Record C and C++ allocations also of a Go program or a JVM, with the library.",
