@@ -13,7 +13,7 @@
 //             life in memory that is there already, which leaves the table's own work; `floor_cold`
 //             is the longest first touch of one page
 //   count     instructions per operation, by callgrind
-//   memory    bytes per entry over one doubling, and what 10 x N erase/insert pairs add, by resident
+//   memory    bytes an entry over one doubling, and what 10 x N erase/insert pairs add, by resident
 //             anonymous pages
 //
 // A contender is a struct with `template <class K, class V, class H, class E> using map` and, if it

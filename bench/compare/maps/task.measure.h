@@ -53,7 +53,7 @@ inline double resident_of(const char* field) {
   return static_cast<double>(kib) * 1024;
 }
 inline double resident() { return resident_of("VmRSS:"); }
-// Without the pages of files: a program's own code becomes resident as it runs, half a megabyte that
+// Without pages of files: a program's own code becomes resident as it runs, half a megabyte that
 // no map holds.
 inline double resident_anonymous() { return resident_of("RssAnon:"); }
 inline double resident_peak() { return resident_of("VmHWM:"); }
