@@ -18,7 +18,8 @@ constexpr std::array kKeys = {
 };
 
 std::string written(const Key& key, std::string_view text) {
-  return key.type == KeyType::kRatio ? std::string(text) : "\"" + std::string(text) + "\"";
+  const bool bare = key.type == KeyType::kRatio || key.type == KeyType::kCount;
+  return bare ? std::string(text) : "\"" + std::string(text) + "\"";
 }
 
 const char* example(const Key& key) {
@@ -30,6 +31,10 @@ const char* example(const Key& key) {
       return "10ms";
     case KeyType::kRatio:
       return "0.05";
+    case KeyType::kCount:
+      return "4";
+    case KeyType::kText:
+      return "a text";
   }
   return "";
 }
@@ -62,6 +67,10 @@ const char* expected(KeyType type) {
       return "a duration, like \"200us\"";
     case KeyType::kRatio:
       return "a number, like 0.05";
+    case KeyType::kCount:
+      return "a whole number, like 4";
+    case KeyType::kText:
+      return "a text in quotes";
   }
   return "";
 }
@@ -89,7 +98,9 @@ std::string explain(const Key& key, std::size_t width) {
   text += "  type     " + std::string(expected(key.type)) + "\n";
   text += "  default  " +
           (*key.default_text == 0 ? "unset (no bound)" : written(key, key.default_text)) + "\n";
-  text += "  allowed  " + written(key, key.least) + " to " + written(key, key.most) + "\n";
+  if (key.type != KeyType::kText) {
+    text += "  allowed  " + written(key, key.least) + " to " + written(key, key.most) + "\n";
+  }
   text += "  changes  " + std::string(key.live ? "while a server runs (reload)" : "at start only") +
           "\n\n";
   std::string_view rest = key.explanation;

@@ -223,9 +223,7 @@ Parsed RequestParser::parse_inline(std::string_view bytes) {
   const auto at = static_cast<std::size_t>(static_cast<const char*>(end) - bytes.data());
   std::string_view line = bytes.substr(0, at);
   if (line.ends_with('\r')) line.remove_suffix(1);
-  std::vector<std::string> words;
-  if (!split_words(line, words)) return fail("unbalanced quotes in request");
-  for (std::string& word : words) unquoted_.push_back(std::move(word));
+  if (!split_words(line, unquoted_)) return fail("unbalanced quotes in request");
   for (const std::string& word : unquoted_) words_.emplace_back(word);
   position_ = at + 1;
   done_ = true;

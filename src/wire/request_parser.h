@@ -21,7 +21,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,7 +64,7 @@ class RequestParser {
 
   RequestLimits limits_;
   std::vector<std::string_view> words_;
-  std::deque<std::string> unquoted_;  // inline words whose quotes had to go
+  std::vector<std::string> unquoted_;  // inline words whose quotes had to go
   std::string error_;
   const char* base_ = nullptr;  // where the bytes were at the last call
   std::size_t position_ = 0;    // what of them is understood
