@@ -7,6 +7,17 @@
 #include "wire/request_parser.h"
 
 namespace ullage::server {
+namespace {
+
+// "CLIENT", of client and of its subcommands.
+std::string container_name(const Command& command) {
+  std::string name(command.name);
+  name = name.substr(0, name.find('|'));
+  for (char& c : name) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+  return name;
+}
+
+}  // namespace
 
 bool Context::is(std::size_t i, std::string_view name) const {
   return equals_ignoring_case(words[i], name);
@@ -40,12 +51,13 @@ void Context::wrong_arity() {
 }
 
 void Context::unknown_subcommand() {
-  std::string name(command->name);
-  for (char& c : name) c = c == '|' ? 0 : c;
-  std::string upper(command->name);
-  for (char& c : upper) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
-  error("ERR unknown subcommand '" + std::string(words[1].substr(0, 128)) + "'. Try " + upper +
-        " HELP.");
+  error("ERR unknown subcommand '" + std::string(words[1].substr(0, 128)) + "'. Try " +
+        container_name(*command) + " HELP.");
+}
+
+void Context::wrong_subcommand_words() {
+  error("ERR unknown subcommand or wrong number of arguments for '" +
+        std::string(words[1].substr(0, 128)) + "'. Try " + container_name(*command) + " HELP.");
 }
 
 bool Context::wrote(tier::Status status) {
@@ -76,11 +88,9 @@ bool Context::integer(std::size_t i, std::int64_t& value, const char* message) {
 }
 
 void Context::help(std::span<const char* const> lines) {
-  std::string name(command->name);
-  name = name.substr(0, name.find('|'));
-  for (char& c : name) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
   out.array(lines.size() + 3);
-  out.simple(name + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+  out.simple(container_name(*command) +
+             " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
   for (const char* line : lines) out.simple(line);
   out.simple("HELP");
   out.simple("    Print this help.");

@@ -53,6 +53,7 @@ struct Context {
   void out_of_memory() { error("OOM command not allowed when used memory > 'maxmemory'."); }
   void wrong_arity();
   void unknown_subcommand();
+  void wrong_subcommand_words();
   // Of a write: true if it went well, else the error is replied.
   bool wrote(tier::Status status);
   // A whole number, or the error is replied.

@@ -17,7 +17,6 @@ constexpr std::pair<char, std::uint32_t> kLetters[] = {
 };
 // Behind the classes, whether these are written one by one or as A.
 constexpr std::pair<char, std::uint32_t> kMore[] = {
-    {'n', kNotifyNew},
     {'K', kNotifyKeyspace},
     {'E', kNotifyKeyevent},
     {'m', kNotifyKeyMiss},
@@ -31,6 +30,7 @@ bool parse_notify_flags(std::string_view text, std::uint32_t& flags) {
     std::uint32_t bit = c == 'A' ? kNotifyAll : 0;
     for (const auto& [letter, flag] : kLetters) bit |= letter == c ? flag : 0;
     for (const auto& [letter, flag] : kMore) bit |= letter == c ? flag : 0;
+    if (c == 'n') bit = kNotifyNew;  // taken, and not told again, as in Redis 7.0
     if (bit == 0) return false;
     result |= bit;
   }

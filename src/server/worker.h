@@ -89,6 +89,7 @@ class Worker final : public tier::Listener {
   void call(Context& context);
   void after_call(Session& session, Context& context, std::size_t before);
   void finish_reply(Session& session, std::size_t before);
+  void abort_exec(Context& context, std::size_t before);
   bool must_pause(const Session& session, const Command& command) const;
   bool queue_command(Session& session, const Command& command,
                      const std::vector<std::string_view>& words);
@@ -133,6 +134,9 @@ class Worker final : public tier::Listener {
   std::vector<PostPtr> taken_, spare_;
   std::vector<std::vector<PostPtr>> outboxes_;
   std::uint64_t call_started_ns_ = 0;
+  // Of the post under way: its client, and what that is to be told behind the reply.
+  std::uint64_t posted_caller_ = 0;
+  std::vector<PostPtr> behind_reply_;
 };
 
 }  // namespace ullage::server

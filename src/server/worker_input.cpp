@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "server/clock.h"
+#include "server/commands/handlers.h"
 #include "server/numbers.h"
 #include "server/server.h"
 #include "server/worker.h"
@@ -191,7 +192,11 @@ Worker::Ran Worker::run_command(Session& session, const std::vector<std::string_
                     false};
     const std::size_t before = scratch_.size();
     if (refused(session, context, command)) {
-      if (session.multi) session.multi_failed = true;
+      if (command != nullptr && std::string_view(command->name) == "exec") {
+        abort_exec(context, before);
+      } else if (session.multi) {
+        session.multi_failed = true;
+      }
       if (command != nullptr) stats_.commands[command_index(command)].rejected.add();
       finish_reply(session, before);
       return Ran::kDone;
@@ -204,6 +209,16 @@ Worker::Ran Worker::run_command(Session& session, const std::vector<std::string_
     }
   }
   return dispatch(session, *command, words);
+}
+
+// An EXEC that is refused ends the transaction; its error says so.
+void Worker::abort_exec(Context& context, std::size_t before) {
+  std::string why(scratch_.view().substr(before + 1));
+  scratch_.truncate(before);
+  why = why.substr(why.find(' ') + 1);
+  why.resize(why.size() - 2);
+  discard_quietly(context);
+  context.error("EXECABORT Transaction discarded because of: " + why);
 }
 
 bool Worker::must_pause(const Session& session, const Command& command) const {

@@ -157,7 +157,8 @@ void Worker::push(unsigned worker, std::uint64_t session, PushKind kind,
   post->push = kind;
   post->words = std::move(words);
   post->redirected = redirected;
-  outboxes_[worker].push_back(std::move(post));
+  auto& box = session == posted_caller_ ? behind_reply_ : outboxes_[worker];
+  box.push_back(std::move(post));
 }
 
 void Worker::deliver(Session& session, PushKind kind, const std::vector<std::string>& words,

@@ -145,7 +145,7 @@ void Worker::after_call(Session& session, Context& context, std::size_t before) 
   if (session.known_extras() == nullptr) return;
   TrackingState& tracking = session.extras().tracking;
   if (tracking.caching_next && !session.multi &&
-      std::string_view(context.command->name) != "client|caching") {
+      !std::string_view(context.command->name).starts_with("client")) {
     tracking.caching_next = false;
     session.tracking = tracking.on && !tracking.broadcast && !tracking.optin;
   }
@@ -226,11 +226,15 @@ void Worker::run_post(PostPtr post) {
                       wire::ReplyWriter(aside_, post->caller.resp),
                       post->first_hash,
                       true};
+      posted_caller_ = post->caller.id;
       call(context);
+      posted_caller_ = 0;
       post->bytes.swap(aside_);
       post->kind = Post::Kind::kReply;
       const unsigned from = post->from;
       outboxes_[from].push_back(std::move(post));
+      for (PostPtr& behind : behind_reply_) outboxes_[from].push_back(std::move(behind));
+      behind_reply_.clear();
       return;
     }
     case Post::Kind::kReply: {

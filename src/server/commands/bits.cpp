@@ -100,7 +100,9 @@ void setbit_command(Context& c) {
   tier::Shard& shard = c.shard(key);
   const auto found = shard.peek(key);
   const bool old = found && bit_at(found->value, offset);
-  if (!found || found->value.size() <= offset >> 3) {
+  const bool grows = !found || found->value.size() <= offset >> 3;
+  if (!grows && old == (on != 0)) return c.out.integer(old ? 1 : 0);  // no change, no event
+  if (grows) {
     if (!c.wrote(shard.resize(key, (offset >> 3) + 1))) return;
   }
   std::size_t size = 0;

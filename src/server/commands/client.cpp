@@ -68,8 +68,7 @@ bool parse_kill(Context& c, KillFilter& filter) {
     const std::string_view value = c.word(i + 1);
     if (c.is(i, "id")) {
       std::int64_t id = 0;
-      if (!c.integer(i + 1, id)) return false;
-      if (id < 1) {
+      if (!wire::parse_integer(value, id) || id < 1) {
         c.error("ERR client-id should be greater than 0");
         return false;
       }
@@ -224,7 +223,10 @@ void client_reply_command(Context& c) {
 void client_pause_command(Context& c) {
   bool all = true;
   if (c.words.size() > 4) return c.wrong_arity();
-  if (c.words.size() == 4 && !on_off(c, 3, "all", "write", all)) return;
+  if (c.words.size() == 4) {
+    all = c.is(3, "all");
+    if (!all && !c.is(3, "write")) return c.error("ERR CLIENT PAUSE mode must be WRITE or ALL");
+  }
   std::int64_t ms = 0;
   if (!c.integer(2, ms, "ERR timeout is not an integer or out of range")) return;
   if (ms < 0) return c.error("ERR timeout is negative");

@@ -128,12 +128,12 @@ void reply_info(Context& c, const Command& command) {
   c.out.integer(command.key_step);
   c.out.set(categories.size());
   for (const char* category : categories) c.out.simple(category);
-  c.out.array(0);  // tips
+  c.out.set(0);  // tips
   const auto specs = key_specs(command);
-  c.out.array(specs.size());
+  c.out.set(specs.size());
   for (const KeySpec& spec : specs) reply_spec(c, spec);
   const auto subcommands = subcommands_of(command);
-  c.out.array(subcommands.size());
+  c.out.set(subcommands.size());
   for (const Command* sub : subcommands) reply_info(c, *sub);
 }
 
@@ -209,7 +209,7 @@ void command_info_command(Context& c) {
     if (command != nullptr) {
       reply_info(c, *command);
     } else {
-      c.out.null_array();
+      c.out.null();
     }
   }
 }
@@ -262,7 +262,13 @@ void command_getkeysandflags_command(Context& c) {
   std::vector<std::size_t> keys;
   const Command* command = named(c, keys);
   if (command == nullptr) return;
-  const auto specs = key_specs(*command);
+  auto specs = key_specs(*command);
+  if (std::string_view(command->name) == "set") {  // what it does depends on its options
+    bool get = false;
+    for (std::size_t i = 5; i < c.words.size(); ++i) get |= c.is(i, "get");
+    specs[0].flags = get ? std::vector<std::string>{"RW", "access", "update"}
+                         : std::vector<std::string>{"OW", "update"};
+  }
   c.out.array(keys.size());
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const KeySpec& spec = specs[std::min(i, specs.size() - 1)];

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Commands on keys, whatever their values: which there are, and where.
+#include <cctype>
+#include <cerrno>
+#include <cstdlib>
 #include <random>
 #include <string>
 #include <vector>
@@ -67,14 +70,14 @@ constexpr unsigned kCursorShardShift = 48;
 // Places that one SCAN may look at: COUNT asks for more at its own risk.
 constexpr std::size_t kScanDefault = 10;
 
+// As strtoul reads it, which takes a sign.
 bool parse_cursor(std::string_view text, std::uint64_t& cursor) {
-  cursor = 0;
-  if (text.empty() || text.size() > 20) return false;
-  for (const char c : text) {
-    if (c < '0' || c > '9' || cursor > (UINT64_MAX - 9) / 10) return false;
-    cursor = cursor * 10 + static_cast<unsigned>(c - '0');
-  }
-  return true;
+  const std::string copy(text);
+  if (copy.empty() || std::isspace(static_cast<unsigned char>(copy[0]))) return false;
+  char* end = nullptr;
+  errno = 0;
+  cursor = std::strtoull(copy.c_str(), &end, 10);
+  return end == copy.c_str() + copy.size() && errno != ERANGE;
 }
 
 }  // namespace
@@ -205,14 +208,17 @@ void scan_command(Context& c) {
   std::size_t shard = cursor >> kCursorShardShift;
   std::uint64_t place = cursor & ((std::uint64_t{1} << kCursorShardShift) - 1);
   std::vector<std::string> names;
-  if (shard < workers.size()) {
+  std::size_t seen = 0;
+  while (shard < workers.size() && seen < count) {
     place = workers[shard]->shard().scan(
-        c.caller.db, place, count, [&](std::string_view name, const tier::Found&) {
+        c.caller.db, place, count - seen, [&](std::string_view name, const tier::Found&) {
+          ++seen;
           if (matches_type && (pattern.empty() || glob_match(pattern, name))) {
             names.emplace_back(name);
           }
         });
-    if (place == 0) ++shard;
+    if (place != 0) break;  // it has looked at as much as one call may
+    ++shard;
   }
   const bool done = shard >= workers.size();
   c.out.array(2);

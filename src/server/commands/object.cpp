@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // OBJECT, MEMORY: what is known of one entry, and of all memory.
-#include <sys/resource.h>
+#include <limits>
 
 #include "server/commands/handlers.h"
 #include "server/context.h"
@@ -32,8 +32,12 @@ void object_encoding_command(Context& c) {
 
 void object_refcount_command(Context& c) {
   const tier::Key key = c.key(2);
-  if (!c.shard(key).contains(key)) return c.out.null();
-  c.out.integer(1);
+  const auto found = c.shard(key).peek(key);
+  if (!found) return c.out.null();
+  // Redis shares the small numbers among all keys, and says so with the largest count there is.
+  std::int64_t number = -1;
+  const bool small = wire::parse_integer(found->value, number) && number >= 0 && number < 10'000;
+  c.out.integer(small ? std::numeric_limits<std::int32_t>::max() : 1);
 }
 
 void object_freq_command(Context& c) {

@@ -77,7 +77,7 @@ void publish_command(Context& c) {
 }
 
 void pubsub_channels_command(Context& c) {
-  if (c.words.size() > 3) return c.wrong_arity();
+  if (c.words.size() > 3) return c.wrong_subcommand_words();
   const auto names =
       c.server.pubsub().channels(c.words.size() > 2 ? c.word(2) : std::string_view{});
   c.out.array(names.size());

@@ -8,6 +8,7 @@
 #include "server/numbers.h"
 #include "server/server.h"
 #include "server/worker.h"
+#include "wire/request_parser.h"
 
 namespace ullage::server {
 namespace {
@@ -58,11 +59,10 @@ void reply_histogram(Context& c, const Command& command, const Histogram& histog
 
 void slowlog_get_command(Context& c) {
   std::int64_t count = kSlowDefault;
-  if (c.words.size() > 3) return c.wrong_arity();
+  if (c.words.size() > 3) return c.wrong_subcommand_words();
   if (c.words.size() == 3) {
-    if (!c.integer(2, count) || count < -1) {
-      if (!c.failed) c.error("ERR count should be greater than or equal to -1");
-      return;
+    if (!wire::parse_integer(c.word(2), count) || count < -1) {
+      return c.error("ERR count should be greater than or equal to -1");
     }
   }
   const auto entries =

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // CLIENT TRACKING and what belongs to it.
+#include <algorithm>
+
 #include "server/commands/handlers.h"
 #include "server/context.h"
 #include "server/server.h"
@@ -19,7 +21,7 @@ bool parse_tracking(Context& c, TrackingState& wanted) {
         return false;
       }
       std::int64_t id = 0;
-      if (!c.integer(++i, id, "ERR Invalid client ID")) return false;
+      if (!c.integer(++i, id)) return false;
       if (c.server.worker_of(static_cast<std::uint64_t>(id)) < 0) {
         c.error("ERR The client ID you want redirect to does not exist");
         return false;
@@ -78,6 +80,7 @@ void turn_on(Context& c, TrackingState wanted) {
       state.on && state.broadcast ? state.prefixes : std::vector<std::string>{};
   if (wanted.broadcast && wanted.prefixes.empty()) wanted.prefixes.emplace_back();
   prefixes.insert(prefixes.end(), wanted.prefixes.begin(), wanted.prefixes.end());
+  std::sort(prefixes.begin(), prefixes.end());
   state = std::move(wanted);
   state.prefixes = std::move(prefixes);
   state.on = true;
@@ -108,7 +111,7 @@ void client_tracking_command(Context& c) {
     return c.error("ERR OPTIN and OPTOUT are not compatible with BCAST");
   }
   if (wanted.optin && wanted.optout) {
-    return c.error("ERR You can't use both OPTIN mode and OPTOUT mode");
+    return c.error("ERR You can't specify both OPTIN mode and OPTOUT mode");
   }
   if ((wanted.optin && now.optout) || (wanted.optout && now.optin)) {
     return c.error(
