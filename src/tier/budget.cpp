@@ -88,6 +88,11 @@ void Budget::give_back(Component component, std::uint64_t bytes, int shard) noex
   if (shard >= 0) shares_[static_cast<std::size_t>(shard)].bytes.fetch_sub(bytes, kRelaxed);
 }
 
+void Budget::recast(Component from, Component to, std::uint64_t bytes) noexcept {
+  components_[static_cast<std::size_t>(from)].fetch_sub(bytes, kRelaxed);
+  components_[static_cast<std::size_t>(to)].fetch_add(bytes, kRelaxed);
+}
+
 void Budget::limit_bytes(std::uint64_t bytes) noexcept {
   limit_.store(or_unlimited(bytes), kRelaxed);
   set_allowed(limit_.load(kRelaxed), Pressure::kLimit);

@@ -62,6 +62,8 @@ class Budget {
   // False: denied, nothing was taken. `shard`: on whose behalf, -1: nobody's.
   [[nodiscard]] bool take(Component component, std::uint64_t bytes, int shard = -1) noexcept;
   void give_back(Component component, std::uint64_t bytes, int shard = -1) noexcept;
+  // Bytes that were granted to one component now belong to another.
+  void recast(Component from, Component to, std::uint64_t bytes) noexcept;
 
   std::uint64_t limit_bytes() const noexcept { return limit_.load(std::memory_order_relaxed); }
   // Live: growths to come obey it, shards reclaim down to it.

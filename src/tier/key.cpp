@@ -12,7 +12,7 @@ namespace {
 // Two secrets: with one, a key whose bytes equal the public constant it is mixed with would make a
 // product zero, whatever the seed, and everything before it would no longer matter.
 struct Secrets {
-  std::uint64_t first = 0, second = 0;
+  std::uint64_t first = 0, second = 0, mask = ~std::uint64_t{0};
 };
 
 constexpr std::uint64_t kSpread = 0x9e3779b97f4a7c15;  // 2^64 / golden ratio
@@ -25,7 +25,11 @@ std::uint64_t fold(std::uint64_t a, std::uint64_t b) noexcept {
 
 Secrets fresh() noexcept {
   Secrets secrets;
-  if (::getrandom(&secrets, sizeof secrets, GRND_NONBLOCK) != sizeof secrets) {
+  std::uint64_t random[2];
+  if (::getrandom(random, sizeof random, GRND_NONBLOCK) == sizeof random) {
+    secrets.first = random[0];
+    secrets.second = random[1];
+  } else {
     const auto ticks = std::chrono::steady_clock::now().time_since_epoch().count();
     secrets.first = fold(static_cast<std::uint64_t>(ticks) ^ kSpread,
                          reinterpret_cast<std::uintptr_t>(&secrets) | 1);
@@ -47,8 +51,8 @@ std::uint64_t load(const char* p, std::size_t bytes) noexcept {
 
 }  // namespace
 
-void set_hash_seed(std::uint64_t seed) noexcept {
-  secrets() = {fold(seed ^ kSpread, kSpread | 1), fold(seed + kSpread, kSpread << 1 | 1)};
+void set_hash_seed(std::uint64_t seed, std::uint64_t mask) noexcept {
+  secrets() = {fold(seed ^ kSpread, kSpread | 1), fold(seed + kSpread, kSpread << 1 | 1), mask};
 }
 
 std::uint64_t hash_text(std::string_view text) noexcept {
@@ -69,7 +73,7 @@ std::uint64_t hash_text(std::string_view text) noexcept {
   } else if (left > 0) {
     a = load(p, left);
   }
-  return fold(fold(a ^ secret.second, b ^ state) ^ secret.first, state ^ kSpread);
+  return fold(fold(a ^ secret.second, b ^ state) ^ secret.first, state ^ kSpread) & secret.mask;
 }
 
 }  // namespace ullage::tier

@@ -18,22 +18,20 @@ namespace ullage::tier {
 
 // Logical databases, as SELECT knows them.
 inline constexpr unsigned kDatabases = 16;
-// Longer keys are refused (Status::kTooLong): their length is part of the entry's 12-byte header.
-inline constexpr std::size_t kKeyBytesMax = 65535;
+// Longer keys are refused (Status::kTooLong): a key lies in its entry's cell, which is 16 KiB at most.
+inline constexpr std::size_t kKeyBytesMax = 16000;
 // Longer values are refused. What the protocol allows.
 inline constexpr std::size_t kValueBytesMax = std::size_t{512} << 20;
 
 // The seeded hash of a text. Threads: any.
 std::uint64_t hash_text(std::string_view text) noexcept;
-// For tests that must repeat themselves; before the first Key is made.
-void set_hash_seed(std::uint64_t seed) noexcept;
+// For tests that must repeat themselves, or need keys that hash alike (`mask`: the bits that may
+// differ); before the first Key is made.
+void set_hash_seed(std::uint64_t seed, std::uint64_t mask = ~std::uint64_t{0}) noexcept;
 
 struct Key {
   Key(unsigned database, std::string_view key_text) noexcept
-      : Key(database, key_text, hash_text(key_text)) {}
-  // With a hash of the caller's choice: for tests of colliding keys.
-  Key(unsigned database, std::string_view key_text, std::uint64_t key_hash) noexcept
-      : text(key_text), hash(key_hash), db(static_cast<std::uint8_t>(database)) {}
+      : text(key_text), hash(hash_text(key_text)), db(static_cast<std::uint8_t>(database)) {}
 
   // Which of `count` shards it lives in. The same for every database: RENAME within one database
   // and MOVE between two differ only in the text.
