@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/context.h"
 
+#include "server/keys_of.h"
 #include "server/numbers.h"
 #include "server/server.h"
 #include "server/worker.h"
@@ -25,7 +26,7 @@ bool Context::is(std::size_t i, std::string_view name) const {
 
 tier::Key Context::key(std::size_t i) {
   if (hashed && static_cast<int>(i) == command->first_key) {
-    return {caller.db, words[i], first_hash};
+    return hashed_key(caller.db, words[i], first_hash);
   }
   return {caller.db, words[i]};
 }

@@ -11,6 +11,16 @@
 
 namespace ullage::server {
 
+// A key whose text is hashed already.
+inline tier::Key hashed_key(unsigned db, std::string_view text, std::uint64_t hash) {
+  static const tier::Key kBlank(0, {});
+  tier::Key key = kBlank;
+  key.text = text;
+  key.hash = hash;
+  key.db = static_cast<std::uint8_t>(db);
+  return key;
+}
+
 // Calls fn(index of a word) for each key.
 template <class Fn>
 void for_each_key(const Command& command, std::span<const std::string_view> words, Fn&& fn) {

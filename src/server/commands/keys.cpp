@@ -11,6 +11,7 @@
 #include "server/commands/handlers.h"
 #include "server/context.h"
 #include "server/glob.h"
+#include "server/keys_of.h"
 #include "server/server.h"
 #include "server/worker.h"
 
@@ -144,7 +145,8 @@ void move_command(Context& c) {
   std::int64_t db = 0;
   if (!c.integer(2, db)) return;
   if (db < 0 || db >= tier::kDatabases) return c.error("ERR DB index is out of range");
-  const tier::Key from = c.key(1), to(static_cast<unsigned>(db), c.word(1), from.hash);
+  const tier::Key from = c.key(1);
+  const tier::Key to = hashed_key(static_cast<unsigned>(db), c.word(1), from.hash);
   if (from.db == to.db) return c.error("ERR source and destination objects are the same");
   if (!c.shard(from).contains(from) || c.shard(to).contains(to)) return c.out.integer(0);
   if (!c.wrote(move_entry(c, from, to))) return;
