@@ -14,7 +14,7 @@ import subprocess
 import support
 
 # Longest wait for a reply, in seconds: a server under a sanitizer on a busy machine is slow.
-REPLY_SECONDS_MAX = 15
+REPLY_SECONDS_MAX = 60
 
 
 class ReplyError(Exception):
@@ -25,7 +25,7 @@ class Client:
     def __init__(self, port, host="127.0.0.1"):
         self.socket = socket.create_connection((host, port), timeout=REPLY_SECONDS_MAX)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.buffer = b""
+        self.buffer = bytearray()
 
     def __enter__(self):
         return self
@@ -57,6 +57,7 @@ class Client:
     def _skip(self, at):
         """Where the reply that begins at `at` ends."""
         line, at = self._line(at)
+        line = bytes(line)
         kind, rest = line[:1], line[1:]
         if kind in b"+-:,#(_":
             return at
@@ -75,7 +76,8 @@ class Client:
 
     def read_raw(self):
         end = self._skip(0)
-        reply, self.buffer = self.buffer[:end], self.buffer[end:]
+        reply = bytes(self.buffer[:end])
+        del self.buffer[:end]
         return reply
 
     def raw(self, *words):
