@@ -32,8 +32,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   constexpr Eviction kPolicies[] = {Eviction::kAll, Eviction::kNone, Eviction::kVolatile,
                                     Eviction::kAll};
   set_hash_seed(1, (data[0] & 16) != 0 ? 0x0007'0000'0000'00ff : ~std::uint64_t{0});
-  testing::ShardBesideModel<AbortOnFailure> both(
-      {.limit_bytes = kLimits[data[0] & 3]}, {.eviction = kPolicies[data[0] >> 2 & 3]}, {});
+  testing::ShardBesideModel<AbortOnFailure> both({.limit_bytes = kLimits[data[0] & 3]},
+                                                 {.eviction = kPolicies[data[0] >> 2 & 3]}, {});
   for (std::size_t i = 1; i + 4 <= size && i / 4 < kStepsMax; i += 4) {
     both.step({data[i], data[i + 1], data[i + 2], data[i + 3]});
   }
