@@ -76,7 +76,7 @@ struct ShardOptions {
   Listener* listener = nullptr;
   growth_sink* sink = nullptr;  // hears every growth and reclaim, besides the process's sink
   // Share of the memory given to newcomers, in percent, when it is not chosen by measurement.
-  std::optional<unsigned> window_percent;
+  std::optional<unsigned> window_percent = std::nullopt;
 };
 
 struct Found {

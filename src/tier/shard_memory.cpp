@@ -14,6 +14,9 @@ namespace {
 // Cells moved, or entries evicted, between two looks at whether it is enough.
 constexpr std::size_t kPackCells = 128;
 constexpr std::size_t kEvictSlice = 16;
+// What one write evicts and moves ahead of time, at most.
+constexpr int kPayEvictions = 4;
+constexpr std::size_t kPayMoves = 16;
 // Pages given back in one slice: about 50 us.
 constexpr std::size_t kReleaseBytes = std::size_t{512} << 10;
 // Slabs without entries that are kept for the next growth.
@@ -21,6 +24,8 @@ constexpr std::size_t kSparesMin = 2;
 // Of the shard's share, what step() keeps free when memory is all granted: 1/256, up to 2 MiB.
 constexpr std::uint64_t kReserveShift = 8;
 constexpr std::uint64_t kReserveBytesMax = 2 << 20;
+// Below this a shard has too little for a reserve.
+constexpr std::uint64_t kHeldBytesMin = 16 * kSlabBytes;
 // A segment of which this share had expired was worth it: there may be more. One in ...
 constexpr std::size_t kWorthOneIn = 8;
 // Segments of a table looked at in one slice for what has expired.
@@ -167,6 +172,34 @@ bool Shard::State::use_up(std::size_t moves, std::size_t evictions) {
   return moves_done < kMovesPerOperationMax && evictions_done < kEvictionsPerOperationMax;
 }
 
+// Whether there is memory for what comes next, or no need to care.
+bool Shard::State::reserve_is_there() {
+  const Heap& heap = store->heap();
+  const std::uint64_t allowed = budget.allowed_bytes(), granted = budget.granted_bytes();
+  const std::uint64_t held = heap.resident_bytes();
+  if (options.eviction == Eviction::kNone || held < kHeldBytesMin) return true;
+  const std::uint64_t reserve =
+      std::clamp(held >> kReserveShift, kSlabBytes * 1ul, kReserveBytesMax);
+  const std::uint64_t free =
+      (allowed > granted ? allowed - granted : 0) + heap.spare_slabs() * kSlabBytes;
+  return free >= reserve;
+}
+
+// A write that takes a cell when all is granted lets go of a little more than it takes, and helps
+// to empty a slab: so that none has to do it for all.
+void Shard::State::pay(std::size_t bytes) {
+  if (reserve_is_there()) return;
+  const std::uint64_t before = counters.evicted_bytes.value();
+  const std::uint64_t enough = before + bytes + bytes / 4;
+  for (int i = 0; i < kPayEvictions && counters.evicted_bytes.value() < enough; ++i) {
+    if (!evict_one()) break;
+    use_up(0, 1);
+  }
+  const std::size_t moved = store->pack(kPayMoves, true);
+  counters.packed.add(moved);
+  use_up(moved, 0);
+}
+
 bool Shard::State::make_room(Heap::Class c) noexcept {
   Heap& heap = store->heap();
   for (;;) {
@@ -250,17 +283,13 @@ bool Shard::State::reclaim_some() {
 // room itself.
 bool Shard::State::keep_reserve() {
   Heap& heap = store->heap();
-  const std::uint64_t allowed = budget.allowed_bytes(), granted = budget.granted_bytes();
-  const std::uint64_t reserve = std::min(heap.resident_bytes() >> kReserveShift, kReserveBytesMax);
-  const std::uint64_t free =
-      (allowed > granted ? allowed - granted : 0) + heap.spare_slabs() * kSlabBytes;
-  if (options.eviction == Eviction::kNone || free >= std::max<std::uint64_t>(reserve, kSlabBytes)) {
-    // Otherwise what is spare goes back.
-    const std::size_t keep = kSparesMin + reserve / kSlabBytes;
+  if (reserve_is_there()) {  // then what is spare beyond it goes back
+    const std::size_t keep =
+        kSparesMin +
+        std::min(heap.resident_bytes() >> kReserveShift, kReserveBytesMax) / kSlabBytes;
     return heap.spare_slabs() > keep &&
            heap.purge(std::min<std::size_t>(heap.spare_slabs() - keep, 8)) != 0;
   }
-  if (heap.resident_bytes() < 16 * kSlabBytes) return false;
   const std::size_t moved = store->pack(kPackCells, true);
   counters.packed.add(moved);
   if (moved != 0) return true;

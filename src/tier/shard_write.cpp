@@ -96,6 +96,7 @@ Status Shard::State::write(const Key& key, std::string_view text, std::uint64_t 
       return Status::kOk;
     }
   }
+  pay(Entry::cell_bytes(key.text.size(), text.size()));
   char* value = nullptr;
   const Status status = create(key, text.size(), expires_ms, false, value);
   if (status == Status::kOk && !text.empty()) std::memcpy(value, text.data(), text.size());

@@ -19,9 +19,9 @@
 namespace ullage::tier {
 
 // What one operation may do before it is refused: entries evicted, and cells moved, for its sake.
-// Some 0.5 ms together; the reserve that step() keeps is there so that it rarely comes to it.
-inline constexpr std::size_t kEvictionsPerOperationMax = 2048;
-inline constexpr std::size_t kMovesPerOperationMax = 4096;
+// It rarely comes to it: writes pay as they go (pay()), and step() keeps a reserve.
+inline constexpr std::size_t kEvictionsPerOperationMax = 512;
+inline constexpr std::size_t kMovesPerOperationMax = 1024;
 
 struct Shard::State final : StoreOwner {
   State(const ShardOptions& given, Budget& shared);
@@ -58,6 +58,8 @@ struct Shard::State final : StoreOwner {
             std::uint64_t moved) noexcept override;
   bool make_room_bytes(std::uint64_t bytes);
   bool evict_one();
+  void pay(std::size_t bytes);
+  bool reserve_is_there();
   Segment* next_in_turn();
   std::size_t collect_expired(Segment& segment);
   bool use_up(std::size_t moves, std::size_t evictions);
