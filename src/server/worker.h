@@ -9,6 +9,7 @@
 //
 // With one thread nothing is posted and nothing is locked.
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -82,9 +83,25 @@ class Worker final : public tier::Listener {
   void readable(Session& session);
   std::size_t process(Session& session, std::string_view bytes);
   void process_held(Session& session);
-  Ran run_command(Session& session, const std::vector<std::string_view>& words);
-  Ran dispatch(Session& session, const Command& command,
-               const std::vector<std::string_view>& words);
+  // One command among those that were cut from a client's bytes.
+  struct Cut {
+    std::vector<std::string_view> words;
+    std::size_t end = 0;  // where its bytes end
+    const Command* command = nullptr;
+    std::uint64_t hash = 0;  // of its first key, when `hashed`
+    bool hashed = false;
+  };
+  struct Memo {
+    char name[16];
+    std::size_t size = 0;
+    const Command* command = nullptr;
+  };
+  static constexpr std::size_t kBatch = 16, kMemos = 64;
+
+  const Command* command_named(std::string_view name);
+  wire::Parsed cut_batch(Session& session, std::string_view bytes, std::size_t& count);
+  Ran run_command(Session& session, Cut& cut);
+  Ran dispatch(Session& session, const Command& command, Cut& cut);
   bool refused(Session& session, Context& context, const Command* command);
   void call(Context& context);
   void after_call(Session& session, Context& context, std::size_t before);
@@ -124,6 +141,8 @@ class Worker final : public tier::Listener {
   std::vector<std::uint64_t> dirty_, dead_;
   std::vector<Session*> waiting_;
   std::unique_ptr<char[]> read_buffer_;
+  std::array<Cut, kBatch> batch_;
+  std::array<Memo, kMemos> memos_{};
   wire::ByteBuffer scratch_;   // replies of the client whose turn it is
   wire::ByteBuffer aside_;     // of the command under way, when its reply is not wanted
   wire::ByteBuffer deferred_;  // pushes to the client whose command is under way

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "server/clock.h"
 #include "server/commands/handlers.h"
+#include "server/keys_of.h"
 #include "server/numbers.h"
 #include "server/server.h"
 #include "server/worker.h"
@@ -17,6 +19,8 @@ namespace {
 
 // A large word is read in steps of this, so that other clients have their turn in between.
 constexpr std::size_t kLargeReadBytes = 256 * 1024;
+// Words that a place in the batch keeps room for.
+constexpr std::size_t kWordsKept = 256;
 
 bool in_pubsub_mode(const Session& session) {
   return session.resp < 3 && session.subscriptions() > 0;
@@ -102,30 +106,89 @@ void Worker::process_held(Session& session) {
   flush(session);
 }
 
+// The command of this name; what was asked for lately is found without a hash.
+const Command* Worker::command_named(std::string_view name) {
+  if (name.empty() || name.size() > sizeof(Memo::name)) return find_command(name);
+  const auto first = static_cast<unsigned char>(name.front());
+  const auto last = static_cast<unsigned char>(name.back());
+  Memo& memo = memos_[(first + last * 5 + name.size() * 17) % kMemos];
+  if (memo.size == name.size() && std::memcmp(memo.name, name.data(), name.size()) == 0) {
+    return memo.command;
+  }
+  const Command* command = find_command(name);
+  if (command == nullptr) return nullptr;
+  memo.size = name.size();
+  std::memcpy(memo.name, name.data(), name.size());
+  memo.command = command;
+  return command;
+}
+
+// Cuts `bytes` into as many commands as are whole and fit into a batch, and has the memory loaded
+// that their keys will need: by the time the first one runs, the misses of all are under way.
+wire::Parsed Worker::cut_batch(Session& session, std::string_view bytes, std::size_t& count) {
+  const std::size_t all = bytes.size();
+  count = 0;
+  while (count < kBatch) {
+    const wire::Parsed got = session.parser.parse(bytes);
+    if (got != wire::Parsed::kCommand) return got;
+    bytes.remove_prefix(session.parser.consumed());
+    Cut& cut = batch_[count++];
+    cut.end = all - bytes.size();
+    cut.command = nullptr;
+    cut.hashed = false;
+    session.parser.swap_words(cut.words);
+    if (session.parser.is_inline()) return got;
+    if (cut.words.empty()) continue;
+    cut.command = command_named(cut.words[0]);
+    if (cut.command == nullptr) continue;
+    const auto first = static_cast<std::size_t>(cut.command->first_key);
+    if (first == 0 || first >= cut.words.size()) continue;
+    cut.hash = tier::hash_text(cut.words[first]);
+    cut.hashed = true;
+    const tier::Key key = hashed_key(session.db, cut.words[first], cut.hash);
+    const auto shards = static_cast<unsigned>(outboxes_.size());
+    if (shards == 1 || key.shard(shards) == index_) shard_->prefetch(key);
+  }
+  return wire::Parsed::kCommand;
+}
+
 // Runs what is whole in `bytes`; how many of them are done with.
 std::size_t Worker::process(Session& session, std::string_view bytes) {
   const std::size_t all = bytes.size();
   current_ = &session;
   call_started_ns_ = steady_ns();
-  while (!bytes.empty() && !session.dead && !session.close_after_reply) {
-    const wire::Parsed got = session.parser.parse(bytes);
+  bool more = true;
+  while (more && !bytes.empty()) {
+    std::size_t count = 0, done = 0;
+    const wire::Parsed got = cut_batch(session, bytes, count);
+    for (std::size_t i = 0; i < count; ++i) {
+      Cut& cut = batch_[i];
+      if (!cut.words.empty() && run_command(session, cut) == Ran::kWait) {
+        session.waiting = true;
+        waiting_.push_back(&session);
+        more = false;
+        break;
+      }
+      done = cut.end;
+      if (cut.words.capacity() > kWordsKept) cut.words = {};
+      if (scratch_.size() > kFreeBufferBytes / 2) spill(session);
+      if (session.dead || session.close_after_reply) {
+        more = false;
+        break;
+      }
+    }
+    bytes.remove_prefix(done);
+    if (!more) {
+      session.parser.reset();  // what it has seen beyond is seen again, or never
+      break;
+    }
     if (got == wire::Parsed::kNeedMore) break;
     if (got == wire::Parsed::kError) {
       wire::ReplyWriter(scratch_, session.resp).error("ERR " + session.parser.error());
       stats_.protocol_errors.add();
       session.close_after_reply = true;
       bytes = {};
-      break;
     }
-    if (!session.parser.words().empty()) {
-      if (run_command(session, session.parser.words()) == Ran::kWait) {
-        session.waiting = true;
-        waiting_.push_back(&session);
-        break;
-      }
-      if (scratch_.size() > kFreeBufferBytes / 2) spill(session);
-    }
-    bytes.remove_prefix(session.parser.consumed());
   }
   current_ = nullptr;
   return all - bytes.size();
@@ -153,8 +216,9 @@ bool Worker::refused(Session& session, Context& context, const Command* command)
   return false;
 }
 
-Worker::Ran Worker::run_command(Session& session, const std::vector<std::string_view>& words) {
-  const Command* command = find_command(words[0]);
+Worker::Ran Worker::run_command(Session& session, Cut& cut) {
+  const std::vector<std::string_view>& words = cut.words;
+  const Command* command = cut.command != nullptr ? cut.command : command_named(words[0]);
   if (command != nullptr && (command->flags & kContainer) && words.size() > 1) {
     const Command* sub = find_subcommand(*command, words[1]);
     if (sub != nullptr) {
@@ -208,7 +272,7 @@ Worker::Ran Worker::run_command(Session& session, const std::vector<std::string_
       return Ran::kDone;
     }
   }
-  return dispatch(session, *command, words);
+  return dispatch(session, *command, cut);
 }
 
 // An EXEC that is refused ends the transaction; its error says so.

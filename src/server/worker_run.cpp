@@ -21,8 +21,8 @@ constexpr std::size_t kSlowWordsMax = 32, kSlowWordBytesMax = 128;
 
 }  // namespace
 
-Worker::Ran Worker::dispatch(Session& session, const Command& command,
-                             const std::vector<std::string_view>& words) {
+Worker::Ran Worker::dispatch(Session& session, const Command& command, Cut& cut) {
+  const std::vector<std::string_view>& words = cut.words;
   Context context{
       server_, *this, session, &session, words, &command, wire::ReplyWriter(scratch_, session.resp),
       0,       false};
@@ -31,7 +31,8 @@ Worker::Ran Worker::dispatch(Session& session, const Command& command,
   ++session.commands;
   const auto first = static_cast<std::size_t>(command.first_key);
   if (command.first_key > 0 && first < words.size()) {
-    context.first_hash = tier::hash_text(words[first]);
+    context.first_hash =
+        cut.hashed && &command == cut.command ? cut.hash : tier::hash_text(words[first]);
     context.hashed = true;
     if (words[first].size() > server_.config().max_key_bytes && (command.flags & kWrite)) {
       context.error("ERR key is longer than server.max_key allows");

@@ -112,7 +112,7 @@ void RequestParser::start() {
   unquoted_.clear();
   position_ = searched_ = needed_ = words_left_ = 0;
   word_bytes_ = -1;
-  done_ = false;
+  done_ = inline_ = false;
 }
 
 Parsed RequestParser::fail(std::string text) {
@@ -152,7 +152,33 @@ Parsed RequestParser::parse(std::string_view bytes) {
   return bytes[0] == '*' ? parse_header(bytes) : parse_inline(bytes);
 }
 
+// A short line that is here in whole, like "*3" or "$100": its number without a search for its end.
+bool RequestParser::take_short_number(std::string_view bytes, std::size_t& number) {
+  constexpr std::size_t kDigitsMax = 5;
+  const char* const at = bytes.data() + position_;
+  if (bytes.size() - position_ < kDigitsMax + 3) return false;
+  std::size_t value = static_cast<unsigned char>(at[1]) - '0';
+  if (value > 9 || (value == 0 && at[2] != '\r')) return false;
+  std::size_t i = 2;
+  for (; i <= kDigitsMax; ++i) {
+    const std::size_t digit = static_cast<unsigned char>(at[i]) - '0';
+    if (digit > 9) break;
+    value = value * 10 + digit;
+  }
+  if (at[i] != '\r') return false;
+  number = value;
+  position_ += i + 2;
+  return true;
+}
+
 Parsed RequestParser::parse_header(std::string_view bytes) {
+  std::size_t short_count = 0;
+  if (position_ == 0 && take_short_number(bytes, short_count) && short_count > 0 &&
+      short_count <= limits_.words_max) {
+    words_left_ = short_count;
+    return parse_multibulk(bytes);
+  }
+  position_ = 0;
   std::string_view line;
   const Line found = take_line(bytes, line);
   if (found == Line::kTooLong) return fail("too big mbulk count string");
@@ -174,12 +200,11 @@ Parsed RequestParser::parse_multibulk(std::string_view bytes) {
   while (words_left_ > 0) {
     if (word_bytes_ < 0) {
       std::string_view line;
-      // Nearly all words are short, and here in whole: "$5\r\n".
-      const char* const at = bytes.data() + position_;
-      const std::size_t left = bytes.size() - position_;
-      if (left >= 4 && at[0] == '$' && at[2] == '\r' && at[1] >= '0' && at[1] <= '9') {
-        word_bytes_ = at[1] - '0';
-        position_ += 4;
+      std::size_t short_size = 0;
+      if (position_ < bytes.size() && bytes[position_] == '$' &&
+          take_short_number(bytes, short_size)) {
+        if (short_size > limits_.word_bytes_max) return fail("invalid bulk length");
+        word_bytes_ = static_cast<std::int64_t>(short_size);
       } else {
         const Line found = take_line(bytes, line);
         if (found == Line::kTooLong) return fail("too big bulk count string");
@@ -212,6 +237,7 @@ Parsed RequestParser::parse_multibulk(std::string_view bytes) {
 }
 
 Parsed RequestParser::parse_inline(std::string_view bytes) {
+  inline_ = true;
   const void* end = searched_ < bytes.size()
                         ? std::memchr(bytes.data() + searched_, '\n', bytes.size() - searched_)
                         : nullptr;

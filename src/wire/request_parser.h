@@ -48,13 +48,18 @@ class RequestParser {
   // After kNeedMore: bytes that the word under way needs in all, counted from the command's start;
   // 0 when no word has announced its size.
   std::size_t needed_bytes() const { return needed_; }
-  // Bytes that the command has so far, all its words together, when it is known to be a command.
-  bool inside_command() const { return words_left_ > 0 || position_ > 0; }
+  // Takes the words, so that the next command can be read before this one runs. Not of an inline
+  // command, whose words the parser may hold itself: is_inline().
+  void swap_words(std::vector<std::string_view>& other) { words_.swap(other); }
+  bool is_inline() const { return inline_; }
+  // Forgets what it has of a command: its bytes will be given again.
+  void reset() { done_ = true; }
   void set_limits(const RequestLimits& limits) { limits_ = limits; }
   const RequestLimits& limits() const { return limits_; }
 
  private:
   enum class Line { kWhole, kPartial, kTooLong };
+  bool take_short_number(std::string_view bytes, std::size_t& number);
   Line take_line(std::string_view bytes, std::string_view& line);
   Parsed parse_multibulk(std::string_view bytes);
   Parsed parse_header(std::string_view bytes);
@@ -72,7 +77,7 @@ class RequestParser {
   std::size_t needed_ = 0;
   std::size_t words_left_ = 0;
   std::int64_t word_bytes_ = -1;  // of the word under way; -1: its header is next
-  bool done_ = true;
+  bool done_ = true, inline_ = false;
 };
 
 // Redis's rules for inline words: "a b" and 'a b', \n \r \t \b \a \" \\ \xHH inside double quotes.
