@@ -289,7 +289,7 @@ TEST(Shard, AScanSeesWhatStaysExactlyOnceWhateverGrowsOrShrinks) {
     std::uint64_t cursor = 0;
     int turn = 0;
     do {
-      cursor = shard.scan(0, cursor, 10,
+      cursor = shard.scan(0, cursor, 100,
                           [&](std::string_view key, const Found&) { ++seen[std::string(key)]; });
       EXPECT_LT(cursor, std::uint64_t{1} << 48);
       const int from = 100000 + turn * 300;
