@@ -101,9 +101,9 @@ std::string explain(const Key& key, std::size_t width) {
   text += "  type     " + std::string(expected(key.type)) + "\n";
   text += "  default  " +
           (*key.default_text == 0 ? "unset (no bound)" : written(key, key.default_text)) + "\n";
-  text += "  allowed  " + (key.type == KeyType::kText
-                               ? std::string("any text")
-                               : written(key, key.least) + " to " + written(key, key.most)) +
+  text += "  allowed  " +
+          (key.type == KeyType::kText ? std::string("any text")
+                                      : written(key, key.least) + " to " + written(key, key.most)) +
           "\n";
   text += "  changes  " + std::string(key.live ? "while a server runs (reload)" : "at start only") +
           "\n\n";

@@ -22,6 +22,17 @@ void take_live(Config& config, const contract::Contract& contract) {
   config.timeout_ns = number("server.timeout");
 }
 
+// CONFIG SET changes these, too: what it said stays in force until the contract says otherwise.
+void take_slowlog(Config& config, const contract::Contract& contract) {
+  config.slowlog_log_slower_than_us =
+      static_cast<std::int64_t>(contract.number("server.slowlog_slower_than").value_or(0) / 1000);
+  config.slowlog_max_len = contract.number("server.slowlog_max_len").value_or(0);
+}
+
+bool same(const contract::Contract& one, const contract::Contract& other, const char* path) {
+  return one.setting(path).written == other.setting(path).written;
+}
+
 }  // namespace
 
 Result<Config> Config::from(const contract::Contract& contract) {
@@ -36,6 +47,7 @@ Result<Config> Config::from(const contract::Contract& contract) {
     if (!done.ok()) return done.error();
   }
   take_live(config, config.contract);
+  take_slowlog(config, config.contract);
   config.process_bytes = contract.number("residency.process").value_or(0);
   config.bind = contract.text("server.bind");
   config.resp_port = contract.number("server.resp_port").value_or(0);
@@ -60,12 +72,15 @@ Result<void> Config::reload(const contract::Contract& changed) {
   const std::vector<std::string> problems = changed.impossible(this_machine());
   if (!problems.empty()) return Error{Code::kInvalid, problems.front()};
   const contract::Setting hot = contract.setting("residency.hot");
+  const bool slowlog = !same(contract, changed, "server.slowlog_slower_than") ||
+                       !same(contract, changed, "server.slowlog_max_len");
   contract = changed;
   if (!contract.setting("residency.hot").set && hot.origin == "half of the machine") {
     Result<void> done = contract.set("residency.hot", hot.written, hot.origin);
     if (!done.ok()) return done;
   }
   take_live(*this, contract);
+  if (slowlog) take_slowlog(*this, contract);
   return {};
 }
 

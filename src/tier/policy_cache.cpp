@@ -90,13 +90,15 @@ bool PolicyCache::evict_of(std::size_t one, std::size_t next, std::size_t newcom
   return true;
 }
 
+void PolicyCache::count(std::uint64_t hash) {
+  if (!sketch::count(block(hash), hash)) return;
+  if (++uses_ < std::max<std::size_t>(entries_, 8) * rank::kUsesPerEntry) return;
+  sketch::halve(sketch_.data(), sketch_.size());
+  uses_ /= 2;
+}
+
 bool PolicyCache::get(std::uint64_t hash) {
-  if (sketch::count(block(hash), hash)) {
-    if (++uses_ >= std::max<std::size_t>(entries_, 8) * rank::kUsesPerEntry) {
-      sketch::halve(sketch_.data(), sketch_.size());
-      uses_ /= 2;
-    }
-  }
+  count(hash);
   if (clock_.tick()) {
     for (std::size_t i = 0; i < segments_.size(); ++i) {
       PolicyCacheHost each{*this, i};
@@ -112,7 +114,7 @@ bool PolicyCache::get(std::uint64_t hash) {
 
 void PolicyCache::put(std::uint64_t hash, std::uint32_t bytes) {
   // Who only writes is known as well.
-  if (sketch::estimate(block(hash), hash) == 0) sketch::count(block(hash), hash);
+  if (sketch::estimate(block(hash), hash) == 0) count(hash);
   const std::size_t own = segment_of(hash);
   PolicyCacheHost host{*this, own};
   const std::size_t found = find(hash);

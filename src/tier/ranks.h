@@ -57,6 +57,8 @@ inline constexpr std::uint16_t kStampMax = (1u << kStampBits) - 1;
 inline constexpr std::uint32_t kProtectedPercent = 80;
 // Protected entries demoted for one that goes, at most: each takes a pass.
 inline constexpr int kDemotionsMax = 4;
+// Entries spared because of their frequency for one that goes, at most: each takes a pass.
+inline constexpr int kSecondChancesMax = 4;
 // A candidate this frequent sometimes wins against one that is more so: an attacker who makes a
 // victim popular must not be able to keep all others out (HashDoS; Caffeine, 2015).
 inline constexpr unsigned kWarm = 6;
@@ -275,9 +277,23 @@ Choice<Host> choose(Host& own, Host& other, unsigned window_percent, std::size_t
   if (victim.host == nullptr) victim = oldest_of_two(own, other, List::kProtected);
   if (stays(victim)) victim = {};
   if (candidate.host == nullptr) {
-    if (victim.host != nullptr) return victim;
-    candidate = oldest_of_two(own, other, List::kWindow);
-    return stays(candidate) ? Choice<Host>{} : candidate;
+    // More must go than came. The window keeps its share; of the others, those that are used more
+    // than the window's oldest get another round.
+    Choice<Host> newcomers = oldest_of_two(own, other, List::kWindow);
+    if (stays(newcomers)) newcomers = {};
+    if (victim.host == nullptr) return newcomers;
+    const unsigned common =
+        newcomers.host == nullptr ? 1 : newcomers.host->frequency(newcomers.slot);
+    for (int i = 0; i < kSecondChancesMax; ++i) {
+      if (victim.host->frequency(victim.slot) <= common) return victim;
+      std::uint16_t& word = victim.host->words()[victim.slot];
+      const Choice<Host> spared = victim;
+      to_list(spared.host->ranks(), word, List::kProbation, spared.host->stamp(),
+              spared.host->bytes(spared.slot));
+      victim = oldest_of_two(own, other, List::kProbation);
+      if (victim.host == nullptr || stays(victim)) return spared;
+    }
+    return newcomers.host == nullptr ? victim : oldest_of_two(own, other, List::kWindow);
   }
   if (victim.host == nullptr) return candidate;
   const unsigned mine = candidate.host->frequency(candidate.slot);

@@ -72,6 +72,7 @@ class PolicyCache {
 
   std::size_t find(std::uint64_t hash) const;
   void drop(std::size_t slot);
+  void count(std::uint64_t hash);
   bool evict(std::size_t own, std::size_t newcomer);
   bool evict_here(std::size_t own) { return evict_of(own, own, rank::kNobody); }
   bool evict_of(std::size_t one, std::size_t next, std::size_t newcomer);

@@ -18,12 +18,7 @@ bool Shard::State::allocate_large(std::size_t bytes, LargeBlock& block) {
 }
 
 void Shard::State::stored(const Key& key, const Spot& spot) {
-  Segment& segment = *spot.segment;
-  const unsigned home = segment.home(place_of(key.hash));
-  // Who only writes is known as well.
-  if (sketch::estimate(segment.sketch(home), key.hash) == 0) {
-    sketch::count(segment.sketch(home), key.hash);
-  }
+  store->count_write(*spot.segment, key.hash);
   if (shadow && shadow->sampled(key.hash)) shadow->put(key.hash, store->weight(spot.ref));
   changed(key.db, key.text);
   publish();

@@ -62,16 +62,13 @@ inline void halve(std::uint64_t* words, std::size_t n) noexcept {
   for (std::size_t i = 0; i < n; ++i) words[i] = words[i] >> 1 & 0x7777777777777777ull;
 }
 
-// Each counter becomes the larger of the two: no key's frequency falls.
-inline void merge(std::uint64_t* to, const std::uint64_t* from) noexcept {
-  constexpr std::uint64_t kLow = 0x0f0f0f0f0f0f0f0full, kHigh = 0x8080808080808080ull;
-  const auto larger = [](std::uint64_t a, std::uint64_t b) {  // byte by byte, each below 16
-    const std::uint64_t mask = ((((a | kHigh) - b) & kHigh) >> 7) * 0xff;
-    return (a & mask) | (b & ~mask);
-  };
-  for (std::size_t i = 0; i < kWords; ++i) {
-    to[i] = larger(to[i] & kLow, from[i] & kLow) | larger(to[i] >> 4 & kLow, from[i] >> 4 & kLow)
-                                                       << 4;
+// The key's frequency becomes at least `frequency`.
+inline void raise(std::uint64_t* block, std::uint64_t hash, unsigned frequency) noexcept {
+  const Spot spot(hash);
+  for (unsigned row = 0; row < 4; ++row) {
+    std::uint64_t& word = block[spot.word(row)];
+    const auto now = static_cast<unsigned>(word >> spot.shift(row) & 15);
+    if (now < frequency) word += std::uint64_t{frequency - now} << spot.shift(row);
   }
 }
 

@@ -115,6 +115,12 @@ void Store::count_use(Segment& segment, std::uint64_t hash) noexcept {
   segment.ranks.uses /= 2;
 }
 
+void Store::count_write(Segment& segment, std::uint64_t hash) noexcept {
+  if (sketch::estimate(segment.sketch(segment.home(place_of(hash))), hash) == 0) {
+    count_use(segment, hash);
+  }
+}
+
 // A cell went from one sparse slab to another: whoever refers to it is told.
 void Store::moved(Ref from, Ref to) noexcept {
   if (Heap::is_segment(heap_.class_at(to))) {

@@ -106,6 +106,8 @@ class Store final : private Heap::Mover {
   }
   // Counts a use in the sketch, stored or not.
   void count_use(Segment& segment, std::uint64_t hash) noexcept;
+  // Who only writes is known as well: the first time.
+  void count_write(Segment& segment, std::uint64_t hash) noexcept;
 
   // Makes a sparse segment smaller, or one with its buddy. True: it did (segments have moved).
   bool shrink(unsigned table, std::uint64_t place) noexcept;
@@ -131,7 +133,6 @@ class Store final : private Heap::Mover {
   Segment* create(unsigned size, unsigned table, std::uint64_t first, unsigned depth,
                   Ref& ref) noexcept;
   void copy(Segment& from, Segment& to, std::size_t slot, std::uint64_t hash) noexcept;
-  void spread_sketch(Segment& from, Segment& to) noexcept;
   bool rebuild(unsigned table, Segment* segment, unsigned size, growth_kind kind) noexcept;
   bool split(unsigned table, Segment* segment) noexcept;
   bool poor_split(Segment& segment) noexcept;

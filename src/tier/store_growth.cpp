@@ -106,27 +106,15 @@ void Store::copy(Segment& from, Segment& to, std::size_t slot, std::uint64_t has
   const std::size_t added = to.add(hash, ref);
   to.all_words()[added] = word;
   rank::join(to.ranks, rank::list_of(word), rank::stamp_of(word), weight(ref));
+  // What is known of keys that are not stored goes: blocks cannot be cut along the new groups, and
+  // merging neighbours made every growth double the noise.
+  sketch::raise(to.sketch(to.home(place_of(hash))), hash,
+                sketch::estimate(from.sketch(from.home(place_of(hash))), hash));
   const std::uint64_t expires = entry(ref).expires_ms();
   if (expires != 0) {
     ++to.expiring;
     to.earliest_ms = std::min(to.earliest_ms, expires);
   }
-}
-
-// Every new group gets what the old groups knew that it now stands for.
-void Store::spread_sketch(Segment& from, Segment& to) noexcept {
-  for (unsigned group = 0; group < to.groups; ++group) {
-    const std::uint64_t first = to.first_of(group), last = to.first_of(group + 1) - 1;
-    if (first > last || last < from.first || first >= from.end()) continue;
-    const unsigned from_group = from.home(std::max(first, from.first));
-    const unsigned to_group = from.home(std::min(last, from.end() - 1));
-    for (unsigned g = from_group; g <= to_group; ++g) {
-      sketch::merge(to.sketch(group), from.sketch(g));
-    }
-  }
-  // Twice: halves of a split keep their share.
-  to.ranks.uses =
-      static_cast<std::uint16_t>(from.depth == to.depth ? from.ranks.uses : from.ranks.uses / 2);
 }
 
 bool Store::rebuild(unsigned id, Segment* segment, unsigned size, growth_kind kind) noexcept {
@@ -146,7 +134,6 @@ bool Store::rebuild(unsigned id, Segment* segment, unsigned size, growth_kind ki
       copy(*segment, *fresh, slot, hash_of(segment->ref(slot)));
     }
   }
-  spread_sketch(*segment, *fresh);
   const Ref old = table.directory[segment->first >> (kPlaceBits - table.depth)];
   point(table, *fresh, ref);
   const std::uint64_t before = kSegmentBytes[segment->size];
@@ -211,8 +198,6 @@ bool Store::split(unsigned id, Segment* segment) noexcept {
       copy(*segment, place_of(hash) >= middle ? *right : *left, slot, hash);
     }
   }
-  spread_sketch(*segment, *left);
-  spread_sketch(*segment, *right);
   const Ref old = table.directory[segment->first >> (kPlaceBits - table.depth)];
   point(table, *left, left_ref);
   point(table, *right, right_ref);
@@ -253,7 +238,6 @@ bool Store::shrink(unsigned id, std::uint64_t place) noexcept {
             copy(*from, *fresh, slot, hash_of(from->ref(slot)));
           }
         }
-        spread_sketch(*from, *fresh);
       }
       const std::uint64_t before = kSegmentBytes[left->size] + kSegmentBytes[right->size];
       const Ref refs[] = {table.directory[left->first >> (kPlaceBits - table.depth)],
