@@ -54,7 +54,8 @@ endif()
 
 add_library(ullage_flags INTERFACE)
 target_compile_options(ullage_flags INTERFACE ${ullage_warnings} ${sanitize})
-target_link_options(ullage_flags INTERFACE ${sanitize})
+# A library that is only loaded when it is needed (libcurl) is not linked: starting would pay for it.
+target_link_options(ullage_flags INTERFACE ${sanitize} -Wl,--as-needed)
 target_link_libraries(ullage_flags INTERFACE Threads::Threads)
 
 add_library(ullage_guest INTERFACE)

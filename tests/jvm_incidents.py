@@ -140,26 +140,72 @@ def test_the_captured_logs_say_the_same_without_a_jdk(folder):
     assert seen >= len(NAMES), f"{seen} captured logs of {len(NAMES)} programs"
 
 
+CACHE = """
+import java.util.HashMap;
+import java.util.Map;
+public class Cache {
+  static class Session { byte[] state = new byte[4000]; }
+  static Map<Integer, Session> sessions = new HashMap<>(200_000);
+  static void open(int id) { sessions.put(id, new Session()); }
+  static void dump() throws Exception { System.out.println("dump"); System.in.read(); }
+  public static void main(String[] args) throws Exception {
+    for (int id = 0; ; id++) {
+      open(id);
+      if (id == 2000 || id == 12000) dump();
+    }
+  }
+}
+"""
+
+
+def test_a_log_two_histograms_threads_and_the_last_stack_are_one_finding(folder):
+    java, javac, jcmd = support.need("java", "javac", "jcmd")
+    (folder / "Cache.java").write_text(CACHE)
+    assert support.run([javac, "-d", folder, folder / "Cache.java"]).returncode == 0
+    given = [folder / name for name in ("gc.log", "1.histo", "2.histo", "threads", "out")]
+    command = [java, "-Xmx64m", "-XX:+UseParallelGC", f"-Xlog:gc*:file={given[0]}", "-cp", str(folder), "Cache"]
+    with open(given[4], "w") as err, subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                                      stderr=err, text=True) as program:
+        for histogram in given[1:3]:
+            assert program.stdout.readline().strip() == "dump"
+            histogram.write_text(support.run([jcmd, program.pid, "GC.class_histogram"]).stdout)
+            given[3].write_text(support.run([jcmd, program.pid, "Thread.print"]).stdout)
+            program.stdin.write("\n")
+            program.stdin.flush()
+        program.stdin.close()
+        assert program.wait() == 1, given[4].read_text()
+    report = support.diagnose(*given)
+    assert len(report["incident"]["artefacts"]) == 5, report["incident"]["artefacts"]
+    found = [f for f in report["findings"] if f["severity"] != "note"]
+    assert len(found) == 1, [(f["detector"], f["title"]) for f in found]
+    assert found[0]["detector"] == "jvm-over-retention", found[0]
+    assert {a["detector"] for a in found[0]["also"]} == {"jvm-full-gc-loop", "jvm-out-of-memory"}, found[0]["also"]
+    line = 1 + CACHE.splitlines().index(next(row for row in CACHE.splitlines() if "void open" in row))
+    in_session = 1 + CACHE.splitlines().index(next(row for row in CACHE.splitlines() if "class Session" in row))
+    assert found[0]["where"]["place"] in (f"Cache.java:{line}", f"Cache.java:{in_session}"), found[0]["where"]
+    assert found[0]["cost"]["stall_ns"] > 0 and found[0]["cost"]["wasted_bytes"] > 8 << 20, found[0]["cost"]
+
+
 # Public logs, and own ones of JDK 17: what is found in each, the first one first.
 PUBLIC = {
     "own-arraylist.UseG1GC": ["jvm-humongous-growth"],
     "own-arraylistpre.UseG1GC": [],
     "own-hashmap.UseG1GC": ["jvm-humongous-growth"],
     "own-humongous.UseG1GC": ["jvm-humongous-churn"],
-    "own-leak.UseG1GC": ["jvm-full-gc-loop", "jvm-evacuation-failure"],
+    "own-leak.UseG1GC": ["jvm-full-gc-loop"],
     "own-nest.def": [],
     "preunified-cms-713_gc": [],
     "preunified-cms-815_gc": ["jvm-full-gc-loop"],
     "preunified-cms-parnew-details-gc.RAC7": [],
-    "preunified-g1gc-details-g1.details.cause": ["jvm-full-gc-loop", "jvm-evacuation-failure"],
+    "preunified-g1gc-details-g1.details.cause": ["jvm-full-gc-loop", "jvm-explicit-gc"],
     "preunified-g1gc-details-tenuring-180-g1gc": [],
-    "preunified-ps-details-gccause-170-psyoung": [],
-    "preunified-ps-details-memoryleak2": [],
-    "preunified-serial-defnew-details-tenuring-180-serial180": [],
+    "preunified-ps-details-gccause-170-psyoung": ["jvm-explicit-gc"],
+    "preunified-ps-details-memoryleak2": ["jvm-explicit-gc"],
+    "preunified-serial-defnew-details-tenuring-180-serial180": ["jvm-explicit-gc"],
     "streaming-gcspike": ["jvm-evacuation-failure"],
     "unified-cms-gc_trace": ["jvm-concurrent-mode-failure"],
     "unified-g1gc-jvm-gc-10Nov2022": [],
-    "unified-serial-factorization-serialgc-tip": [],
+    "unified-serial-factorization-serialgc-tip": ["jvm-explicit-gc"],
 }
 
 

@@ -68,12 +68,14 @@ class CommandRunner:
         env.update({k: self._expand(v, out) for k, v in options.get("env", {}).items()})
         log = self.work / "last-run.log"
         metrics = _usage_metrics("", measure.run_tree([str(contender.path)] + command, cwd=out,
-                                                      env=env, log_path=log, driver=driver))
+                                                      env=env, log_path=log, driver=driver,
+                                                      timeout_s=self.task.timeout_s))
         if not phases:
             return metrics
         for phase, script in contender.phases.items():
             if phase != METRICS:
-                usage = measure.run_tree([str(script)] + command, cwd=out, env=env, log_path=log)
+                usage = measure.run_tree([str(script)] + command, cwd=out, env=env, log_path=log,
+                                         timeout_s=self.task.timeout_s)
                 metrics.update(_usage_metrics(phase + "_", usage))
         if METRICS in contender.phases:
             metrics.update(_reported(contender.phases[METRICS], command, out, env))

@@ -65,7 +65,7 @@ class InProcessRunner:
         program = str(self._program(contender))
         usage = measure.run_tree([program, contender.name, case], cwd=self.work,
                                  env={**os.environ, **self.task.cases[case].get("env", {})},
-                                 log_path=log)
+                                 log_path=log, timeout_s=self.task.timeout_s)
         metrics = {"cpu_s": (usage.cpu_s, "s"), "wall_s": (usage.wall_s, "s"),
                    "rss_mib": (usage.rss_mib, "MiB")}
         metrics.update(_parse(log.read_text(encoding="utf-8"), contender.name, case))

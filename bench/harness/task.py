@@ -18,6 +18,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .measure import RUN_TIMEOUT_S
 from .problem import Problem
 
 KINDS = ("command", "in-process")
@@ -29,7 +30,7 @@ HEADER_DIRS = ("/usr/include", "/usr/local/include", "/usr/include/x86_64-linux-
 HEADER_LINES_MAX = 40
 TASK_KEYS = {"kind", "title", "about", "ours", "baseline", "null", "facts", "cases", "derived", "units",
              "higher_is_better", "rows", "flags", "needs", "phase_rounds", "variants",
-             "quick", "apart"}
+             "quick", "apart", "timeout_s"}
 CASE_KEYS = {"command", "driver", "contenders", "env", "about"}
 
 
@@ -84,6 +85,7 @@ class Task:
     variants: frozenset = frozenset()  # ours in other settings: measured and shown, no rivals
     quick: tuple = ()  # the cases of `--quick`
     apart: bool = False  # in-process: a program for each contender
+    timeout_s: float = RUN_TIMEOUT_S  # of one run of one contender
 
     def rivals(self):
         others = {self.ours, self.baseline, self.facts} | self.variants
@@ -118,7 +120,7 @@ def load(compare_dir, name):
         flags=text.get("flags", []), needs=[_need(n, f"{name}/task.json") for n in text.get("needs", [])],
         phase_rounds=text.get("phase_rounds", 0), contenders=contenders, targets=[],
         variants=frozenset(text.get("variants", ())), quick=tuple(text.get("quick", ())),
-        apart=bool(text.get("apart", False)))
+        apart=bool(text.get("apart", False)), timeout_s=_timeout(text, name))
     roles = [(role, getattr(task, role)) for role in ("ours", "baseline", "facts", "null")]
     for role, value in roles + [("variants", name) for name in sorted(task.variants)]:
         if value and value not in contenders:
@@ -126,6 +128,13 @@ def load(compare_dir, name):
                           f"in bench/compare/{name}. It has: {', '.join(contenders) or '(none)'}.")
     task.targets = _targets(directory, task)
     return task
+
+
+def _timeout(text, name):
+    seconds = text.get("timeout_s", RUN_TIMEOUT_S)
+    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or seconds <= 0:
+        raise Problem(f"{name}/task.json: timeout_s is {seconds!r}; expected a number of seconds above 0.")
+    return seconds
 
 
 def missing(needs, lookup_env=None):

@@ -305,6 +305,16 @@ class CommandLine(TemporaryFolder):
         shown = self.run_py("sample", "--rounds", "1", expect=2)
         self.assertRegex(shown, r"ours\.sh(.|\n)*exit code 9(.|\n)*broken")
 
+    def test_a_task_has_a_time_limit_of_its_own(self):
+        (self.folder / "compare/sample/rival.sh").write_text("#!/bin/sh\nsleep 600\n")
+        path = self.folder / "compare/sample/task.json"
+        text = json.loads(path.read_text())
+        path.write_text(json.dumps({**text, "timeout_s": 0.5}))
+        shown = self.run_py("sample", "--rounds", "1", expect=2)
+        self.assertIn("not finished after 0.5 s; killed", shown)
+        path.write_text(json.dumps({**text, "timeout_s": "long"}))
+        self.assertIn("expected a number of seconds", self.run_py("sample", expect=2))
+
     def test_the_list_says_what_there_is(self):
         shown = self.run_py("--list")
         self.assertIn("cases       one, two", shown)

@@ -81,25 +81,20 @@ Same same_bytes(const void* old_block, const Windows& w, uintptr_t recent) {
 }
 
 // With threads about, the recent block may have been freed by another one and unmapped since. The
-// kernel reads it for us; that costs a system call, so each place is asked in full 64 times and
-// then now and then: where sizes already tell of growth, a share of the answers is evidence enough.
+// kernel reads it for us.
 Same same_bytes_shared(Writer* w, const void* old_block, const Windows& windows, uintptr_t recent,
                        uintptr_t pc, bool much_larger) {
   if (static_cast<const uint64_t*>(old_block)[1] == 0) return Same::kNo;
   CheckRate& rate = w->check_rates[(pc >> 2 ^ pc >> 10) % Writer::kCheckRates];
   if (rate.pc != pc) rate = CheckRate{pc, 0, 0};
-  ++rate.checked;
-  constexpr uint32_t kAlwaysChecked = 64, kThenEvery = 16;
-  const bool decided = much_larger || rate.matched * 8 < rate.checked;
-  if (decided && rate.checked > kAlwaysChecked && rate.checked % kThenEvery != 0) {
-    return Same::kUnchecked;
-  }
+  if (rate.passes_over(much_larger)) return Same::kUnchecked;
   KeepErrno keep;
   alignas(8) char copy[kHeadBytesMax + kWindowBytes];
   iovec local{copy, windows.head_bytes + windows.bytes};
   const iovec remote[] = {{reinterpret_cast<void*>(recent), windows.head_bytes},
                           {reinterpret_cast<void*>(recent + windows.at), windows.bytes}};
-  if (process_vm_readv(getpid(), &local, 1, remote, windows.bytes != 0 ? 2 : 1, 0) !=
+  const auto pid = static_cast<pid_t>(g_output.file.header()->pid);  // without a call for it
+  if (process_vm_readv(pid, &local, 1, remote, windows.bytes != 0 ? 2 : 1, 0) !=
       static_cast<ssize_t>(local.iov_len)) {
     return Same::kNo;
   }

@@ -178,5 +178,30 @@ TEST(Slack, PagesThatWereNeverTouchedCountAsUnusedInALargeBlock) {
   EXPECT_EQ(absent_tail(block, kBytes), 0u);
 }
 
+TEST(CheckRate, AsksInFullAtFirstAndThenEverMoreRarely) {
+  CheckRate rate;
+  uint32_t asked = 0, at_64 = 0, at_1024 = 0;
+  for (uint32_t i = 1; i <= 100'000; ++i) {
+    asked += !rate.passes_over(true);
+    if (i == 64) at_64 = asked;
+    if (i == 1024) at_1024 = asked;
+  }
+  EXPECT_EQ(at_64, 64u);
+  EXPECT_EQ(at_1024, 64u + 60u);
+  EXPECT_EQ(asked, 64u + 60u + (100'000u - 1024) / 128);
+}
+
+TEST(CheckRate, ASizeThatTellsNothingIsAskedAsLongAsAnswersMatch) {
+  CheckRate rate;
+  for (uint32_t i = 0; i < 5000; ++i) {
+    EXPECT_FALSE(rate.passes_over(false));
+    ++rate.matched;
+  }
+  CheckRate never;
+  uint32_t asked = 0;
+  for (uint32_t i = 0; i < 5000; ++i) asked += !never.passes_over(false);
+  EXPECT_LT(asked, 200u);
+}
+
 }  // namespace
 }  // namespace ullage::agent

@@ -68,7 +68,11 @@ ULLAGE_COLD bool next_segment(Writer* writer) {
   const SignalsHeld held;  // a segment that is given back twice would be somebody else's memory
   if (writer->segment != nullptr) {
     flush_counters(writer);
-    record::LiveFile::finish(writer->segment);
+    if (writer->events.attached()) {
+      g_output.file.finish_events(writer->segment, writer->events.at());
+    } else {
+      record::LiveFile::finish(writer->segment);
+    }
     writer->segment = nullptr;
     writer->events.detach();
   }
@@ -83,8 +87,11 @@ ULLAGE_COLD bool next_segment(Writer* writer) {
   head.ticks0 = g_output.now();
   head.monotonic0_ns = monotonic_ns();
   record::LiveFile::Claim why{};
-  record::SegmentHeader* segment =
-      g_output.file.claim(bytes, head, bytes > record::kSegmentBytesMin, &why);
+  record::SegmentHeader* segment = nullptr;
+  if (bytes == record::kSegmentBytesMax) segment = g_output.file.take_kept(head);
+  if (segment == nullptr) {
+    segment = g_output.file.claim(bytes, head, bytes > record::kSegmentBytesMin, &why);
+  }
   if (segment == nullptr && bytes > record::kSegmentBytesMin) {
     // Near the end of a disk, of a limit or of the address space, small ones use what is left.
     bytes = record::kSegmentBytesMin;

@@ -170,11 +170,22 @@ struct Recent {
 };
 
 // How often contents are compared, per place that frees, once a process has threads: comparing then
-// needs a system call (the block may be another thread's by now).
+// needs a system call (the block may be another thread's by now). So each place is asked in full 64
+// times and then ever more rarely: where sizes already tell of growth, a share of the answers is
+// evidence enough, and what a thousand answers have shown a hundred more will not turn.
 struct CheckRate {
+  static constexpr uint32_t kAlways = 64, kOften = 1024;
+  static constexpr uint32_t kThenEvery = 16, kLaterEvery = 128;
   uintptr_t pc = 0;
   uint32_t checked = 0;
   uint32_t matched = 0;
+
+  // The next block: may it go unchecked, if its size speaks of growth (`decided`) anyway?
+  bool passes_over(bool decided) {
+    ++checked;
+    if (checked <= kAlways || (!decided && matched * 8 >= checked)) return false;
+    return checked % (checked <= kOften ? kThenEvery : kLaterEvery) != 0;
+  }
 };
 
 struct Writer {

@@ -7,6 +7,7 @@
 #include "diagnose/finding.h"
 #include "diagnose/fingerprint.h"
 #include "diagnose/growth.h"
+#include "diagnose/growth_counts.h"
 #include "diagnose/join.h"
 #include "diagnose/root_causes.h"
 
@@ -48,6 +49,7 @@ void fold(Finding& into, const Finding& other) {
   into.cost.stall_ns_max = std::max(into.cost.stall_ns_max, other.cost.stall_ns_max);
   into.cost.copied_bytes = std::max(into.cost.copied_bytes, other.cost.copied_bytes);
   into.cost.wasted_bytes = std::max(into.cost.wasted_bytes, other.cost.wasted_bytes);
+  into.cost.growths = std::max(into.cost.growths, other.cost.growths);
   for (const std::string& sentence : other.evidence) {
     if (std::find(into.evidence.begin(), into.evidence.end(), sentence) == into.evidence.end()) {
       into.evidence.push_back(sentence);
@@ -182,12 +184,14 @@ std::vector<Finding> diagnose(const evidence::Evidence& evidence, const Detector
       finding.detector = detector.name;
       finding.fingerprint =
           fingerprint(finding.detector, finding.growth, finding.where, finding.stack);
+      if (finding.cost.events_unit == "growths") finding.cost.growths = finding.cost.events;
     }
   }
   name_container_sites(evidence, findings);
   number_duplicates(findings);
   fold_aspects(findings);
   join_incident(findings);
+  tell_growth_counts(evidence.incident, findings);
   name_causes(options.root_causes ? *options.root_causes : RootCauses::built_in(), findings);
   // Stable: what costs the same and is as severe stays in the order of the registry.
   std::stable_sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) {

@@ -142,6 +142,79 @@ bool FailOn::needs_contract() const {
                      [](const Condition& c) { return c.detector == kViolation; });
 }
 
+namespace {
+
+using evidence::Incident;
+
+bool times_stalls(const Incident& incident) {
+  return !incident.event_counts.empty() || !incident.pause_kinds.empty() ||
+         !incident.cycles.empty() || !incident.stalls.empty() || !incident.waits.empty() ||
+         !incident.metrics.empty() || !incident.histograms.empty();
+}
+
+// Sizes of what a place allocated, step by step.
+bool sees_growths(const Incident& incident) {
+  const auto regions = [](const evidence::GcCycle& c) { return c.humongous_before >= 0; };
+  const auto sizes = [](const evidence::Snapshot& s) {
+    return s.kind.find("heap") != std::string::npos ? s.kind != "heap dump" : s.kind == "allocs";
+  };
+  return std::any_of(incident.cycles.begin(), incident.cycles.end(), regions) ||
+         std::any_of(incident.snapshots.begin(), incident.snapshots.end(), sizes);
+}
+
+bool knows_memory(const Incident& incident) {
+  const auto heap = [](const evidence::GcCycle& c) { return c.heap_known; };
+  const auto held = [](const evidence::Snapshot& s) {
+    return s.kind.find("heap") != std::string::npos || s.kind == "allocs" ||
+           s.kind == "histogram" || s.kind == "goroutine";
+  };
+  return std::any_of(incident.snapshots.begin(), incident.snapshots.end(), held) ||
+         !incident.goroutines.empty() || !incident.heap.empty() ||
+         std::any_of(incident.cycles.begin(), incident.cycles.end(), heap);
+}
+
+struct Measure {
+  std::string_view limits;
+  bool (*there)(const Incident&);
+  std::string_view by;  // "... measures it"
+};
+constexpr Measure kStalls = {"stall, stall-total", times_stalls,
+                             "an execution trace, gctrace or the log of a JVM's collector"};
+constexpr Measure kGrown = {"copied, growths", sees_growths,
+                            "a heap or allocs profile of a Go program, or a log of G1"};
+constexpr Measure kMemory = {"wasted", knows_memory,
+                             "a heap profile, a heap dump, class histograms or a log of "
+                             "collections"};
+
+}  // namespace
+
+std::string FailOn::unmeasured(const evidence::Evidence& evidence) const {
+  const Incident& incident = evidence.incident;
+  if (incident.empty()) return {};
+  std::string text;
+  for (const Condition& condition : conditions_) {
+    const Measure* measure = nullptr;
+    if (condition.kind == Kind::kStallMax || condition.kind == Kind::kStallTotal) {
+      measure = &kStalls;
+    } else if (condition.kind == Kind::kCopied || condition.kind == Kind::kGrowths) {
+      measure = &kGrown;
+    } else if (condition.kind == Kind::kWasted) {
+      measure = &kMemory;
+    }
+    if (!measure || measure->there(incident)) continue;
+    text += "\"" + condition.text + "\": nothing here measures that; " + std::string(measure->by) +
+            " does. ";
+  }
+  if (text.empty()) return {};
+  std::string judged;
+  for (const Measure& measure : {kStalls, kGrown, kMemory}) {
+    if (!measure.there(incident)) continue;
+    judged += (judged.empty() ? "" : ", ") + std::string(measure.limits);
+  }
+  return text + (judged.empty() ? "No limit can be judged by these artefacts."
+                                : "Limits that these artefacts can be judged by: " + judged + ".");
+}
+
 std::string FailOn::exceeded(const Condition& condition, const Measured& measured) {
   const auto over = [&condition](std::uint64_t value) {
     return condition.or_equal ? value >= condition.limit : value > condition.limit;
@@ -170,7 +243,6 @@ std::vector<std::string> FailOn::failures(const std::vector<Finding>& findings,
   std::vector<std::string> sentences;
   for (const Condition& condition : conditions_) {
     for (const Finding& finding : findings) {
-      const bool counted = finding.cost.events_unit == "growths";
       std::string why;
       switch (condition.kind) {
         case Kind::kAny:
@@ -191,7 +263,7 @@ std::vector<std::string> FailOn::failures(const std::vector<Finding>& findings,
         default:
           why = exceeded(condition, {finding.cost.stall_ns_max, finding.cost.stall_ns,
                                      finding.cost.copied_bytes, finding.cost.wasted_bytes,
-                                     counted ? finding.cost.events : 0});
+                                     finding.cost.growths});
       }
       if (!why.empty()) sentences.push_back(condition.text + ": " + place_of(finding) + ": " + why);
     }

@@ -12,6 +12,7 @@
 //   copied>10MB             ... that copied more          (also >=; kB MB GB, KiB MiB GiB)
 //   wasted>1GiB             ... that wastes more
 //   growths>1000            ... that grew more often
+//                           A limit can be judged only where the input measures it (unmeasured()).
 //   violation               a finding of contract-violation (needs a contract)
 //   new                     a finding that the baseline does not have; in a diff, a new place
 //   worse                   diff only: a place that became worse
@@ -44,6 +45,11 @@ class FailOn {
 
   bool needs_baseline() const;  // `new` was asked for
   bool needs_contract() const;  // `violation` was asked for, under either name
+
+  // A limit was asked for that nothing in this input measures: a heap profile knows no stalls, a
+  // trace counts no growths. Says which, what would measure it, and which limits can be judged.
+  // Empty = all of them can. Recordings measure everything.
+  std::string unmeasured(const evidence::Evidence& evidence) const;
 
   // The sentences saying which conditions held; empty = passed. `baseline` may be null unless
   // needs_baseline().

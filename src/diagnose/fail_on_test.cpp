@@ -55,6 +55,38 @@ TEST(FailOn, HoldsForWhatTheBaselineDoesNotHave) {
   EXPECT_THAT(failures("new", &without_first), ElementsAre(HasSubstr("not in the baseline")));
 }
 
+TEST(FailOn, CountsTheGrowthsOfAPlaceWhoseFindingCountsSomethingElse) {
+  Finding finding;
+  finding.detector = "go-growth-under-lock";
+  finding.cost.events = 3;
+  finding.cost.events_unit = "waits";
+  finding.cost.growths = 41;
+  const auto fail_on = FailOn::parse("growths>40").value();
+  EXPECT_THAT(fail_on.failures({finding}, nullptr), ElementsAre(HasSubstr("41 growths")));
+}
+
+TEST(FailOn, RefusesALimitThatNothingInTheIncidentMeasures) {
+  const auto unmeasured = [](const char* expression, const evidence::Evidence& evidence) {
+    return FailOn::parse(expression).value().unmeasured(evidence);
+  };
+  evidence::Evidence profile;
+  profile.incident.artefacts.resize(1);
+  profile.incident.snapshots.push_back({.kind = "heap"});
+  EXPECT_EQ(unmeasured("growths>5,copied>1MB,wasted>1MB", profile), "");
+  EXPECT_THAT(unmeasured("stall>5ms", profile),
+              AllOf(HasSubstr("\"stall>5ms\": nothing here measures that; an execution trace"),
+                    HasSubstr("can be judged by: copied, growths, wasted.")));
+  evidence::Evidence trace;
+  trace.incident.artefacts.resize(1);
+  trace.incident.event_counts = {{"GoStart", 12}};
+  EXPECT_EQ(unmeasured("stall>5ms,stall-total>1s,any", trace), "");
+  EXPECT_THAT(
+      unmeasured("growths>5", trace),
+      AllOf(HasSubstr("\"growths>5\": nothing here measures that; a heap or allocs profile"),
+            HasSubstr("can be judged by: stall, stall-total.")));
+  EXPECT_EQ(unmeasured("growths>5", sample_evidence()), "") << "a recording measures all";
+}
+
 TEST(FailOn, SaysWhatItDidNotUnderstandAndWhatItWould) {
   const auto message = [](const char* expression) {
     const Result<FailOn> parsed = FailOn::parse(expression);

@@ -28,6 +28,9 @@ struct Cost {
   std::uint64_t events = 0;        // links, allocations: what is counted in `events_unit`
   std::string events_unit = "growths";
   std::uint64_t cpu_ns = 0;  // of processors, beside the stalls: marking, copying stacks
+  // Growths, where they were counted: also when `events` counts something else. diagnose() fills it
+  // in for what counts growths anyway.
+  std::uint64_t growths = 0;
 };
 
 // A second thing said about the same place, folded into the finding that says it best.

@@ -23,6 +23,8 @@ bool has_line(const Finding& finding) {
   return !finding.where.function.empty() && finding.where.line > 0;
 }
 
+bool has_function(const Finding& finding) { return !finding.where.function.empty(); }
+
 bool same_function(const Frame& a, const Frame& b) {
   if (a.function != b.function) return false;
   return a.file.empty() || b.file.empty() || base_name(a.file) == base_name(b.file);
@@ -37,17 +39,28 @@ bool grows(const Finding& finding) {
   return finding.family == "append" || finding.family == "map" || finding.family == "lock";
 }
 
+bool of_jvm(const Finding& finding) { return finding.detector.starts_with("jvm-"); }
+
+// What fills the heap of a JVM: grown arrays, classes, the allocation that did not fit.
+bool fills(const Finding& finding) { return finding.family == "array" || finding.family == "held"; }
+
 // What a wait is a view of: two detectors that measure the same time have the same name here.
 std::string_view measure_of(const Finding& finding) {
   if (finding.detector == "go-growth-delays-mark") return "go-growth-delays-stop";
+  // A collector's log tells the same pauses under several names.
+  if (of_jvm(finding) &&
+      (fills(finding) || finding.family == "room" || finding.family == "churn")) {
+    return "pauses of a JVM";
+  }
   return finding.detector;
 }
 
 // Could `cause` have made `symptom`, which has no line?
 bool explains(const Finding& cause, const Finding& symptom) {
   if (cause.detector == symptom.detector) return true;
+  if (symptom.family == "room") return fills(cause) || cause.family == "churn";
   if (symptom.family == "any") return grows(cause) || cause.family == "held";
-  if (symptom.family == "held") return cause.family == "held" || grows(cause);
+  if (symptom.family == "held") return fills(cause) || grows(cause);
   if (!compatible(cause, symptom)) return false;
   if (symptom.family != "append") return true;
   // Somebody who measured the wait for it needs no arithmetic.
@@ -99,11 +112,19 @@ Finding Group::one() const {
     lead.cost.cpu_ns = std::max(lead.cost.cpu_ns, member.cost.cpu_ns);
     lead.cost.copied_bytes = std::max(lead.cost.copied_bytes, member.cost.copied_bytes);
     lead.cost.wasted_bytes = std::max(lead.cost.wasted_bytes, member.cost.wasted_bytes);
+    lead.cost.growths = std::max(lead.cost.growths, member.cost.growths);
     lead.largest_copy_bytes = std::max(lead.largest_copy_bytes, member.largest_copy_bytes);
     lead.confidence = std::max(lead.confidence, member.confidence);
     add_sentences(lead.evidence, member.evidence);
     lead.also.push_back({member.detector, member.fingerprint});
     for (const Related& related : member.also) lead.also.push_back(related);
+  }
+  // A class histogram names no line; the stack of what ran out of memory does.
+  const auto placed = std::find_if(members.begin(), members.end(), has_function);
+  if (!has_function(lead) && placed != members.end()) {
+    lead.where = placed->where;
+    lead.growth = placed->growth;
+    lead.stack = placed->stack;
   }
   lead.cost.stall_ns = 0;
   for (const auto& [measure, stall] : stalls) lead.cost.stall_ns = sum(lead.cost.stall_ns, stall);
@@ -124,6 +145,14 @@ bool joins_function(const Group& group, const Finding& finding) {
     const Finding& symptom = member.symptom ? member : finding;
     return same_function(member.where, finding.where) && compatible(cause, symptom);
   });
+}
+
+// A JVM has one heap: what its log, its histograms and its last stack say of it is one thing.
+bool joins_heap(const Group& group, const Finding& finding) {
+  const auto speaks = [](const Finding& f) {
+    return of_jvm(f) && fills(f) && f.severity != Severity::kNote;
+  };
+  return speaks(finding) && std::any_of(group.members.begin(), group.members.end(), speaks);
 }
 
 using Joins = bool (*)(const Group&, const Finding&);
@@ -158,12 +187,16 @@ void join_without_line(std::vector<Group>& groups) {
       result.push_back(std::move(group));
     }
   }
+  // Want of room comes last: what fills the heap may be a symptom itself.
+  std::stable_sort(homeless.begin(), homeless.end(), [](const Finding& a, const Finding& b) {
+    return (a.family == "room") < (b.family == "room");
+  });
   for (Finding& symptom : homeless) {
     Group* best = nullptr;
     double cost = -1;
     for (Group& group : result) {
       if (std::none_of(group.members.begin(), group.members.end(), [&](const Finding& member) {
-            return has_line(member) && explains(member, symptom);
+            return (has_line(member) || of_jvm(member)) && explains(member, symptom);
           })) {
         continue;
       }
@@ -201,6 +234,7 @@ void join_incident(std::vector<Finding>& findings) {
   }
   groups = regroup(std::move(groups), joins_line);
   groups = regroup(std::move(groups), joins_function);
+  groups = regroup(std::move(groups), joins_heap);
   join_without_line(groups);
   for (const Group& group : groups) others.push_back(group.one());
   findings = std::move(others);

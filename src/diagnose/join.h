@@ -10,6 +10,9 @@
 //     about the same kind of growth.
 // (3) A symptom without a line (a log names none) joins the cause that can have made it: the same
 //     kind of growth, whose largest copy can take as long. Of several, the one that costs most.
+//     A JVM has one heap: its full collections, the classes that grow and the stack of what ran out
+//     of memory are one finding, at the line that somebody knows; collections that found no room
+//     join it.
 // (4) The cause leads: what is no symptom before what is, findings before notes, then the order
 //     of the registry.
 // (5) Costs that are views of the same time count once (the largest), others are added: a stop and

@@ -93,6 +93,19 @@ const char* to_string(CallProof proof) {
   return "not known";
 }
 
+const std::vector<GrowthFunction>& growth_functions() {
+  static const std::vector<GrowthFunction> kFunctions = {
+      {"runtime.growslice", CallKind::kAppend},
+      {"runtime.hashGrow", CallKind::kMapAssign},                          // to 1.23
+      {"internal/runtime/maps.(*Map).growToSmall", CallKind::kMapAssign},  // since 1.24
+      {"internal/runtime/maps.(*Map).growToTable", CallKind::kMapAssign},
+      {"internal/runtime/maps.(*table).grow", CallKind::kMapAssign},
+      {"internal/runtime/maps.(*table).split", CallKind::kMapAssign},
+      {"runtime.copystack", CallKind::kStack},
+  };
+  return kFunctions;
+}
+
 bool is_growth(CallKind kind) {
   return kind == CallKind::kAppend || kind == CallKind::kMapAssign || kind == CallKind::kStack;
 }

@@ -189,6 +189,14 @@ enum class CallKind {
   kChan,       // runtime.makechan
 };
 const char* to_string(CallKind kind);
+// A function of Go's runtime whose every call is one growth, in the versions that have it.
+struct GrowthFunction {
+  const char* name;
+  CallKind kind;
+};
+const std::vector<GrowthFunction>& growth_functions();
+// Metrics with this prefix are calls of such a function in the whole program, counted by probes.
+inline constexpr const char* kGrowthCountPrefix = "calls:";
 // True for what makes a container larger: append, map assign, stack.
 bool is_growth(CallKind kind);
 // By the name of a runtime function, Go 1.19 to 1.27; kUnknown for others.
@@ -323,6 +331,17 @@ struct Recursion {
 };
 inline constexpr std::size_t kRecursionsMax = 200;
 
+// JVM: an allocation that did not fit (OutOfMemoryError), with the stack that asked for it.
+struct OutOfMemory {
+  std::string what;  // "Java heap space", "GC overhead limit exceeded", "Metaspace", ...
+  std::string thread;
+  Stack stack;
+  Position where;
+  std::uint64_t count = 1;  // with this stack
+};
+// Different stacks; and frames of each, the innermost.
+inline constexpr std::size_t kOutOfMemoriesMax = 200, kOutOfMemoryFramesMax = 128;
+
 struct ClassCount {  // jmap -histo
   std::string name;
   std::uint64_t instances = 0, bytes = 0;
@@ -359,6 +378,8 @@ struct RuntimeFacts {
   std::string program;
   std::vector<std::string> build_ids;
   std::string crash;  // hs_err: signal and problematic frame; Go: fatal error
+  std::string
+      pprof_url;  // where a Go program serves net/http/pprof, without the path; empty = unknown
 };
 
 struct Incident {
@@ -391,6 +412,7 @@ struct Incident {
   std::vector<MetricHistogram> histograms;
   // Counts of events by type (Go traces, JVM logs), for --verify and for whoever wants to compare.
   std::vector<std::pair<std::string, std::uint64_t>> event_counts;
+  std::vector<OutOfMemory> out_of_memory;  // in the order they were met
 
   bool empty() const { return artefacts.empty(); }
 };

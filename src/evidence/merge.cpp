@@ -31,6 +31,7 @@ void renumber(Incident& part, std::uint32_t artefacts, std::uint32_t snapshots) 
   std::for_each(part.retentions.begin(), part.retentions.end(), where);
   std::for_each(part.defers.begin(), part.defers.end(), where);
   std::for_each(part.recursions.begin(), part.recursions.end(), where);
+  std::for_each(part.out_of_memory.begin(), part.out_of_memory.end(), where);
   std::for_each(part.assist_sites.begin(), part.assist_sites.end(), longest);
   std::for_each(part.waits.begin(), part.waits.end(), longest);
   std::for_each(part.snapshots.begin(), part.snapshots.end(), artefact);
@@ -198,6 +199,7 @@ void add(Incident& ours, Incident& theirs) {
   append(ours.defers, theirs.defers);
   append(ours.goroutines, theirs.goroutines);
   append(ours.recursions, theirs.recursions);
+  append(ours.out_of_memory, theirs.out_of_memory);
   append(ours.classes, theirs.classes);
   append(ours.metrics, theirs.metrics);
   append(ours.histograms, theirs.histograms);
@@ -243,6 +245,31 @@ void add_understood(Understood& ours, Understood& theirs) {
   append(ours.notes, theirs.notes);
 }
 
+// Readers say it of their artefact; of the whole it is their sum.
+void sum_up(Evidence& whole) {
+  Understood& understood = whole.understood;
+  if (whole.incident.artefacts.empty()) return;
+  understood.bytes_total = understood.bytes_used = 0;
+  for (const Artefact& artefact : whole.incident.artefacts) {
+    understood.bytes_total += artefact.bytes;
+    understood.bytes_used += artefact.bytes - std::min(artefact.bytes_skipped, artefact.bytes);
+  }
+}
+
+// Unix time of the incident's zero, by whoever knows the wall clock best: a clock that began with
+// the process first.
+std::uint64_t started_realtime_ns(const Incident& incident) {
+  const Artefact* best = nullptr;
+  for (const Artefact& artefact : incident.artefacts) {
+    const bool placed = artefact.alignment.how != Alignment::How::kNone;
+    if (!placed || !artefact.has_times || artefact.wall_ns_at_zero <= 0) continue;
+    const bool better = best && artefact.zero_is_process_start && !best->zero_is_process_start;
+    if (!best || better) best = &artefact;
+  }
+  if (!best || best->wall_ns_at_zero <= best->alignment.shift_ns) return 0;
+  return static_cast<std::uint64_t>(best->wall_ns_at_zero - best->alignment.shift_ns);
+}
+
 Evidence join(std::vector<Evidence> parts) {
   std::vector<Incident> incidents;
   for (Evidence& part : parts) incidents.push_back(std::move(part.incident));
@@ -267,6 +294,10 @@ Evidence join(std::vector<Evidence> parts) {
     append(whole.marks, parts[i].marks);
   }
   place_snapshots(whole.incident);
+  sum_up(whole);
+  if (whole.process.started_realtime_ns == 0) {
+    whole.process.started_realtime_ns = started_realtime_ns(whole.incident);
+  }
   if (parts.size() > 1) whole.process.format = "incident";
   if (whole.process.program.empty()) whole.process.program = whole.incident.facts.program;
   if (whole.process.duration_ns == 0 || parts.size() > 1) {

@@ -255,6 +255,31 @@ TEST(Merge, PutsSnapshotsOnTheClockWhenItsWallTimeIsKnown) {
   EXPECT_EQ(incident.heap_sites[1].where.artefact, 2u);
 }
 
+TEST(Merge, SaysHowMuchOfAllArtefactsWasUnderstood) {
+  Evidence whole_trace = trace(0, 0, 4), cut_log = gctrace();
+  whole_trace.incident.artefacts[0].bytes = 1000;
+  cut_log.incident.artefacts[0].bytes = 500;
+  cut_log.incident.artefacts[0].bytes_skipped = 100;
+  for (auto& parts : {std::vector{whole_trace}, std::vector{whole_trace, cut_log}}) {
+    const std::vector<Evidence> whole = merge(parts);
+    ASSERT_EQ(whole.size(), 1u);
+    EXPECT_EQ(whole[0].understood.bytes_total, parts.size() == 1 ? 1000u : 1500u);
+    EXPECT_EQ(whole[0].understood.bytes_used, parts.size() == 1 ? 1000u : 1400u);
+  }
+}
+
+TEST(Merge, KnowsTheWallClockAtZeroWhereAnybodyDoes) {
+  EXPECT_EQ(merge({trace(0, 0, 4)})[0].process.started_realtime_ns, 0u);
+  Evidence wall = trace(0, 0, 4);
+  wall.incident.artefacts[0].wall_ns_at_zero = 1'795'813'152'000'000'000;
+  const Evidence whole = merge({gctrace(), wall})[0];
+  std::int64_t shift = 0;
+  for (const Artefact& artefact : whole.incident.artefacts) {
+    if (artefact.wall_ns_at_zero != 0) shift = artefact.alignment.shift_ns;
+  }
+  EXPECT_EQ(whole.process.started_realtime_ns, 1'795'813'152'000'000'000u - shift);
+}
+
 TEST(Merge, KeepsAnotherRuntimeApartAndSaysWhy) {
   const std::vector<Evidence> whole =
       merge_of(gctrace(), part("gc.log", "JVM GC log", Runtime::kJvm));

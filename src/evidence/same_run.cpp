@@ -208,6 +208,7 @@ void unite_facts(RuntimeFacts& facts, Incident& part) {
   unite_number(facts.region_bytes, theirs.region_bytes, "the region", part);
   unite_program(facts.program, theirs.program, part);
   unite_text(facts.crash, theirs.crash, "crash", part);
+  if (facts.pprof_url.empty()) facts.pprof_url = theirs.pprof_url;
   const auto add_new = [](std::vector<std::string>& to, const std::vector<std::string>& from) {
     for (const std::string& text : from) {
       if (std::find(to.begin(), to.end(), text) == to.end()) to.push_back(text);

@@ -137,7 +137,7 @@ bool ContextArchiver::finish(int fd, ArchiveWriter& archive, std::string& error)
   for (Source& s : sources_) (s.taken == 0 ? untouched : touched).push_back(std::move(s));
   sources_.swap(touched);
   if (!append_new(fd, archive, error)) return false;
-  for (const Source& s : sources_) archive.hold(s.header.offset);
+  for (const Source& s : sources_) archive.hold(s.header);
   return true;
 }
 

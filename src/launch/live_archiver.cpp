@@ -102,7 +102,7 @@ bool LiveArchiver::archive_segment(const SegmentHeader& header) {
     return false;
   }
   // Where the file system has no holes, the live file keeps its size until the end.
-  if (header.bytes > kPageBytes) {
+  if (header.bytes > kPageBytes && (header.flags & kSegmentKept) == 0) {
     (void)::fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                       static_cast<off_t>(header.offset + kPageBytes),
                       static_cast<off_t>(header.bytes - kPageBytes));
@@ -143,25 +143,35 @@ void LiveArchiver::walk() {
   }
 }
 
+// Whether the segment is full and was not taken yet. One that is kept may be used again while its
+// header is read: what can be taken reads the same twice, as only we change it then.
+bool LiveArchiver::read_full(const OpenSegment& segment, SegmentHeader& h) const {
+  const auto read = [&](SegmentHeader& to) {
+    return ::pread(fd_, &to, sizeof to, static_cast<off_t>(segment.at)) == sizeof to;
+  };
+  if (!read(h) || h.magic != kSegmentMagic || h.offset != segment.at || h.bytes != segment.bytes ||
+      h.payload_bytes > h.bytes - sizeof h ||
+      (h.flags & (kSegmentFull | kSegmentDropped)) != kSegmentFull) {
+    return false;
+  }
+  SegmentHeader again;
+  return (h.flags & kSegmentKept) == 0 || (read(again) && memcmp(&h, &again, sizeof h) == 0);
+}
+
 void LiveArchiver::poll() {
   if (stopped_) return;
   gap_at_end_ = false;
   walk();
   if (gap_at_end_) ++gap_polls_;
   std::vector<SegmentHeader> full;
-  size_t kept = 0;
+  size_t stay = 0;
   for (size_t i = 0; i < open_.size(); ++i) {
     SegmentHeader h;
-    const bool read = ::pread(fd_, &h, sizeof h, static_cast<off_t>(open_[i].at)) == sizeof h;
-    const bool is_full = read && h.offset == open_[i].at && h.bytes == open_[i].bytes &&
-                         h.payload_bytes <= h.bytes - sizeof h && (h.flags & kSegmentFull) != 0;
-    if (is_full) {
-      full.push_back(h);
-    } else {
-      open_[kept++] = open_[i];
-    }
+    const bool is_full = read_full(open_[i], h);
+    if (is_full) full.push_back(h);
+    if (!is_full || (h.flags & kSegmentKept) != 0) open_[stay++] = open_[i];
   }
-  open_.resize(kept);
+  open_.resize(stay);
   if (full.empty()) return;
   walk();  // what the full segments name was stored before they were full: it can be found by now
   std::string error;

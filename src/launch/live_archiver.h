@@ -69,6 +69,7 @@ class LiveArchiver {
   };
 
   LiveArchiver() = default;
+  bool read_full(const OpenSegment& segment, record::SegmentHeader& header) const;
   bool archive_segment(const record::SegmentHeader& header);
   bool need_archive(std::string& error);
   bool flush_marks(std::string& error);

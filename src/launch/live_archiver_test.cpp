@@ -256,5 +256,103 @@ TEST_F(LiveArchiverTest, AShortProgramsContextsComeFirstAndInOnePiece) {
   EXPECT_EQ(sizes(*r, Kind::kStacks).size(), 1u);
 }
 
+// One segment, used three times: each use is archived once, whoever reads.
+class KeptSegment : public LiveArchiverTest {
+ protected:
+  SegmentHeader head(uint64_t ticks0) {
+    SegmentHeader h{};
+    h.kind = static_cast<uint16_t>(Kind::kEvents);
+    h.seq = seq_++;
+    h.ticks0 = ticks0;
+    return h;
+  }
+  SegmentHeader* first() {
+    LiveFile::Claim why{};
+    return file_.claim(record::kSegmentBytesMax, head(100), false, &why);
+  }
+  // Fills `segment` with frees at these addresses.
+  void fill(SegmentHeader* segment, const std::vector<uint64_t>& addresses) {
+    writer_.start(reinterpret_cast<uint8_t*>(segment + 1), segment->payload_bytes, segment->ticks0,
+                  3);
+    for (const uint64_t address : addresses) writer_.free(segment->ticks0, address);
+  }
+  void fill_whole(SegmentHeader* segment, const std::vector<uint64_t>& addresses) {
+    fill(segment, addresses);
+    file_.finish_events(segment, writer_.at());
+  }
+  static std::multiset<uint64_t> addresses(const Recording& r) {
+    std::multiset<uint64_t> out;
+    std::vector<uint8_t> bytes;
+    std::string error;
+    for (const SegmentRef& s : r.segments()) {
+      EXPECT_TRUE(r.payload(s, bytes, error)) << error;
+      record::EventDecoder decoder(s.header, bytes.data(), bytes.size(), 3);
+      for (record::Event e; decoder.next(e);) out.insert(e.address);
+      EXPECT_FALSE(decoder.damaged());
+    }
+    return out;
+  }
+
+  record::EventWriter writer_;
+};
+
+TEST_F(KeptSegment, IsArchivedEachTimeItIsFullAndKeepsItsPages) {
+  const auto a = archiver();
+  SegmentHeader* s = first();
+  fill_whole(s, {0x10, 0x20, 0x30});
+  EXPECT_EQ(file_.take_kept(head(200)), nullptr);
+  a->poll();
+  EXPECT_NE(*reinterpret_cast<uint8_t*>(s + 1), 0) << "a hole was punched";
+  ASSERT_EQ(file_.take_kept(head(200)), s);
+  fill_whole(s, {0x40});
+  a->poll();
+  a->poll();
+  ASSERT_EQ(file_.take_kept(head(300)), s);
+  fill(s, {0x50, 0x60});  // the process ends before it is full
+  const auto whole = completed(*a);
+  EXPECT_EQ(addresses(*whole), (std::multiset<uint64_t>{0x10, 0x20, 0x30, 0x40, 0x50, 0x60}));
+  EXPECT_THAT(whole->notes(), testing::IsEmpty());
+  for (const SegmentRef& segment : whole->segments()) {
+    EXPECT_LT(segment.header.raw_bytes, 400u) << "what an earlier use left behind was archived";
+  }
+}
+
+TEST_F(KeptSegment, IsTakenOnceHoweverTheParentEnds) {
+  SegmentHeader* s = first();
+  {
+    const auto a = archiver();
+    fill_whole(s, {0x10, 0x20});
+    a->poll();
+    ASSERT_EQ(file_.take_kept(head(200)), s);
+    fill_whole(s, {0x30});
+    a->poll();
+  }  // the parent is gone; the segment waits, archived
+  const std::multiset<uint64_t> two{0x10, 0x20, 0x30};
+  EXPECT_EQ(addresses(*open(live())), two);
+  EXPECT_EQ(open(live())->segments_dropped(), 0u);
+  ASSERT_EQ(file_.take_kept(head(300)), s);
+  EXPECT_EQ(addresses(*open(live())), two);
+  fill(s, {0x40});
+  const std::multiset<uint64_t> three{0x10, 0x20, 0x30, 0x40};
+  EXPECT_EQ(addresses(*open(live())), three);
+  file_.finish_events(s, writer_.at());
+  EXPECT_EQ(addresses(*open(live())), three);
+  fs::remove(part());
+  const auto alone = open(live());
+  EXPECT_EQ(addresses(*alone), (std::multiset<uint64_t>{0x40}));
+}
+
+TEST_F(KeptSegment, IsFollowedByAReaderThatOpenedTheFileBefore) {
+  const auto a = archiver();
+  SegmentHeader* s = first();
+  fill_whole(s, {0x10, 0x20});
+  const auto reading = open(live());
+  a->poll();
+  EXPECT_EQ(addresses(*reading), (std::multiset<uint64_t>{0x10, 0x20}));
+  ASSERT_EQ(file_.take_kept(head(200)), s);
+  fill(s, {0x30});
+  EXPECT_EQ(addresses(*reading), (std::multiset<uint64_t>{0x10, 0x20}));
+}
+
 }  // namespace
 }  // namespace ullage::launch

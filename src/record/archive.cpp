@@ -36,6 +36,14 @@ FileHeader archive_header(FileHeader h, const ArchiveOptions& options) {
 }  // namespace
 
 size_t used_bytes(const SegmentHeader& header, const uint8_t* payload, size_t bytes) {
+  // A writer that has moved on said where its events end.
+  if (is(header, Kind::kEvents) && (header.flags & kSegmentReused) != 0 &&
+      header.payload_bytes == header.bytes - sizeof header) {
+    EventDecoder decoder(header, payload, bytes, 0);
+    for (Event e; decoder.next(e);) {
+    }
+    if (!decoder.damaged()) return decoder.consumed();
+  }
   size_t used = bytes;
   while (used > 0 && payload[used - 1] == 0) --used;
   if (is(header, Kind::kStacks)) {  // no node but the root is zero, and the root comes first
@@ -120,7 +128,7 @@ bool ArchiveWriter::append_stored(const SegmentHeader& header, const uint8_t* fr
     if (::ftruncate(fd_, static_cast<off_t>(end_)) != 0) error += " Its last segment is torn.";
     return false;
   }
-  if (h.offset != 0) offsets_.insert(h.offset);
+  if (h.offset != 0) hold(h);
   raw_bytes_ += h.raw_bytes;
   if (options_.ring_bytes != 0 && is(h, Kind::kEvents)) {
     events_.emplace(h.ticks0, Kept{end_, h});
@@ -269,7 +277,7 @@ bool append_all(const Recording& recording, ArchiveWriter& archive, uint64_t& lo
                         [](const SegmentRef* s) { return !is(s->header, Kind::kEvents); });
   for (const SegmentRef* ordered : order) {
     const SegmentRef& s = *ordered;
-    if (s.header.offset != 0 && archive.holds(s.header.offset)) continue;
+    if (s.header.offset != 0 && archive.holds(s.header)) continue;
     if (!recording.stored(s, bytes, why)) {
       ++lost;
       continue;

@@ -62,9 +62,9 @@ class ArchiveWriter {
   uint64_t bytes() const { return end_ - punched_; }
   uint64_t raw_bytes() const { return raw_bytes_; }  // of what was appended
   uint64_t segments_dropped() const { return segments_dropped_; }
-  // The live segment at this offset needs no copy: its pieces were appended.
-  void hold(uint64_t live_offset) { offsets_.insert(live_offset); }
-  bool holds(uint64_t live_offset) const { return offsets_.count(live_offset) != 0; }
+  // This segment of the live file needs no copy: its pieces were appended.
+  void hold(const SegmentHeader& live) { held_.insert(SegmentKey(live)); }
+  bool holds(const SegmentHeader& live) const { return held_.count(SegmentKey(live)) != 0; }
 
  private:
   ArchiveWriter() = default;
@@ -90,7 +90,7 @@ class ArchiveWriter {
   uint64_t event_bytes_ = 0;
   std::multimap<uint64_t, Kept> events_;  // ring mode only: by ticks0
   std::unordered_map<uint32_t, AggregateRecord> aggregates_;
-  std::set<uint64_t> offsets_;  // live offsets appended (also when dropped since)
+  std::set<SegmentKey> held_;  // what was appended (also when dropped since)
   std::vector<uint8_t> buffer_;
 };
 

@@ -4,8 +4,9 @@
 // EventWriter: encodes events of one stream into a mapped EVENTS payload.
 //
 // The counterpart of EventDecoder. A writer has one owner at a time and keeps kEventBytesMax of
-// room before each event; the payload is zero-filled, so whatever is last is followed by tag 0. The
-// tag is stored after its operands: an event that a kill interrupts is not seen at all.
+// room before each event. Whatever is last is followed by tag 0, whatever lay there before. The tag
+// is stored after its operands and after that zero: an event that a kill interrupts is not seen at
+// all.
 // Freestanding, inline: this is the hottest code of the agent.
 
 #include "record/layout.h"
@@ -14,10 +15,11 @@ namespace ullage::record {
 
 class EventWriter {
  public:
-  // `payload` has `bytes` of zeroes. Starts the delta clocks anew.
+  // Starts an empty payload of `bytes`, and the delta clocks anew.
   void start(uint8_t* payload, size_t bytes, uint64_t ticks0, unsigned tick_shift) {
     at_ = payload;
-    limit_ = payload + bytes - kEventBytesMax - 1;  // one byte stays zero: the end tag
+    *payload = 0;
+    limit_ = payload + bytes - kEventBytesMax - 1;  // one byte for the end tag
     ticks_ = ticks0;
     address_ = 0;
     shift_ = tick_shift;
@@ -26,6 +28,7 @@ class EventWriter {
   void detach() { at_ = limit_ = nullptr; }
   bool attached() const { return at_ != nullptr; }
   bool full() const { return at_ >= limit_; }  // also when detached
+  const uint8_t* at() const { return at_; }    // behind the last event, at the end tag
 
   void alloc(Tag tag, uint64_t ticks, uint64_t address, uint64_t size, uint32_t stack) {
     uint8_t* p = begin(ticks, address);
@@ -162,6 +165,7 @@ class EventWriter {
   void commit(Tag tag, uint8_t* end) {
     uint8_t* start = at_;
     at_ = end;
+    *end = static_cast<uint8_t>(Tag::kEnd);
     __atomic_store_n(start, static_cast<uint8_t>(tag), __ATOMIC_RELEASE);
   }
 

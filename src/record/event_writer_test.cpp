@@ -125,6 +125,22 @@ TEST(EventWriter, AnEventThatAKillCutShortIsNotSeen) {
   EXPECT_FALSE(d.damaged());
 }
 
+TEST(EventWriter, WhatLayThereBeforeIsNeverRead) {
+  Stream s;
+  std::fill(s.payload.begin(), s.payload.end(), static_cast<uint8_t>(Tag::kUnmap));
+  s.writer.start(s.payload.data(), s.payload.size(), s.header.ticks0, kShift);
+  Event e;
+  EXPECT_FALSE(s.decoder().next(e));
+  s.writer.free(1'000'080, 16);
+  s.writer.thread_name(7, "worker", 6);
+  EventDecoder d = s.decoder();
+  EXPECT_TRUE(d.next(e));
+  EXPECT_TRUE(d.next(e));
+  EXPECT_FALSE(d.next(e));
+  EXPECT_FALSE(d.damaged());
+  EXPECT_EQ(d.consumed(), static_cast<size_t>(s.writer.at() - s.payload.data()));
+}
+
 ContainerGrowth some_growth() {
   ContainerGrowth g{};
   uint64_t n = UINT64_MAX;

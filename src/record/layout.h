@@ -21,7 +21,7 @@ namespace ullage::record {
 
 inline constexpr char kFileMagic[4] = {'U', 'L', 'G', '1'};
 inline constexpr uint16_t kVersionMajor = 1;           // a reader refuses another major
-inline constexpr uint16_t kVersionMinor = 1;           // a reader accepts any minor
+inline constexpr uint16_t kVersionMinor = 2;           // a reader accepts any minor
 inline constexpr uint32_t kSegmentMagic = 0x474d4553;  // "SEMG" in memory order
 inline constexpr uint32_t kFileHeaderBytes = 4096;
 inline constexpr uint32_t kPageBytes = 4096;  // alignment of segments in a live file
@@ -52,6 +52,10 @@ enum SegmentFlags : uint32_t {
   kSegmentFull = 1u << 0,     // the writer has moved on; the payload will not change
   kSegmentZstd = 1u << 1,     // payload is one zstd frame
   kSegmentDropped = 1u << 2,  // payload was archived or dropped, and its hole punched
+  // EVENTS of live files, since 1.2. With kSegmentFull: its process keeps it mapped and uses it
+  // again once it is dropped, under another seq and ticks0; no hole is punched.
+  kSegmentKept = 1u << 3,
+  kSegmentReused = 1u << 4,  // what lies behind the zero tag is left of an earlier use
 };
 
 // How a recording came to its end. Anything but kEnded is still readable.
@@ -142,7 +146,7 @@ struct SegmentHeader {
   uint16_t version;  // of the kind; 1 today
   uint64_t offset;   // of this header in the live file: tells a header from look-alike payload
   uint32_t bytes;    // the whole segment as stored here, header included
-  // as stored (zstd: compressed). A live EVENTS payload ends earlier, at a zero tag
+  // as stored (zstd: compressed). A live EVENTS payload may end earlier, at a zero tag
   uint32_t payload_bytes;
   uint32_t raw_bytes;  // payload size once decompressed
   uint32_t flags;      // SegmentFlags
@@ -154,6 +158,18 @@ struct SegmentHeader {
   uint64_t monotonic0_ns;  // CLOCK_MONOTONIC at ticks0: a calibration pair
 };
 static_assert(sizeof(SegmentHeader) == 64, "one cache line");
+
+// Tells the segments of an agent apart: one place of a live file may hold several, one after
+// another.
+struct SegmentKey {
+  uint64_t offset;
+  uint64_t ticks0;
+  explicit SegmentKey(const SegmentHeader& h) : offset(h.offset), ticks0(h.ticks0) {}
+  bool operator==(const SegmentKey& o) const { return offset == o.offset && ticks0 == o.ticks0; }
+  bool operator<(const SegmentKey& o) const {
+    return offset != o.offset ? offset < o.offset : ticks0 < o.ticks0;
+  }
+};
 
 // One frame of a calling context: a path to the root by parent. Id 0 is the root and is not stored
 // as a frame. The depth of a root's child is 1.

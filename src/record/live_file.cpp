@@ -35,6 +35,21 @@ int move_high(int fd) {
   return high;
 }
 
+// The magic comes last: a header that a kill cut short is not taken for one.
+void write_header(SegmentHeader* segment, const SegmentHeader& initial, uint64_t offset,
+                  uint32_t bytes, uint32_t flags) {
+  SegmentHeader head = initial;
+  head.offset = offset;
+  head.bytes = bytes;
+  head.payload_bytes = head.raw_bytes = bytes - sizeof(SegmentHeader);
+  head.version = 1;
+  head.flags = flags;
+  head.magic = 0;
+  __atomic_store_n(&segment->magic, 0, __ATOMIC_RELEASE);
+  memcpy(segment, &head, sizeof head);
+  __atomic_store_n(&segment->magic, kSegmentMagic, __ATOMIC_RELEASE);
+}
+
 }  // namespace
 
 bool LiveFile::create(const char* path, const FileHeader& initial) {
@@ -143,16 +158,7 @@ SegmentHeader* LiveFile::claim(uint32_t bytes, const SegmentHeader& initial, boo
       if (populate) syscall(SYS_madvise, map, bytes, kMadvPopulateWrite);
       segment = static_cast<SegmentHeader*>(map);
       madvise(map, bytes, MADV_DONTFORK);  // a child has its own file
-      SegmentHeader head = initial;
-      head.offset = place.offset;
-      head.bytes = bytes;
-      head.payload_bytes = head.raw_bytes = bytes - sizeof(SegmentHeader);
-      head.version = 1;
-      head.flags = 0;
-      head.magic = 0;
-      memcpy(segment, &head, sizeof head);
-      // The magic comes last: a header that a kill cut short is not taken for one.
-      __atomic_store_n(&segment->magic, kSegmentMagic, __ATOMIC_RELEASE);
+      write_header(segment, initial, place.offset, bytes, 0);
       const uint64_t end = place.offset + bytes;
       uint64_t seen = __atomic_load_n(&header_->file_bytes, __ATOMIC_RELAXED);
       while (seen < end && !__atomic_compare_exchange_n(&header_->file_bytes, &seen, end, true,
@@ -174,6 +180,37 @@ void LiveFile::finish(SegmentHeader* segment) {
   errno = saved;
 }
 
+void LiveFile::finish_events(SegmentHeader* segment, const uint8_t* end) {
+  segment->payload_bytes = static_cast<uint32_t>(end - reinterpret_cast<uint8_t*>(segment + 1));
+  bool kept = false;
+  for (int i = 0; segment->bytes == kSegmentBytesMax && !kept && i < kKeptMax; ++i) {
+    SegmentHeader* none = nullptr;
+    kept = kept_[i].compare_exchange_strong(none, segment);
+  }
+  if (!kept) return finish(segment);
+  __atomic_or_fetch(&segment->flags, static_cast<uint32_t>(kSegmentFull | kSegmentKept),
+                    __ATOMIC_RELEASE);
+}
+
+SegmentHeader* LiveFile::take_kept(const SegmentHeader& initial) {
+  for (std::atomic<SegmentHeader*>& kept : kept_) {
+    SegmentHeader* segment = kept.load();
+    if (segment == nullptr) continue;
+    if ((__atomic_load_n(&segment->flags, __ATOMIC_ACQUIRE) & kSegmentDropped) == 0) continue;
+    if (!kept.compare_exchange_strong(segment, nullptr)) continue;  // another thread was faster
+    if ((__atomic_load_n(&segment->flags, __ATOMIC_ACQUIRE) & kSegmentDropped) == 0) {
+      // ... and has filled it again since. Where its place is taken by now, it is not used again.
+      SegmentHeader* none = nullptr;
+      kept.compare_exchange_strong(none, segment);
+      continue;
+    }
+    *reinterpret_cast<uint8_t*>(segment + 1) = static_cast<uint8_t>(Tag::kEnd);
+    write_header(segment, initial, segment->offset, segment->bytes, kSegmentReused);
+    return segment;
+  }
+  return nullptr;
+}
+
 FileHeader* LiveFile::take_header() {
   FileHeader* header = header_;
   header_ = nullptr;
@@ -186,6 +223,7 @@ void LiveFile::forget() {
   if (fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == device_ && st.st_ino == inode_) close(fd);
   if (header_ != nullptr) syscall(SYS_munmap, header_, kFileHeaderBytes);
   header_ = nullptr;
+  for (std::atomic<SegmentHeader*>& kept : kept_) kept.store(nullptr);  // the child never had them
   next_.store(0);
   path_[0] = 0;
 }

@@ -33,6 +33,14 @@ class LiveFile {
 
   // The writer has moved on: the recording parent may take the segment. Unmaps it.
   static void finish(SegmentHeader* segment);
+  // The same for an EVENTS segment whose events end at `end`. One of kSegmentBytesMax may stay
+  // mapped, for take_kept().
+  void finish_events(SegmentHeader* segment, const uint8_t* end);
+
+  // A kept segment that the parent has taken since, with a header as claim() would write it; null:
+  // there is none. No system call, and no new page: zeroing pages costs the program more than
+  // anything else about a segment. Its payload holds what it held.
+  SegmentHeader* take_kept(const SegmentHeader& initial);
 
   // After fork, in the child: the parent's header, which is the caller's to unmap.
   FileHeader* take_header();
@@ -41,6 +49,9 @@ class LiveFile {
   void forget();
 
  private:
+  // Segments kept at most: what the parent takes at one of its polls comes back, up to 160 MB/s.
+  static constexpr int kKeptMax = 8;
+
   struct Place {
     uint64_t before, offset;  // where the file ended, and where the segment begins
   };
@@ -54,6 +65,7 @@ class LiveFile {
   std::atomic<uint64_t> next_{0};
   std::atomic<int> fd_{-1};
   uint64_t device_ = 0, inode_ = 0;
+  std::atomic<SegmentHeader*> kept_[kKeptMax] = {};
   char path_[4096] = {};
 };
 

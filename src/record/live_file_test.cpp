@@ -16,6 +16,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <vector>
 
 #include "record/reader.h"
 
@@ -140,6 +141,50 @@ TEST_F(LiveFileTest, AFileSizeLimitIsAnAnswerAndNotASignal) {
   ASSERT_EQ(waitpid(child, &status, 0), child);
   ASSERT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), 42);
+}
+
+TEST_F(LiveFileTest, KeepsAFewLargeSegmentsAndUsesThemAgainOnceTheyWereTaken) {
+  LiveFile file;
+  ASSERT_TRUE(file.create(path_.c_str(), header_));
+  std::vector<SegmentHeader*> kept;
+  for (uint32_t i = 0; i < 8; ++i) {
+    SegmentHeader* s = file.claim(kSegmentBytesMax, events(), false, &why_);
+    ASSERT_NE(s, nullptr);
+    auto* payload = reinterpret_cast<uint8_t*>(s + 1);
+    std::memset(payload, 7, 1000);
+    file.finish_events(s, payload + 1000);
+    EXPECT_EQ(s->flags, static_cast<uint32_t>(kSegmentFull | kSegmentKept));
+    EXPECT_EQ(s->payload_bytes, 1000u);
+    kept.push_back(s);
+  }
+  for (const uint32_t bytes : {kSegmentBytesMax, kSegmentBytesMin}) {  // no room, and not of a size
+    SegmentHeader* s = file.claim(bytes, events(), false, &why_);
+    ASSERT_NE(s, nullptr);
+    const uint64_t offset = s->offset;
+    file.finish_events(s, reinterpret_cast<uint8_t*>(s + 1));
+    SegmentHeader h;
+    std::ifstream in(path_, std::ios::binary);
+    in.seekg(static_cast<std::streamoff>(offset)).read(reinterpret_cast<char*>(&h), sizeof h);
+    EXPECT_EQ(h.flags, static_cast<uint32_t>(kSegmentFull));
+  }
+  SegmentHeader next = events();
+  next.seq = 77;
+  next.ticks0 = 1234;
+  EXPECT_EQ(file.take_kept(next), nullptr) << "nobody has archived one";
+  __atomic_or_fetch(&kept[5]->flags, static_cast<uint32_t>(kSegmentDropped), __ATOMIC_RELEASE);
+  const uint64_t offset = kept[5]->offset;
+  SegmentHeader* again = file.take_kept(next);
+  ASSERT_EQ(again, kept[5]);
+  EXPECT_EQ(again->offset, offset);
+  EXPECT_EQ(again->seq, 77u);
+  EXPECT_EQ(again->ticks0, 1234u);
+  EXPECT_EQ(again->flags, static_cast<uint32_t>(kSegmentReused));
+  EXPECT_EQ(again->payload_bytes, kSegmentBytesMax - sizeof(SegmentHeader));
+  EXPECT_EQ(*reinterpret_cast<uint8_t*>(again + 1), 0) << "its first event would be an old one";
+  EXPECT_EQ(file.take_kept(next), nullptr);
+  __atomic_or_fetch(&kept[2]->flags, static_cast<uint32_t>(kSegmentDropped), __ATOMIC_RELEASE);
+  file.forget();
+  EXPECT_EQ(file.take_kept(next), nullptr) << "a fork's child has no such memory";
 }
 
 // Whether a file in `folder` takes small segments, one after another, where a largest one found no

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include <algorithm>
-#include <unordered_map>
+#include <map>
 #include <utility>
 
 #include "record/byte_source.h"
@@ -101,7 +101,7 @@ std::unique_ptr<Recording> Recording::read(std::unique_ptr<ByteSource> file,
   if (r->archived()) {
     r->sources_[1].reset();
     r->walk_archive(0);
-    r->segments_dropped_ = r->dropped_offsets_.size();
+    r->segments_dropped_ = r->dropped_.size();
   } else {
     r->walk_live();
     r->merge_part();
@@ -188,7 +188,7 @@ bool Recording::keep(const SegmentRef& segment, uint64_t available) {
   }
   bytes_understood_ += std::min<uint64_t>(h.bytes, available);
   if ((h.flags & kSegmentDropped) != 0) {
-    if (dropped_offsets_.size() < kSegmentsMax) dropped_offsets_.push_back(h.offset);
+    if (dropped_.size() < kSegmentsMax) dropped_.emplace_back(h);
     return true;
   }
   if (available < sizeof h + h.payload_bytes) ++segments_cut_;
@@ -222,7 +222,13 @@ void Recording::walk_live() {
       at += h.bytes;
       continue;
     }
-    // The magic is stored last: without it, a kill came in between.
+    // The magic is stored last: without it, a kill came in between. Behind it lies nothing, or what
+    // is left of an earlier use, which was archived.
+    if (h.magic == 0 && h.offset == at && h.bytes >= kPageBytes && h.bytes <= kSegmentBytesLimit &&
+        h.bytes % kPageBytes == 0 && damage == 0) {
+      at += h.bytes;
+      continue;
+    }
     if (all_zero(h) || (h.magic == 0 && h.offset == at)) {
       const uint64_t data = file.next_data(at + kPageBytes) / kPageBytes * kPageBytes;
       at = std::max(at + kPageBytes, data);
@@ -287,8 +293,8 @@ void Recording::walk_archive(uint32_t source) {
 // neither. The part's copy is preferred, as the other may be punched out any time, unless it is cut
 // short.
 void Recording::merge_part() {
-  std::vector<uint64_t> dropped = std::move(dropped_offsets_);
-  dropped_offsets_.clear();
+  const std::vector<SegmentKey> dropped = std::move(dropped_);
+  dropped_.clear();
   if (sources_[1] != nullptr) {
     const ByteSource& part = *sources_[1];
     FileHeader h;
@@ -312,15 +318,15 @@ void Recording::merge_part() {
     walk_archive(1);
     segments_cut_ = live_cut;  // the part's last segment is being written: nothing is lost by that
 
-    std::unordered_map<uint64_t, size_t> by_offset;
-    for (size_t i = 0; i < live.size(); ++i) by_offset.emplace(live[i].file_offset, i);
+    std::map<SegmentKey, size_t> by_key;
+    for (size_t i = 0; i < live.size(); ++i) by_key.emplace(SegmentKey(live[i].header), i);
     std::vector<SegmentRef> merged;
     for (const SegmentRef& s : segments_) {
-      const auto twin = from_agent(s.header) ? by_offset.find(s.header.offset) : by_offset.end();
+      const auto twin = from_agent(s.header) ? by_key.find(SegmentKey(s.header)) : by_key.end();
       const bool whole =
           s.file_offset + sizeof s.header + s.header.payload_bytes <= sources_[1]->bytes();
       if (live_whole && piece_of_contexts(s.header)) continue;  // the live file keeps them all
-      if (twin == by_offset.end()) {
+      if (twin == by_key.end()) {
         merged.push_back(s);
       } else if (whole) {
         live[twin->second] = s;
@@ -332,13 +338,13 @@ void Recording::merge_part() {
         segments_.begin(), segments_.end(),
         [](const SegmentRef& a, const SegmentRef& b) { return a.header.offset < b.header.offset; });
   }
-  std::vector<uint64_t> kept;
+  std::vector<SegmentKey> kept;
   for (const SegmentRef& s : segments_) {
-    if (s.source == 1) kept.push_back(s.header.offset);
+    if (s.source == 1) kept.emplace_back(s.header);
   }
   std::sort(kept.begin(), kept.end());
-  for (uint64_t offset : dropped) {
-    if (!std::binary_search(kept.begin(), kept.end(), offset)) ++segments_dropped_;
+  for (const SegmentKey& key : dropped) {
+    if (!std::binary_search(kept.begin(), kept.end(), key)) ++segments_dropped_;
   }
   if (segments_dropped_ != 0 && (header_.features & kFeatureRing) == 0) {
     note(std::to_string(segments_dropped_) +
@@ -371,7 +377,8 @@ bool Recording::stored(const SegmentRef& segment, std::vector<uint8_t>& out,
     // The parent may have moved it between open() and now.
     SegmentHeader now;
     if (source->read(segment.file_offset, &now, sizeof now) == sizeof now &&
-        now.offset == h.offset && (now.flags & kSegmentDropped) != 0) {
+        now.offset == h.offset &&
+        ((now.flags & kSegmentDropped) != 0 || now.magic == 0 || now.ticks0 != h.ticks0)) {
       out.clear();
       return fail("was moved to the .ulg.part while it was read. Open the recording again.");
     }
@@ -398,7 +405,8 @@ bool Recording::moved_payload(const SegmentRef& segment, std::vector<uint8_t>& o
     SegmentHeader h;
     if (part->read(at, &h, sizeof h) != sizeof h || !plausible(h, 8)) break;
     std::vector<uint8_t> frame;
-    if (h.offset == segment.header.offset && from_agent(h) && (h.flags & kSegmentZstd) != 0 &&
+    if (SegmentKey(h) == SegmentKey(segment.header) && from_agent(h) &&
+        (h.flags & kSegmentZstd) != 0 &&
         read_stored(*part, at + sizeof h, h.payload_bytes, frame) &&
         unpack_frame(frame.data(), frame.size(), h.raw_bytes, out) == Unpacked::kWhole) {
       return true;

@@ -104,7 +104,7 @@ class Recording {
   std::unique_ptr<ByteSource> sources_[2];
   uint64_t file_bytes_ = 0;
   std::vector<SegmentRef> segments_;
-  std::vector<uint64_t> dropped_offsets_;  // live offsets of segments that were taken away
+  std::vector<SegmentKey> dropped_;  // segments that were taken away
   uint64_t segments_damaged_ = 0;
   uint64_t segments_dropped_ = 0;
   uint64_t segments_unknown_ = 0;

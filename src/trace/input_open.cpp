@@ -38,7 +38,7 @@ class Walk {
   explicit Walk(const InputLimits& limits) { budget_.limits = limits; }
 
   void named(const std::string& path);
-  void unpack(const Input& input, unsigned depth);
+  void given(const Input& input);
 
   std::vector<Input> inputs;
   std::vector<InputProblem> problems;
@@ -49,6 +49,7 @@ class Walk {
   void path(const std::string& path, unsigned depth);
   void folder(const std::string& path, const Identity& self, unsigned depth);
   void spool(const std::string& name, int descriptor);
+  void unpack(const Input& input, unsigned depth);
   void archive(const Input& input, unsigned depth);
   bool full(const std::string& where);
   void problem(const std::string& name, Error error);
@@ -101,7 +102,7 @@ void Walk::path(const std::string& name, unsigned depth) {
     ++budget_.files;
     Result<Input> input = Input::map(name);
     if (input.ok()) {
-      unpack(*input, 0);
+      given(*input);
     } else {
       problem(name, input.error());
     }
@@ -157,6 +158,7 @@ void Walk::spool(const std::string& name, int descriptor) {
     }
     if (count <= 0) break;
     const auto bytes = static_cast<std::size_t>(count);
+    budget_.given_bytes += bytes;  // a pipe is no larger than itself
     result = budget_.take(name, bytes, UINT64_MAX, spooled.size());
     if (result.ok()) result = spooled.append({buffer.data(), bytes});
   }
@@ -167,6 +169,11 @@ void Walk::spool(const std::string& name, int descriptor) {
   } else {
     problem(name, input.error());
   }
+}
+
+void Walk::given(const Input& input) {
+  budget_.given_bytes += input.bytes().size();
+  unpack(input, 0);
 }
 
 void Walk::unpack(const Input& input, unsigned depth) {
@@ -256,7 +263,7 @@ Result<std::vector<Input>> open_inputs(const std::string& path, const InputLimit
 std::vector<Input> unpack_inputs(const Input& input, const InputLimits& limits,
                                  std::vector<InputProblem>* problems) {
   Walk walk(limits);
-  walk.unpack(input, 0);
+  walk.given(input);
   if (problems != nullptr) {
     problems->insert(problems->end(), walk.problems.begin(), walk.problems.end());
   }

@@ -35,10 +35,11 @@ inline constexpr unsigned kFolderDepthMax = 16;
 inline constexpr unsigned kPackDepthMax = 4;
 // Bytes unpacked or piped by one call: temporary space that may be taken.
 inline constexpr std::uint64_t kUnpackedBytesMax = std::uint64_t{64} << 30;
-// Unpacked bytes for each packed one, beyond kRatioFreeBytes. Logs reach 50, dumps full of zeros
-// some hundreds; deflate can't exceed 1032, which nothing but a bomb comes near.
-inline constexpr std::uint64_t kUnpackRatioMax = 1000;
-// Below this a high ratio does no harm: 256 MiB of temporary space.
+// Unpacked bytes for each packed one that was read so far, beyond kRatioFreeBytes; and all that one
+// call unpacks for each byte that it was given. Logs reach 50, dumps with many zeros 200; a bomb of
+// gzip 1000, of zstd and xz more.
+inline constexpr std::uint64_t kUnpackRatioMax = 250;
+// Below this a high ratio does no harm: 256 MiB of temporary space, half a second.
 inline constexpr std::uint64_t kRatioFreeBytes = std::uint64_t{256} << 20;
 // Unpacked pieces that stay in memory; larger ones have a temporary file.
 inline constexpr std::size_t kInMemoryBytesMax = std::size_t{256} << 10;

@@ -283,6 +283,52 @@ TEST_F(Inputs, WhatUnpacksToManyTimesItsSizeIsLeftOut) {
   EXPECT_THAT(problems[0].error.message, HasSubstr("100 times its size"));
 }
 
+// One bomb in each packing, and within each other: zeros, in front of what does not compress.
+TEST_F(Inputs, ABombIsKnownByWhatItGaveSoFar) {
+  const std::string zeros(12 << 20, '\0');
+  const std::string dense = long_text(4 << 20);
+  const InputLimits limits = {.ratio_max = 50, .ratio_free_bytes = 1 << 20};
+  const auto refused = [&](const char* name, const Bytes& bytes) {
+    std::vector<InputProblem> problems;
+    EXPECT_TRUE(unpack_inputs(Input::from_bytes(name, bytes), limits, &problems).empty()) << name;
+    ASSERT_EQ(problems.size(), 1u) << name;
+    EXPECT_THAT(problems[0].error.message, HasSubstr("50 times its size")) << name;
+  };
+  const auto text = [](const Bytes& bytes) { return std::string(bytes.begin(), bytes.end()); };
+  const Bytes gzip = stream(zeros + dense, archive_write_add_filter_gzip);
+  ASSERT_LT((zeros.size() + dense.size()) / gzip.size(), 50u) << "as a whole it is none";
+  refused("gzip", gzip);
+  refused("xz", stream(zeros + dense, archive_write_add_filter_xz));
+  refused("zstd", stream(zeros + dense, archive_write_add_filter_zstd));
+  refused("zip", packed({{"a", zeros + dense}}, zip));
+  refused("gzip in zstd", stream(text(gzip), archive_write_add_filter_zstd));
+  refused("xz in a zip", packed({{"a", text(stream(zeros, archive_write_add_filter_xz))}}, zip));
+  refused("zip in gzip", stream(text(packed({{"a", zeros}}, zip)), archive_write_add_filter_gzip));
+}
+
+TEST_F(Inputs, ManyMembersThatAreEachBelowTheBoundAreABombTogether) {
+  Members members;
+  for (int i = 0; i < 20; ++i)
+    members.emplace_back(std::to_string(i), std::string(900 << 10, '\0'));
+  std::vector<InputProblem> problems;
+  const auto inputs = unpack_inputs(Input::from_bytes("x.zip", packed(members, zip)),
+                                    {.ratio_max = 50, .ratio_free_bytes = 1 << 20}, &problems);
+  EXPECT_EQ(inputs.size(), 1u);
+  EXPECT_EQ(problems.size(), 19u);
+}
+
+TEST_F(Inputs, WhatCompressesWellBeyondTheFreePartIsNoBomb) {
+  const std::string text = long_text(8 << 20);
+  for (const Bytes& bytes : {stream(text, archive_write_add_filter_gzip),
+                             packed({{"a", text}}, zip), packed({{"a", text}}, tar_gz)}) {
+    std::vector<InputProblem> problems;
+    const auto inputs = unpack_inputs(Input::from_bytes("x", bytes),
+                                      {.ratio_max = 50, .ratio_free_bytes = 1 << 20}, &problems);
+    EXPECT_EQ(inputs.size(), 1u);
+    EXPECT_TRUE(problems.empty()) << problems[0].error.message;
+  }
+}
+
 TEST_F(Inputs, MoreFilesThanTheLimitAreLeftOutAndToldOfOnce) {
   for (const char* name : {"a", "b", "c", "d/e", "d/f"}) write(name, "x");
   std::vector<InputProblem> problems;

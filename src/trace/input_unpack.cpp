@@ -75,6 +75,9 @@ class Data {
       : packed_(packed), name_(std::move(name)), budget_(budget) {}
 
   Result<Input> read(archive* a) {
+    archive_ = a;
+    const la_int64_t begin = archive_filter_bytes(a, -1);
+    packed_begin_ = begin > 0 ? static_cast<std::uint64_t>(begin) : 0;
     const void* block = nullptr;
     std::size_t size = 0;
     la_int64_t offset = 0;
@@ -128,7 +131,12 @@ class Data {
   }
 
   Result<void> copy(Bytes bytes, std::uint64_t before) {
-    Result<void> taken = budget_.take(name_, bytes.size(), packed_.bytes().size(), before);
+    // How far the outermost stream was read. (A zip is read from its end: its headers are no part
+    // of what was read for this member.)
+    const la_int64_t at = archive_filter_bytes(archive_, -1);
+    const std::uint64_t read = at > 0 ? static_cast<std::uint64_t>(at) : 0;
+    const std::uint64_t consumed = read - std::min(read, packed_begin_);
+    Result<void> taken = budget_.take(name_, bytes.size(), consumed, before);
     return taken.ok() ? spool_->append(bytes) : taken;
   }
 
@@ -139,6 +147,8 @@ class Data {
   const Input& packed_;
   std::string name_;
   InputBudget& budget_;
+  archive* archive_ = nullptr;
+  std::uint64_t packed_begin_ = 0;
   std::optional<Spool> spool_;
   std::size_t part_at_ = 0;
   std::uint64_t size_ = 0;
@@ -183,8 +193,12 @@ Result<void> InputBudget::take(const std::string& name, std::uint64_t bytes,
                                        format_bytes(limits.unpacked_bytes_max) +
                                        " would be unpacked.\n  Give its parts one by one."};
   }
-  const std::uint64_t out = out_bytes + bytes;
-  if (out > limits.ratio_free_bytes && out / limits.ratio_max > packed_bytes) {
+  // Many members, or bombs within bombs, each below the bound: all of them against all that was
+  // given.
+  const auto too_many = [this](std::uint64_t out, std::uint64_t packed) {
+    return out > limits.ratio_free_bytes && out / limits.ratio_max > packed;
+  };
+  if (too_many(out_bytes + bytes, packed_bytes) || too_many(unpacked_bytes + bytes, given_bytes)) {
     return Error{Code::kExhausted,
                  name + ": left out: unpacks to more than " + std::to_string(limits.ratio_max) +
                      " times its size, as only a file made to fill disks does.\n  If it is none, "

@@ -17,9 +17,11 @@ namespace ullage::trace {
 struct InputBudget {
   InputLimits limits;
   std::size_t files = 0;
+  std::uint64_t given_bytes = 0;  // of all files, as they are
   std::uint64_t unpacked_bytes = 0;
 
-  // Takes `bytes` more that came out of `packed_bytes`, `out_bytes` before them.
+  // Takes `bytes` more that came out of the first `packed_bytes` of something, `out_bytes` before
+  // them. A bomb is known by what it gave so far: nobody waits for its end.
   Result<void> take(const std::string& name, std::uint64_t bytes, std::uint64_t packed_bytes,
                     std::uint64_t out_bytes);
 };

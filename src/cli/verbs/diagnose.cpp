@@ -98,7 +98,8 @@ class Diagnose : public Verb {
        false,
        {}},
       {"--folded",
-       "Folded stacks of copied bytes, for flamegraph.pl.",
+       "Folded stacks of copied bytes, for flamegraph.pl. Of an incident, of every cost: the first "
+       "frame names it.",
        diagnose::folded_report,
        true,
        false,
@@ -164,7 +165,9 @@ void Diagnose::describe(Command& command) {
       "Exit with 1 when one of these holds, parted by commas: any, note, warning, error, a "
       "detector's name, violation (needs --contract), stall>5ms, stall-total>50ms, copied>10MB, "
       "wasted>1GiB, "
-      "growths>1000, new (needs --baseline).",
+      "growths>1000, new (needs --baseline). A limit that nothing in the input measures (growths "
+      "of "
+      "a trace, say) is refused with 3.",
       fail_on_text_);
   command
       .option("--baseline", "FILE",
@@ -418,8 +421,10 @@ Result<void> Diagnose::report(const std::string& name, const evidence::Evidence&
   if (text_to_stdout()) print_text(name, evidence, findings);
   ++sections_done_;
   judge(name, findings);
-  const std::string why = diagnose::not_judgeable(evidence);
-  if (fail_on_ && !why.empty()) {
+  if (!fail_on_) return {};
+  std::string why = diagnose::not_judgeable(evidence);
+  if (why.empty()) why = fail_on_->unmeasured(evidence);
+  if (!why.empty()) {
     return Error{Code::kInvalid, name + ": --fail-on could not judge.\n  " + why};
   }
   return {};

@@ -48,7 +48,7 @@ class Record : public Verb {
   std::string finish_path_;
   std::uint64_t depth_ = kDepthDefault, verify_ = 0;
   std::uint64_t for_ns_ = 10'000'000'000;
-  bool no_follow_ = false, quiet_ = false, native_ = false;
+  bool no_follow_ = false, quiet_ = false, native_ = false, bpf_ = false;
   launch::IncidentOptions incident_;
 };
 
@@ -87,8 +87,16 @@ void Record::describe(Command& command) {
       incident_.pprof_url);
   command.duration_option(
       "--for", "How long the CPU profile and the execution trace are. Default: 10s.", for_ns_);
-  command.flag("--heap-dump", "JVM: also write a heap dump when memory runs out. May be large.",
-               incident_.heap_dump);
+  command.flag(
+      "--heap-dump",
+      "JVM: also write a heap dump when memory runs out. Go: fetch one at the end, from a program "
+      "that serves it (docs/incidents.md). May be large.",
+      incident_.heap_dump);
+  command.flag("--bpf",
+               "Go, on Linux as root or with CAP_PERFMON: count slices, maps and stacks that grow, "
+               "by uprobes. Each costs the program microseconds: not where millions a second grow. "
+               "Without the right for it the recording goes on without the counts.",
+               bpf_);
   command.flag("--native",
                "Record C and C++ allocations also of a Go program or a JVM, with the library.",
                native_);
@@ -343,7 +351,16 @@ int Record::run() {
     incident_.managed = managed == launch::Managed::kNo ? launch::Managed::kGo : managed;
     incident_.output = options_.output;
     incident_.seconds = static_cast<double>(for_ns_) / 1e9;
+    if (bpf_) {
+      find_growth_probes(command_, search != nullptr ? search : "/usr/bin:/bin", incident_);
+    }
     return record_incident(incident_, quiet_);
+  }
+  if (bpf_) {
+    return fail(Error{Code::kInvalid,
+                      "ullage record: --bpf counts growth of Go programs, and " + command_.front() +
+                          " is none.\n  Leave it out: every allocation is recorded anyway."},
+                kExitUsage);
   }
   options_.command = command_;
   options_.follow = !no_follow_;

@@ -8,6 +8,10 @@
 #include "base/format.h"
 #include "cli/output.h"
 #include "cli/verb.h"
+#include "evidence/incident.h"
+#include "launch/preflight.h"
+#include "trace/go_binary/go_binary.h"
+#include "trace/input.h"
 
 namespace ullage::cli {
 namespace {
@@ -19,6 +23,37 @@ std::string short_path(const std::string& path) {
 }
 
 }  // namespace
+
+void find_growth_probes(const std::vector<std::string>& command, const std::string& search,
+                        launch::IncidentOptions& options) {
+  const std::string path =
+      command.empty() ? std::string() : launch::find_program(command.front(), search);
+  const std::string head = "--bpf: no growth can be counted: ";
+  if (path.empty()) {
+    options.probe_problem =
+        head + "the program's file is needed.\n  Let it be started: ullage record --bpf -- COMMAND";
+    return;
+  }
+  const Result<trace::Input> input = trace::Input::map(path);
+  if (!input.ok()) {
+    options.probe_problem = head + input.error().message;
+    return;
+  }
+  const auto binary = trace::GoBinary::open(input.value());
+  if (!binary.ok()) {
+    options.probe_problem = head + binary.error().message;
+    return;
+  }
+  const trace::GoBinary& program = *binary.value();
+  for (const evidence::GrowthFunction& function : evidence::growth_functions()) {
+    const std::uint64_t entry = program.entry_of(function.name);
+    const std::uint64_t offset = entry == 0 ? UINT64_MAX : program.file_offset_of(entry);
+    if (offset != UINT64_MAX) options.probes.push_back({function.name, offset});
+  }
+  if (options.probes.empty()) {
+    options.probe_problem = head + path + " names none of the runtime's growth functions.";
+  }
+}
 
 int record_incident(const launch::IncidentOptions& options, bool quiet) {
   Result<launch::IncidentReport> report = launch::record_incident(options);

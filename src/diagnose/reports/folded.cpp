@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // folded_report: "main;serve;Book::add;vector::_M_realloc_insert 3221225472", one line per stack,
-// outermost first, sorted; the number is copied bytes (of an incident: nanoseconds of assists, else
-// what it has). The form flamegraph.pl made common.
+// outermost first, sorted; the number is copied bytes. Of an incident each line begins with its
+// cost, "assist;main.serve;main.handle 900000000", since units can't be added: grep for one of
+// them. The form flamegraph.pl made common.
 #include <cstdint>
 #include <map>
 #include <string>
@@ -29,7 +30,7 @@ std::string folded_name(std::string_view name) {
 
 }  // namespace
 
-std::string folded_report(const evidence::Evidence& evidence, const Findings& /*findings*/,
+std::string folded_report(const evidence::Evidence& evidence, const Findings& findings,
                           const ReportOptions& /*options*/) {
   std::map<std::string, std::uint64_t> lines;
   const auto folded = [](const evidence::Stack& stack) {
@@ -46,11 +47,10 @@ std::string folded_report(const evidence::Evidence& evidence, const Findings& /*
     if (line.empty()) line = folded_name(site.growth.label());
     lines[line] += site.copied_bytes;
   }
-  // Of an incident, the first kind of cost that it has: units are not mixed.
-  const std::vector<CostStack> costs = incident_costs(evidence.incident);
-  for (std::size_t kind = 0; kind < kCostKinds && lines.empty(); ++kind) {
-    for (const CostStack& cost : costs) {
-      if (cost.values[kind] > 0) lines[folded(cost.stack)] += cost.values[kind];
+  for (const CostStack& cost : incident_costs(evidence.incident, findings)) {
+    for (std::size_t kind = 0; kind < kCostKinds; ++kind) {
+      if (cost.values[kind] == 0) continue;
+      lines[std::string(kCosts[kind].name) + ";" + folded(cost.stack)] += cost.values[kind];
     }
   }
   std::string out;

@@ -15,6 +15,10 @@ const std::array<CostKind, kCostKinds> kCosts = {
     CostKind{"growth_samples", "count", "CPU samples in growing slices, maps and stacks"},
     CostKind{"wait", "nanoseconds", "time blocked"},
     CostKind{"wait_behind", "nanoseconds", "time blocked behind growth, assists and stops"},
+    CostKind{"finding_stall", "nanoseconds", "stalls, by the findings"},
+    CostKind{"finding_cpu", "nanoseconds", "processor time beside them, by the findings"},
+    CostKind{"finding_copied", "bytes", "bytes copied, by the findings"},
+    CostKind{"finding_wasted", "bytes", "bytes wasted, by the findings"},
 };
 
 std::uint32_t telling_snapshot(const evidence::Incident& incident) {
@@ -30,7 +34,8 @@ std::uint32_t telling_snapshot(const evidence::Incident& incident) {
   return best;
 }
 
-std::vector<CostStack> incident_costs(const evidence::Incident& incident) {
+std::vector<CostStack> incident_costs(const evidence::Incident& incident,
+                                      const std::vector<Finding>& findings) {
   std::vector<CostStack> costs;
   const auto add = [&costs](const evidence::Stack& stack) -> CostStack& {
     costs.push_back({stack, {}});
@@ -67,6 +72,14 @@ std::vector<CostStack> incident_costs(const evidence::Incident& incident) {
     // The three overlap: the largest is what is proved.
     cost.values[kCostWaitBehind] =
         std::max({wait.behind_assist_ns, wait.behind_growth_ns, wait.behind_stop_ns});
+  }
+  for (const Finding& finding : findings) {
+    if (finding.stack.empty() || finding.severity == Severity::kNote) continue;
+    CostStack& cost = add(finding.stack);
+    cost.values[kCostFindingStall] = finding.cost.stall_ns;
+    cost.values[kCostFindingCpu] = finding.cost.cpu_ns;
+    cost.values[kCostFindingCopied] = finding.cost.copied_bytes;
+    cost.values[kCostFindingWasted] = finding.cost.wasted_bytes;
   }
   std::erase_if(costs, [](const CostStack& cost) {
     return std::all_of(cost.values.begin(), cost.values.end(), [](auto v) { return v == 0; });

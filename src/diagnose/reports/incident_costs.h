@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "diagnose/finding.h"
 #include "evidence/incident.h"
 
 namespace ullage::diagnose {
@@ -18,7 +19,7 @@ struct CostKind {
   const char* unit;  // "nanoseconds", "bytes", "count"
   const char* what;  // a sentence for people
 };
-inline constexpr std::size_t kCostKinds = 8;
+inline constexpr std::size_t kCostKinds = 12;
 enum CostIndex : std::size_t {
   kCostAssist,
   kCostStopped,
@@ -28,6 +29,10 @@ enum CostIndex : std::size_t {
   kCostGrowthSamples,
   kCostWait,
   kCostWaitBehind,
+  kCostFindingStall,  // of findings, at their stacks: whatever artefact they come from
+  kCostFindingCpu,
+  kCostFindingCopied,
+  kCostFindingWasted,
 };
 extern const std::array<CostKind, kCostKinds> kCosts;
 
@@ -37,8 +42,10 @@ struct CostStack {
 };
 
 // Stacks with something to count, most of the first kind that has any first. Of several profiles of
-// the heap, the one with most allocated: what they count only ever rises.
-std::vector<CostStack> incident_costs(const evidence::Incident& incident);
+// the heap, the one with most allocated: what they count only ever rises. `findings` with a stack
+// add what they cost; notes don't.
+std::vector<CostStack> incident_costs(const evidence::Incident& incident,
+                                      const std::vector<Finding>& findings = {});
 
 // The snapshot whose heap sites stand for the incident; UINT32_MAX when there is none.
 std::uint32_t telling_snapshot(const evidence::Incident& incident);

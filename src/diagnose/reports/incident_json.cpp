@@ -2,9 +2,12 @@
 #include "diagnose/reports/incident_json.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "diagnose/growth.h"
 #include "diagnose/reports/json_parts.h"
 #include "evidence/merge.h"
 
@@ -20,17 +23,26 @@ void write_texts(JsonWriter& json, const char* name, const List& list) {
   json.end_array();
 }
 
-// Frames here are places, not addresses: what a person or an editor needs.
-void write_stack(JsonWriter& json, const char* name, const evidence::Stack& stack) {
+// An array of objects, one for each item; of more than `limit`, the first ones.
+template <class List, class Write>
+void write_each(JsonWriter& json, const char* name, const List& list, const Write& write,
+                std::size_t limit = SIZE_MAX) {
   json.begin_array(name);
-  for (const evidence::Frame& frame : stack) {
+  for (std::size_t i = 0; i < std::min(list.size(), limit); ++i) {
     json.begin_object();
-    json.field("function", frame.function);
-    json.field("file", frame.file);
-    json.field("line", frame.line);
+    write(list[i]);
     json.end_object();
   }
   json.end_array();
+}
+
+// Frames here are places, not addresses: what a person or an editor needs.
+void write_stack(JsonWriter& json, const char* name, const evidence::Stack& stack) {
+  write_each(json, name, stack, [&](const evidence::Frame& frame) {
+    json.field("function", frame.function);
+    json.field("file", frame.file);
+    json.field("line", frame.line);
+  });
 }
 
 void write_where(JsonWriter& json, const evidence::Position& where) {
@@ -62,7 +74,6 @@ void write_facts(JsonWriter& json, const evidence::RuntimeFacts& facts) {
 }
 
 void write_artefact(JsonWriter& json, const evidence::Artefact& artefact) {
-  json.begin_object();
   json.field("name", artefact.name);
   json.field("format", artefact.format);
   json.field("version", artefact.version);
@@ -78,11 +89,9 @@ void write_artefact(JsonWriter& json, const evidence::Artefact& artefact) {
   json.field("shift_ns", artefact.alignment.shift_ns);
   json.field("error_ns", artefact.alignment.error_ns);
   json.end_object();
-  json.end_object();
 }
 
 void write_pause(JsonWriter& json, const evidence::Pause& pause) {
-  json.begin_object();
   json.field("kind", pause.kind);
   json.field("cause", pause.cause);
   json.field("start_ns", pause.start_ns);
@@ -102,11 +111,9 @@ void write_pause(JsonWriter& json, const evidence::Pause& pause) {
     json.field("capacity_bytes", pause.capacity_bytes);
   }
   write_where(json, pause.where);
-  json.end_object();
 }
 
 void write_cycle(JsonWriter& json, const evidence::GcCycle& cycle) {
-  json.begin_object();
   json.field("ordinal", cycle.ordinal);
   json.field("kind", cycle.kind);
   json.field("cause", cycle.cause);
@@ -128,27 +135,17 @@ void write_cycle(JsonWriter& json, const evidence::GcCycle& cycle) {
   }
   json.field("forced", cycle.forced);
   write_where(json, cycle.where);
-  json.end_object();
 }
 
 void write_sites(JsonWriter& json, const Incident& incident) {
-  const auto first = [](const auto& list) { return std::min(list.size(), kJsonSites); };
-  json.begin_array("assist_sites");
-  for (std::size_t i = 0; i < first(incident.assist_sites); ++i) {
-    const evidence::AssistSite& site = incident.assist_sites[i];
-    json.begin_object();
+  const auto assist = [&json](const evidence::AssistSite& site) {
     json.field("count", site.count);
     json.field("total_ns", site.total_ns);
     json.field("max_ns", site.max_ns);
     json.field("goroutines", site.goroutines);
     write_stack(json, "stack", site.stack);
-    json.end_object();
-  }
-  json.end_array();
-  json.begin_array("heap_sites");
-  for (std::size_t i = 0; i < first(incident.heap_sites); ++i) {
-    const evidence::HeapSite& site = incident.heap_sites[i];
-    json.begin_object();
+  };
+  const auto heap = [&json](const evidence::HeapSite& site) {
     json.field("snapshot", site.snapshot);
     json.field("call", evidence::to_string(site.call));
     json.field("proof", evidence::to_string(site.proof));
@@ -160,38 +157,49 @@ void write_sites(JsonWriter& json, const Incident& incident) {
     for (const evidence::Rung& rung : site.rungs) json.value(rung.bytes);
     json.end_array();
     write_stack(json, "stack", site.stack);
-    json.end_object();
-  }
-  json.end_array();
-  json.begin_array("waits");
-  for (std::size_t i = 0; i < first(incident.waits); ++i) {
-    const evidence::Wait& wait = incident.waits[i];
-    json.begin_object();
-    json.field("reason", wait.reason);
-    json.field("count", wait.count);
-    json.field("total_ns", wait.total_ns);
-    json.field("max_ns", wait.max_ns);
-    json.field("behind_assist_ns", wait.behind_assist_ns);
-    json.field("behind_stop_ns", wait.behind_stop_ns);
-    json.field("behind_growth_ns", wait.behind_growth_ns);
-    write_stack(json, "stack", wait.stack);
-    write_stack(json, "released_by", wait.released_by);
-    json.end_object();
-  }
-  json.end_array();
-  json.begin_array("goroutines");
-  for (std::size_t i = 0; i < first(incident.goroutines); ++i) {
-    const evidence::GoroutineGroup& group = incident.goroutines[i];
-    json.begin_object();
+  };
+  const auto wait = [&json](const evidence::Wait& one) {
+    json.field("reason", one.reason);
+    json.field("count", one.count);
+    json.field("total_ns", one.total_ns);
+    json.field("max_ns", one.max_ns);
+    json.field("behind_assist_ns", one.behind_assist_ns);
+    json.field("behind_stop_ns", one.behind_stop_ns);
+    json.field("behind_growth_ns", one.behind_growth_ns);
+    write_stack(json, "stack", one.stack);
+    write_stack(json, "released_by", one.released_by);
+  };
+  const auto goroutines = [&json](const evidence::GoroutineGroup& group) {
     json.field("state", group.state);
     json.field("count", group.count);
     json.field("created", group.created);
     json.field("ended", group.ended);
     write_stack(json, "stack", group.stack);
     write_stack(json, "created_by", group.created_by);
-    json.end_object();
+  };
+  const auto exhausted = [&json](const evidence::OutOfMemory& error) {
+    json.field("what", error.what);
+    json.field("thread", error.thread);
+    json.field("count", error.count);
+    write_where(json, error.where);
+    write_stack(json, "stack", error.stack);
+  };
+  write_each(json, "assist_sites", incident.assist_sites, assist, kJsonSites);
+  write_each(json, "heap_sites", incident.heap_sites, heap, kJsonSites);
+  write_each(json, "waits", incident.waits, wait, kJsonSites);
+  write_each(json, "goroutines", incident.goroutines, goroutines, kJsonSites);
+  write_each(json, "out_of_memory", incident.out_of_memory, exhausted, kJsonSites);
+}
+
+// Calls of growth functions, by name, where probes counted them.
+void write_growth_counts(JsonWriter& json, const Incident& incident) {
+  constexpr std::string_view kPrefix = evidence::kGrowthCountPrefix;
+  json.begin_object("growth_counts");
+  for (const evidence::Metric& metric : incident.metrics) {
+    if (!metric.name.starts_with(kPrefix)) continue;
+    json.field(metric.name.substr(kPrefix.size()), whole(metric.value));
   }
-  json.end_array();
+  json.end_object();
 }
 
 // Indices of the `limit` items with the largest key, in the order of the list.
@@ -216,12 +224,9 @@ void write_incident(JsonWriter& json, const Incident& incident) {
   write_facts(json, incident.facts);
   json.field("start_ns", incident.start_ns);
   json.field("end_ns", incident.end_ns);
-  json.begin_array("artefacts");
-  for (const evidence::Artefact& artefact : incident.artefacts) write_artefact(json, artefact);
-  json.end_array();
-  json.begin_array("snapshots");
-  for (const evidence::Snapshot& snapshot : incident.snapshots) {
-    json.begin_object();
+  write_each(json, "artefacts", incident.artefacts,
+             [&](const evidence::Artefact& artefact) { write_artefact(json, artefact); });
+  write_each(json, "snapshots", incident.snapshots, [&](const evidence::Snapshot& snapshot) {
     json.field("artefact", snapshot.artefact);
     json.field("kind", snapshot.kind);
     json.field("at_ns", snapshot.at_ns);
@@ -229,46 +234,31 @@ void write_incident(JsonWriter& json, const Incident& incident) {
     json.field("alloc_bytes", snapshot.alloc_bytes);
     json.field("inuse_bytes", snapshot.inuse_bytes);
     json.field("goroutines", snapshot.goroutines);
-    json.end_object();
-  }
-  json.end_array();
-
-  json.begin_array("pause_kinds");
-  for (const evidence::PauseKind& kind : incident.pause_kinds) {
-    json.begin_object();
+  });
+  write_each(json, "pause_kinds", incident.pause_kinds, [&](const evidence::PauseKind& kind) {
     json.field("kind", kind.kind);
     json.field("cause", kind.cause);
     json.field("count", kind.count);
     json.field("total_ns", kind.total_ns);
     json.field("max_ns", kind.max_ns);
-    json.end_object();
-  }
-  json.end_array();
+  });
   const auto pauses =
       largest(incident.pauses, kJsonPauses, [](const auto& p) { return p.duration_ns; });
-  json.begin_array("pauses");
-  for (const std::size_t i : pauses) write_pause(json, incident.pauses[i]);
-  json.end_array();
-
+  write_each(json, "pauses", pauses, [&](std::size_t i) { write_pause(json, incident.pauses[i]); });
   json.field("assist_count", incident.assist_count);
   json.field("assist_total_ns", incident.assist_total_ns);
   json.field("assist_max_ns", incident.assist_max_ns);
   const auto cycles =
       largest(incident.cycles, kJsonCycles, [](const auto& c) { return c.duration_ns; });
-  json.begin_array("cycles");
-  for (const std::size_t i : cycles) write_cycle(json, incident.cycles[i]);
-  json.end_array();
-  json.begin_array("stalls");
-  for (const evidence::AllocationStall& stall : incident.stalls) {
-    json.begin_object();
+  write_each(json, "cycles", cycles, [&](std::size_t i) { write_cycle(json, incident.cycles[i]); });
+  write_each(json, "stalls", incident.stalls, [&](const evidence::AllocationStall& stall) {
     json.field("thread", stall.thread);
     json.field("at_ns", stall.at_ns);
     json.field("duration_ns", stall.duration_ns);
     write_where(json, stall.where);
-    json.end_object();
-  }
-  json.end_array();
+  });
   write_sites(json, incident);
+  write_growth_counts(json, incident);
   json.begin_object("event_counts");
   for (const auto& [name, count] : incident.event_counts) json.field(name, count);
   json.end_object();

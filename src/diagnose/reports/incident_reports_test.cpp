@@ -99,11 +99,23 @@ TEST(IncidentPprof, OpensOnTheFirstCostThatItHas) {
   EXPECT_EQ(with.substr(0, 2), "\x1f\x8b");
 }
 
-TEST(IncidentFolded, TellsTheFirstCostThatItHas) {
-  EXPECT_EQ(folded_report(sample_incident(), {}, {}), "main.serve;main.handle 900000000\n");
-  evidence::Evidence evidence = sample_incident();
-  evidence.incident.assist_sites.clear();
-  EXPECT_EQ(folded_report(evidence, {}, {}), "main.main;main.load;runtime.growslice 33500000\n");
+TEST(IncidentFolded, HasALineForEveryCostOfAStackThatBeginsWithIt) {
+  const std::string lines = folded_report(sample_incident(), {}, {});
+  EXPECT_THAT(lines, HasSubstr("assist;main.serve;main.handle 900000000\n"));
+  EXPECT_THAT(lines, HasSubstr("stopped;main.main;main.load;runtime.growslice 33500000\n"));
+  EXPECT_THAT(lines, HasSubstr("alloc_space;"));
+  EXPECT_THAT(lines, Not(HasSubstr("finding_")));
+  Finding held;
+  held.detector = "go-unbounded-growth";
+  held.stack.resize(1);
+  held.stack[0].function = "main.cache";
+  held.cost.wasted_bytes = 5'000'000;
+  Finding note = held;
+  note.severity = Severity::kNote;
+  note.stack[0].function = "main.note";
+  const std::string with = folded_report(sample_incident(), {held, note}, {});
+  EXPECT_THAT(with, HasSubstr("finding_wasted;main.cache 5000000\n"));
+  EXPECT_THAT(with, Not(HasSubstr("main.note")));
 }
 
 TEST(IncidentSarif, NamesItsArtefactsAndTheirNotes) {
@@ -111,6 +123,22 @@ TEST(IncidentSarif, NamesItsArtefactsAndTheirNotes) {
   EXPECT_THAT(sarif, HasSubstr("shop.heap: It ends in the middle of a sample."));
   EXPECT_THAT(sarif, HasSubstr("shop.gctrace: gctrace, 83 lines, 2 unknown"));
   EXPECT_THAT(sarif, HasSubstr("\"startLine\": 41"));
+}
+
+TEST(IncidentSarif, HasTheCauseAndTheProcessorTimeAsTheTextHas) {
+  Findings findings = sample_incident_findings();
+  findings[0].cause = "It is copied whole.";
+  findings[0].cost.cpu_ns = 2'000'000'000;
+  findings[0].cost.growths = 41;
+  const std::string sarif = sarif_report(sample_incident(), findings, {});
+  EXPECT_THAT(sarif, HasSubstr("Why: It is copied whole."));
+  EXPECT_THAT(sarif, HasSubstr("2 s of processors"));
+  EXPECT_THAT(sarif, HasSubstr("\"cpuNs\": 2000000000"));
+  EXPECT_THAT(sarif, HasSubstr("\"growths\": 41"));
+  EXPECT_THAT(sarif, HasSubstr("\"cause\": \"It is copied whole.\""));
+  const std::string html = html_report(sample_incident(), findings, {});
+  EXPECT_THAT(html, HasSubstr("\"cpu_ns\":2000000000"));
+  EXPECT_THAT(html, HasSubstr("\"cause\":\"It is copied whole.\""));
 }
 
 }  // namespace

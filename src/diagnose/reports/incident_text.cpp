@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/format.h"
+#include "diagnose/growth_counts.h"
 #include "diagnose/reports/common.h"
 #include "evidence/merge.h"
 
@@ -103,6 +104,9 @@ void print_artefacts(Text& out, const Incident& incident) {
   out.line("  Read");
   std::size_t widest = 0;
   const std::size_t shown = std::min(incident.artefacts.size(), kArtefactsShown);
+  // Alone, a clock is nobody's measure.
+  const bool several = std::count_if(incident.artefacts.begin(), incident.artefacts.end(),
+                                     [](const Artefact& a) { return a.has_times; }) > 1;
   for (std::size_t i = 0; i < shown; ++i) {
     widest = std::max(widest, columns(clean_utf8(incident.artefacts[i].name)));
   }
@@ -114,7 +118,10 @@ void print_artefacts(Text& out, const Incident& incident) {
     std::string text = artefact.format;
     if (!artefact.version.empty()) text += ", " + artefact.version;
     text += "; " + understood_text(artefact);
-    if (const std::string clock = alignment_text(artefact); !clock.empty()) text += "; " + clock;
+    const bool reference = artefact.has_times && several &&
+                           artefact.alignment.how == evidence::Alignment::How::kReference;
+    const std::string clock = reference ? "the incident's clock" : alignment_text(artefact);
+    if (!clock.empty()) text += "; " + clock;
     out.paragraph("    " + name + "  ", text, 6);
     for (const std::string& note : artefact.notes) out.paragraph("      ! ", note, 8);
   }
@@ -155,8 +162,9 @@ std::string understood_text(const Artefact& artefact) {
   if (artefact.records_unknown > 0)
     text += ", " + format_count(artefact.records_unknown) + " unknown";
   if (artefact.bytes_skipped > 0) {
-    text += ", " + format_bytes(artefact.bytes_skipped) + " of " + format_bytes(artefact.bytes) +
-            " not understood";
+    const std::uint64_t skipped = std::min(artefact.bytes_skipped, artefact.bytes);
+    text += ", " + format_bytes(artefact.bytes - skipped) + " of " + format_bytes(artefact.bytes) +
+            " understood";
   } else if (artefact.records_unknown == 0 && !artefact.cut) {
     text += ", all understood";
   }
@@ -231,6 +239,7 @@ void print_incident(Text& out, const evidence::Evidence& evidence, std::size_t c
     out.line("              and " +
              format_counted(incident.pause_kinds.size() - kinds, "other kind"));
   }
+  row(out, "Growths", growth_counts_text(incident));
   row(out, "Assists", assists_text(incident));
   row(out, "Stalls", stalls_text(incident));
   row(out, "Collections", collections_text(incident));

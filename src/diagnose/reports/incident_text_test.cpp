@@ -27,9 +27,9 @@ constexpr const char* kHeader = R"(
   Assists     120: 900 ms in all, worst 25 ms, at 1 stack
   Collections 8; live heap 30 MB → 240 MB, last goal 480 MB
   Read
-    shop.trace    Go execution trace, go1.26; 60 123 events, all understood
+    shop.trace    Go execution trace, go1.26; 60 123 events, all understood; the incident's clock
     shop.gctrace  gctrace; 83 lines, 2 unknown; aligned by GC ordinal ± 1 ms
-    shop.heap     pprof heap profile; 12 samples, 100 B of 1 kB not understood, cut short
+    shop.heap     pprof heap profile; 12 samples, 900 B of 1 kB understood, cut short
       ! It ends in the middle of a sample.
 
   assist-storm   allocating goroutines marked for 900 ms, handle.go:7 in main.handle
@@ -94,6 +94,12 @@ TEST(IncidentText, SaysWhenAClockCouldNotBeAligned) {
   evidence::Evidence evidence = sample_incident();
   evidence.incident.artefacts[1].alignment = {};
   EXPECT_THAT(report(evidence), HasSubstr("2 unknown; clock not aligned"));
+}
+
+TEST(IncidentText, NamesNoClockWhereOnlyOneHasTimes) {
+  evidence::Evidence evidence = sample_incident();
+  evidence.incident.artefacts[1].has_times = false;
+  EXPECT_THAT(report(evidence), Not(HasSubstr("the incident's")));
 }
 
 TEST(IncidentText, SaysNothingOfAllocationsAndOfWhatOnlyRecordingsKnow) {

@@ -29,6 +29,7 @@ void write_cost(JsonWriter& json, const Cost& cost) {
   json.field("copied_bytes", cost.copied_bytes);
   json.field("wasted_bytes", cost.wasted_bytes);
   if (cost.cpu_ns > 0) json.field("cpu_ns", cost.cpu_ns);
+  if (cost.growths > 0) json.field("growths", cost.growths);
   json.field("events", cost.events);
   json.field("events_unit", cost.events_unit);
   json.end_object();

@@ -254,14 +254,16 @@ std::string gzip(const std::string& text) {
 
 }  // namespace
 
-std::string pprof_report(const Evidence& evidence, const Findings& /*findings*/,
+std::string pprof_report(const Evidence& evidence, const Findings& findings,
                          const ReportOptions& options) {
   Profile profile(evidence, options);
   for (const evidence::GrowthSite& site : evidence.growth_sites) {
     if (may_stand(site)) profile.growth(site);
   }
   for (const evidence::AllocationSite& site : evidence.allocation_sites) profile.allocation(site);
-  for (const CostStack& cost : incident_costs(evidence.incident)) profile.cost(cost);
+  for (const CostStack& cost : incident_costs(evidence.incident, findings)) {
+    profile.cost(cost);
+  }
   return gzip(profile.finish());
 }
 

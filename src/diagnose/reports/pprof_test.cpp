@@ -158,6 +158,19 @@ TEST(PprofReport, OfAnIncidentHasItsCostsByStack) {
   EXPECT_EQ(leaf[0].line, 7u);
 }
 
+TEST(PprofReport, OfAnIncidentHasWhatFindingsCostAtTheirStacks) {
+  Finding held;
+  held.stack.resize(1);
+  held.stack[0].function = "main.cache";
+  held.cost.wasted_bytes = 5'000'000;
+  held.cost.cpu_ns = 7;
+  Profile profile(pprof_report(sample_incident(), {held}, {}));
+  ASSERT_EQ(profile.samples.size(), 6u);
+  EXPECT_EQ(profile.samples[5].packed(2)[kCostFindingWasted], 5'000'000u);
+  EXPECT_EQ(profile.samples[5].packed(2)[kCostFindingCpu], 7u);
+  EXPECT_EQ(profile.lines(profile.samples[5].packed(1).at(0)).at(0).function, "main.cache");
+}
+
 TEST(PprofReport, SaysWhenItWasAndHowLong) {
   Profile profile = sample_profile();
   EXPECT_EQ(profile.all.number(9), 1'790'000'000'000'000'000u);

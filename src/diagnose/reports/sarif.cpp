@@ -158,6 +158,9 @@ void write_result(JsonWriter& json, const Finding& finding, const ReportOptions&
   json.field("stallNsMax", finding.cost.stall_ns_max);
   json.field("copiedBytes", finding.cost.copied_bytes);
   json.field("wastedBytes", finding.cost.wasted_bytes);
+  if (finding.cost.cpu_ns > 0) json.field("cpuNs", finding.cost.cpu_ns);
+  if (finding.cost.growths > 0) json.field("growths", finding.cost.growths);
+  if (!finding.cause.empty()) json.field("cause", finding.cause);
   json.begin_array("also");
   for (const Related& related : finding.also) {
     json.begin_object();

@@ -43,6 +43,14 @@ std::string base_name(const std::string& path) {
   return slash == std::string::npos ? path : path.substr(slash + 1);
 }
 
+// "http://ann:secret@host" without what nobody else should read.
+std::string without_password(const std::string& url) {
+  const std::size_t scheme = url.find("://");
+  const std::size_t begin = scheme == std::string::npos ? 0 : scheme + 3;
+  const std::size_t at = url.substr(0, url.find('/', begin)).rfind('@');
+  return at == std::string::npos || at < begin ? url : url.substr(0, begin) + url.substr(at + 1);
+}
+
 std::vector<std::string> own_environment() {
   std::vector<std::string> base;
   for (char** entry = environ; *entry != nullptr; ++entry) base.emplace_back(*entry);
@@ -130,6 +138,7 @@ class Recording {
 
  private:
   std::vector<std::string> child_environment(const std::string& program);
+  std::optional<GrowthProbes> set_probes(const std::string& program);
   void look(std::uint32_t pid);
   Result<IncidentReport> finish();
 
@@ -154,6 +163,21 @@ std::vector<std::string> Recording::child_environment(const std::string& program
   return with_jvm_log(std::move(base), log);
 }
 
+// Before the program starts, so that its first growth is counted.
+std::optional<GrowthProbes> Recording::set_probes(const std::string& program) {
+  std::string problem = options_.probe_problem;
+  if (problem.empty() && !options_.probes.empty()) {
+    Result<GrowthProbes> probes = GrowthProbes::open(program, options_.probes);
+    if (probes.ok()) return std::move(probes).value();
+    problem = probes.error().message;
+  }
+  if (!problem.empty()) {
+    report_.notes.push_back(problem + "\n  The recording goes on without these counts.");
+    folder_.add({"growth-counts", "calls of growth functions", 0, problem});
+  }
+  return std::nullopt;
+}
+
 void Recording::look(std::uint32_t pid) {
   const std::int64_t now =
       std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start_).count();
@@ -174,6 +198,7 @@ Result<IncidentReport> Recording::run(const std::string& program) {
       {"stderr.log", go ? "standard error, with the lines of gctrace" : "standard error", 0, {}});
   const std::vector<std::string> environment = child_environment(program);
 
+  const std::optional<GrowthProbes> probes = set_probes(program);
   BorrowedSignals signals;
   start_ = Clock::now();
   folder_.fact("started_ns", std::to_string(wall_ns()));
@@ -186,7 +211,10 @@ Result<IncidentReport> Recording::run(const std::string& program) {
 
   std::optional<PprofCollector> pprof;
   if (!options_.pprof_url.empty()) {
-    pprof.emplace(folder_, options_.pprof_url, options_.seconds);
+    pprof.emplace(folder_, PprofOptions{.url = options_.pprof_url,
+                                        .seconds = options_.seconds,
+                                        .starting = true,
+                                        .heap_dump = options_.heap_dump});
     pprof->start();
   }
   std::optional<JvmCollector> jvm;
@@ -216,6 +244,11 @@ Result<IncidentReport> Recording::run(const std::string& program) {
   if (open) tee.value()->drain();
   if (jvm) jvm->stop();
   if (pprof) pprof->wait();
+  if (probes) {
+    for (const GrowthProbes::Count& count : probes->counts()) {
+      folder_.fact("calls", count.function + " " + std::to_string(count.calls));
+    }
+  }
   report_.exit_code = exit.code;
   report_.signal = exit.signal;
   folder_.fact("exit", std::to_string(exit.code));
@@ -225,17 +258,35 @@ Result<IncidentReport> Recording::run(const std::string& program) {
 Result<IncidentReport> Recording::attach() {
   BorrowedSignals signals;
   folder_.fact("attached_ns", std::to_string(wall_ns()));
-  PprofCollector pprof(folder_, options_.pprof_url, options_.seconds);
+  PprofCollector pprof(folder_, {.url = options_.pprof_url,
+                                 .seconds = options_.seconds,
+                                 .starting = false,
+                                 .heap_dump = options_.heap_dump});
   pprof.start();
+  int interrupts = 0;
   while (!pprof.done()) {
     pollfd wait{signals.fd(), POLLIN, 0};
     ::poll(&wait, 1, kLookMs);
-    if (signals.next() != 0) {
-      report_.notes.push_back("interrupted: what was under way was cut off");
+    if (signals.next() == 0) continue;
+    if (++interrupts == 1) {
+      report_.notes.push_back(
+          "interrupted: the execution trace ends there, a CPU profile can't; the last heap and "
+          "goroutines were fetched all the same");
+      pprof.cut();
+    } else {
+      report_.notes.push_back("interrupted again: what was under way was cut off");
       pprof.cancel();
     }
   }
   pprof.wait();
+  if (!pprof.unreachable().empty()) {
+    ::rmdir(folder_.path().c_str());  // nothing is in it
+    return Error{Code::kIo,
+                 pprof.unreachable() +
+                     ".\n  Start the program first (it must import net/http/pprof and listen), or "
+                     "let it be started: ullage record --pprof " +
+                     options_.pprof_url + " -- COMMAND"};
+  }
   return finish();
 }
 
@@ -259,7 +310,8 @@ Result<IncidentReport> record_incident(const IncidentOptions& options) {
                                         ": not found, or not executable.\n  Check the spelling, or "
                                         "give the program's full path."};
     }
-    name = base_name(options.command.front());
+    name = options.managed == Managed::kJvm ? java_program(options.command)
+                                            : base_name(options.command.front());
   }
   Result<IncidentFolder> folder =
       IncidentFolder::create(options.output.empty() ? default_output(name) : options.output);
@@ -271,7 +323,7 @@ Result<IncidentReport> record_incident(const IncidentOptions& options) {
     folder->fact("command", command);
   }
   folder->fact("runtime", to_string(options.managed));
-  if (!options.pprof_url.empty()) folder->fact("pprof", options.pprof_url);
+  if (!options.pprof_url.empty()) folder->fact("pprof", without_password(options.pprof_url));
   Recording recording(options, std::move(folder).value());
   return options.command.empty() ? recording.attach() : recording.run(program);
 }

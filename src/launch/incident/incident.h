@@ -13,8 +13,9 @@
 //              GODEBUG=gctrace=1, or JAVA_TOOL_OPTIONS) and the signals it would have had; its exit
 //              code is reported as a shell would. Its standard error is a pipe that is copied:
 //              everything it writes there still arrives, except gctrace lines it did not ask for.
-// Interruption Ctrl-C reaches the program as always. When it ends, or when there is none, what was
-//              collected so far is completed and listed.
+// Interruption Ctrl-C reaches the program as always. When it ends, what was collected so far is
+//              completed and listed. Attached to a running one, Ctrl-C ends the trace and fetches
+//              what is quick (the last heap, the goroutines); a second one ends at once.
 // Limits       Fetching: kFetchBytesMax each. Marks of memory: kRssMarksMax.
 
 #include <cstdint>
@@ -23,6 +24,7 @@
 
 #include "base/result.h"
 #include "launch/incident/folder.h"
+#include "launch/incident/growth_probes.h"
 #include "launch/incident/managed.h"
 
 namespace ullage::launch {
@@ -30,10 +32,14 @@ namespace ullage::launch {
 struct IncidentOptions {
   std::vector<std::string> command;  // empty: attach to `pprof_url`
   Managed managed = Managed::kGo;
-  std::string output;      // empty: ullage.PROGRAM.PID.incident in the current directory
-  std::string pprof_url;   // empty: none
-  double seconds = 10;     // of CPU profile and execution trace
-  bool heap_dump = false;  // JVM: on OutOfMemoryError
+  std::string output;     // empty: ullage.PROGRAM.PID.incident in the current directory
+  std::string pprof_url;  // empty: none
+  double seconds = 10;    // of CPU profile and execution trace
+  // Go: functions whose calls are counted by uprobes. Where they can't be, `probe_problem` or the
+  // kernel's answer is a note, and the recording goes on without them.
+  std::vector<ProbeSite> probes;
+  std::string probe_problem;
+  bool heap_dump = false;  // JVM: on OutOfMemoryError; Go: at the end, where it is served
 };
 
 struct IncidentReport {

@@ -2,6 +2,7 @@
 #include "launch/incident/managed.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 
 #include "launch/elf_facts.h"
@@ -49,6 +50,36 @@ Managed managed_program(const std::vector<std::string>& command, const std::stri
   if (path.empty()) return Managed::kNo;
   if (base_name(command.front()) == "java") return Managed::kJvm;
   return read_elf(path).go ? Managed::kGo : Managed::kNo;
+}
+
+std::string java_program(const std::vector<std::string>& command) {
+  // Options of the launcher whose value is a word of its own.
+  static constexpr std::string_view kWithValue[] = {"-cp",
+                                                    "-classpath",
+                                                    "--class-path",
+                                                    "-p",
+                                                    "--module-path",
+                                                    "--add-modules",
+                                                    "--upgrade-module-path",
+                                                    "--add-reads",
+                                                    "--add-exports",
+                                                    "--add-opens",
+                                                    "--limit-modules",
+                                                    "--patch-module",
+                                                    "--source",
+                                                    "--enable-native-access"};
+  for (std::size_t i = 1; i < command.size(); ++i) {
+    const std::string& word = command[i];
+    const bool names = word == "-jar" || word == "-m" || word == "--module";
+    if (names && i + 1 < command.size()) return base_name(command[i + 1]);
+    if (word.starts_with("--module=")) return base_name(word.substr(9));
+    if (std::find(std::begin(kWithValue), std::end(kWithValue), word) != std::end(kWithValue)) {
+      ++i;
+    } else if (!word.starts_with('-') && !word.starts_with('@')) {
+      return base_name(word);
+    }
+  }
+  return command.empty() ? std::string("java") : base_name(command.front());
 }
 
 bool asks_for_gctrace(const std::vector<std::string>& base) {

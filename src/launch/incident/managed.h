@@ -16,6 +16,10 @@ const char* to_string(Managed managed);
 // is not looked into.
 Managed managed_program(const std::vector<std::string>& command, const std::string& search);
 
+// What a command that runs `java` runs: its main class, or the file name of its archive, module or
+// source. "java" when there is none (java -version).
+std::string java_program(const std::vector<std::string>& command);
+
 // `base` (NAME=VALUE...) with gctrace=1 in GODEBUG, behind what the user has there.
 std::vector<std::string> with_gctrace(std::vector<std::string> base);
 // True when GODEBUG asks for gctrace already: its lines are the user's then.

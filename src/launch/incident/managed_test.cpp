@@ -28,6 +28,17 @@ TEST(Gctrace, OfTheUserIsLeftAlone) {
   EXPECT_THAT(with_gctrace({"GODEBUG=gctrace=1"}), ElementsAre("GODEBUG=gctrace=1"));
 }
 
+TEST(JavaProgram, IsTheMainClassOrTheArchive) {
+  EXPECT_EQ(java_program({"java", "-Xmx1g", "-cp", "a:b", "com.acme.Shop", "-jar", "x"}),
+            "com.acme.Shop");
+  EXPECT_EQ(java_program({"java", "-Dx=1", "-jar", "/srv/shop-1.2.jar", "--port", "80"}),
+            "shop-1.2.jar");
+  EXPECT_EQ(java_program({"java", "--module-path", "mods", "-m", "shop/com.acme.Shop"}),
+            "com.acme.Shop");
+  EXPECT_EQ(java_program({"java", "@options", "Shop.java"}), "Shop.java");
+  EXPECT_EQ(java_program({"/usr/bin/java", "-version"}), "java");
+}
+
 TEST(JvmLog, IsAskedForInTheWordsOfItsRelease) {
   EXPECT_THAT(with_jvm_log({"JAVA_TOOL_OPTIONS=-Dx=1"}, {"/tmp/a", false, false}),
               ElementsAre("JAVA_TOOL_OPTIONS=-Dx=1 -Xlog:gc*,safepoint:file=/tmp/a/gc.%p.log:"

@@ -124,6 +124,15 @@ std::uint64_t ElfImage::address_of_file_offset(std::uint64_t offset) const {
   return UINT64_MAX;
 }
 
+std::uint64_t ElfImage::file_offset_of_address(std::uint64_t address) const {
+  for (const Segment& s : segments_) {
+    if (address >= s.address && address - s.address < s.bytes.size()) {
+      return s.offset + (address - s.address);
+    }
+  }
+  return UINT64_MAX;
+}
+
 bool ElfImage::executable(std::uint64_t address) const {
   for (const Segment& s : segments_) {
     if (address >= s.address && address - s.address < s.bytes.size()) return s.executable;

@@ -43,6 +43,8 @@ class ElfImage {
   std::uint64_t pointer(std::uint64_t address) const;
   // Of a position in the file, as the loader maps it; UINT64_MAX when it does not.
   std::uint64_t address_of_file_offset(std::uint64_t offset) const;
+  // The way back; UINT64_MAX when the file has no byte of it.
+  std::uint64_t file_offset_of_address(std::uint64_t address) const;
   bool executable(std::uint64_t address) const;
   // Contents of the first note of this owner and type; empty when there is none.
   std::span<const std::uint8_t> note(std::string_view owner, std::uint32_t type) const;

@@ -54,6 +54,10 @@ struct GoBinary {
   std::uint64_t address_of(std::uint64_t file_offset) const {
     return image_.address_of_file_offset(file_offset);
   }
+  // Where in the file the code at an address stands; UINT64_MAX when it does not.
+  std::uint64_t file_offset_of(std::uint64_t address) const {
+    return image_.file_offset_of_address(address);
+  }
   // Where the function of this name begins; 0 = there is none. Cost: a walk over all names.
   std::uint64_t entry_of(std::string_view function) const;
   // Name of the function whose code is there (not of what is inlined into it); empty = none.

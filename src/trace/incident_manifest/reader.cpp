@@ -21,6 +21,16 @@ std::string_view take_word(std::string_view& line) {
   return word;
 }
 
+// "localhost:6060/debug/pprof" and "http://localhost:6060/" are one server. What could end a quoted
+// word of a shell is none.
+std::string server_of(std::string_view url) {
+  url = url.substr(0, url.find("/debug"));
+  while (url.ends_with('/')) url.remove_suffix(1);
+  if (url.empty() || url.find_first_of("'\" \\`$<>") != std::string_view::npos) return {};
+  const bool scheme = url.find("://") != std::string_view::npos;
+  return (scheme ? "" : "http://") + std::string(url);
+}
+
 bool number(std::string_view text, std::int64_t& value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   return error == std::errc() && end == text.data() + text.size();
@@ -54,8 +64,11 @@ class Manifest {
                                 " is missing or cut short: " + std::string(rest) + ".");
     } else if (word == "rss") {
       mark(rest);
-    } else if (word != "have" && word != "pid" && word != "exit" && word != "pprof" &&
-               word != "attached_ns") {
+    } else if (word == "calls") {
+      count(rest);
+    } else if (word == "pprof") {
+      evidence_.incident.facts.pprof_url = server_of(rest);
+    } else if (word != "have" && word != "pid" && word != "exit" && word != "attached_ns") {
       ++artefact_.records_unknown;
     }
   }
@@ -77,6 +90,23 @@ class Manifest {
   }
 
  private:
+  // "runtime.growslice 12345", of the functions that are known to be growth.
+  void count(std::string_view rest) {
+    const std::string_view function = take_word(rest);
+    std::int64_t calls = 0;
+    const auto& all = evidence::growth_functions();
+    const bool known =
+        std::any_of(all.begin(), all.end(), [&](const auto& one) { return one.name == function; });
+    if (!known || !number(rest, calls) || calls < 0) {
+      ++artefact_.records_unknown;
+      return;
+    }
+    std::vector<evidence::Metric>& metrics = evidence_.incident.metrics;
+    if (metrics.size() >= all.size()) return;
+    metrics.push_back(
+        {evidence::kGrowthCountPrefix + std::string(function), static_cast<double>(calls), 0, 0});
+  }
+
   void mark(std::string_view rest) {
     std::int64_t at = 0, bytes = 0;
     if (!number(take_word(rest), at) || !number(rest, bytes) || at < 0 || bytes < 0) {

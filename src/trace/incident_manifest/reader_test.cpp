@@ -36,6 +36,29 @@ TEST(ManifestReader, KnowsTheProgramItsStartAndItsMemory) {
   EXPECT_EQ(read->process.rss_peak_bytes, 3000u);
 }
 
+TEST(ManifestReader, KnowsTheServerOfTheProfilesInAnySpelling) {
+  const auto server = [](const std::string& line) {
+    const Input input = Input::from_text("m", "ullage incident 1\n" + line + "\n");
+    return read_manifest(input, {})->incident.facts.pprof_url;
+  };
+  EXPECT_EQ(server("pprof http://localhost:6060"), "http://localhost:6060");
+  EXPECT_EQ(server("pprof localhost:6060/debug/pprof/"), "http://localhost:6060");
+  EXPECT_EQ(server("pprof https://shop.example/ops/debug/pprof"), "https://shop.example/ops");
+  EXPECT_EQ(server("pprof http://x' && rm -r '"), "") << "it goes into a command";
+}
+
+TEST(ManifestReader, CountsCallsOfGrowthAndNoOthers) {
+  const Input input =
+      Input::from_text("m",
+                       "ullage incident 1\ncalls runtime.growslice 12345\ncalls main.f 1\n"
+                       "calls runtime.copystack -1\n");
+  const evidence::Incident incident = read_manifest(input, {})->incident;
+  ASSERT_EQ(incident.metrics.size(), 1u);
+  EXPECT_EQ(incident.metrics[0].name, "calls:runtime.growslice");
+  EXPECT_EQ(incident.metrics[0].value, 12345);
+  EXPECT_EQ(incident.artefacts[0].records_unknown, 2u);
+}
+
 TEST(ManifestReader, TellsWhatCouldNotBeCollected) {
   const Result<evidence::Evidence> read =
       read_manifest(Input::from_text("manifest.txt", kManifest), {});

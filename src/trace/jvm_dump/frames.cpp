@@ -146,4 +146,21 @@ void add_recursion(std::vector<Recursion>& all, Recursion recursion) {
   if (all.size() < evidence::kRecursionsMax) all.push_back(std::move(recursion));
 }
 
+void add_out_of_memory(std::vector<evidence::OutOfMemory>& all, evidence::OutOfMemory event) {
+  Stack& stack = event.stack;
+  if (stack.empty()) return;
+  if (stack.size() > evidence::kOutOfMemoryFramesMax) {
+    stack.resize(evidence::kOutOfMemoryFramesMax);
+  }
+  for (evidence::OutOfMemory& known : all) {
+    if (known.what != event.what ||
+        !std::equal(known.stack.begin(), known.stack.end(), stack.begin(), stack.end(), same)) {
+      continue;
+    }
+    ++known.count;
+    return;
+  }
+  if (all.size() < evidence::kOutOfMemoriesMax) all.push_back(std::move(event));
+}
+
 }  // namespace ullage::trace::jvm

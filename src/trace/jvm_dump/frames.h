@@ -32,4 +32,8 @@ bool find_recursion(const evidence::Stack& stack, evidence::Recursion& recursion
 // Adds `recursion`, or counts it where the same cycle is there already, begun at any frame.
 void add_recursion(std::vector<evidence::Recursion>& all, evidence::Recursion recursion);
 
+// Adds what ran out of memory, or counts it where the same stack is there already. Keeps the
+// innermost kOutOfMemoryFramesMax frames; a stack without any is not kept.
+void add_out_of_memory(std::vector<evidence::OutOfMemory>& all, evidence::OutOfMemory event);
+
 }  // namespace ullage::trace::jvm

@@ -40,6 +40,14 @@ bool HsErrParser::feed(std::string_view line, std::uint64_t number) {
     in_java_frames_ = false;
   }
   std::string_view rest = line;
+  // Current thread (0x00007f...):  JavaThread "main" [_thread_in_vm, id=4711, ...]
+  if (line.starts_with("Current thread ")) {
+    const std::size_t name = line.find('"');
+    if (name != std::string_view::npos) {
+      thread_ = line.substr(name + 1, std::min(line.find('"', name + 1) - name - 1, kTextMax));
+    }
+    return true;
+  }
   if (eat(rest, "Command Line: ")) {
     while (!rest.empty() && facts.flags.size() < 256) {
       const std::size_t end = std::min(rest.find(' '), rest.size());
@@ -100,6 +108,9 @@ bool HsErrParser::comment(std::string_view text) {
   }
   if (text.starts_with("Problematic frame:")) {
     frame_next_ = true;
+  } else if (text.find("OutOfMemory encountered: ") != std::string_view::npos) {
+    // -XX:+CrashOnOutOfMemoryError: "fatal error: OutOfMemory encountered: Java heap space"
+    out_of_memory_ = trimmed(text.substr(text.find(": ", text.find("OutOfMemory")) + 2, kTextMax));
   } else if (text.starts_with("SIG") || text.starts_with("Internal Error") ||
              text.starts_with("EXCEPTION_")) {
     what_ = text.substr(0, std::min({text.find(" at pc="), text.find(", pid="), kTextMax}));
@@ -153,7 +164,17 @@ void HsErrParser::finish() {
   std::string& crash = incident_.facts.crash;
   crash = what_;
   if (!frame_.empty()) crash += (crash.empty() ? "in " : " in ") + frame_;
+  if (!out_of_memory_.empty()) crash = "java.lang.OutOfMemoryError: " + out_of_memory_;
   if (crash.empty()) crash = "a fatal error of the JVM";
+  const bool starved =
+      what_.starts_with("insufficient memory") || what_.starts_with("Native memory");
+  if (!out_of_memory_.empty() || starved) {
+    add_out_of_memory(incident_.out_of_memory, {starved ? what_ : out_of_memory_,
+                                                thread_,
+                                                stack_,
+                                                {0, evidence::Position::Unit::kLine, stack_line_}});
+    return;
+  }
   evidence::Recursion recursion;
   if (find_recursion(stack_, recursion)) {
     recursion.where = {0, evidence::Position::Unit::kLine, stack_line_};

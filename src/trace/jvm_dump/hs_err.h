@@ -27,7 +27,7 @@ class HsErrParser {
 
   evidence::Incident& incident_;
   bool inside_ = false, frame_next_ = false, in_java_frames_ = false, in_heap_ = false;
-  std::string what_, frame_;
+  std::string what_, frame_, out_of_memory_, thread_;
   evidence::Stack stack_;
   std::uint64_t stack_line_ = 0;
 };

@@ -24,6 +24,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (i.recursions.size() > evidence::kRecursionsMax || i.waits.size() > evidence::kWaitsMax) {
     std::abort();
   }
+  if (i.out_of_memory.size() > evidence::kOutOfMemoriesMax) std::abort();
+  for (const evidence::OutOfMemory& o : i.out_of_memory) {
+    if (o.stack.empty() || o.stack.size() > evidence::kOutOfMemoryFramesMax) std::abort();
+  }
   for (const evidence::Recursion& r : i.recursions) {
     if (r.cycle.empty() || r.repeats == 0) std::abort();
   }

@@ -167,6 +167,51 @@ TEST(JvmOverflow, IsCountedHoweverOftenItIsLogged) {
   EXPECT_EQ(i.recursions[0].count, 3u);
 }
 
+TEST(JvmOutOfMemory, KeepsTheStackOfWhatDidNotFit) {
+  const std::string stack =
+      "\tat java.base/java.util.Arrays.copyOf(Arrays.java:3512)\n"
+      "\tat java.base/java.util.ArrayList.grow(ArrayList.java:237)\n"
+      "\tat com.acme.Orders.load(Orders.java:12)\n";
+  const Incident i =
+      read("loading\nException in thread \"main\" java.lang.OutOfMemoryError: Java heap space\n" +
+           stack + "done\nCaused by: java.lang.OutOfMemoryError: Java heap space\n" + stack +
+           "java.lang.OutOfMemoryError: Metaspace\n");
+  ASSERT_EQ(i.out_of_memory.size(), 1u) << "the same stack is counted, one without is not kept";
+  const evidence::OutOfMemory& error = i.out_of_memory[0];
+  EXPECT_EQ(error.what, "Java heap space");
+  EXPECT_EQ(error.thread, "main");
+  EXPECT_EQ(error.count, 2u);
+  EXPECT_EQ(error.where.at, 2u);
+  ASSERT_EQ(error.stack.size(), 3u);
+  EXPECT_EQ(error.stack[2].place(), "Orders.java:12");
+  EXPECT_EQ(i.facts.crash, "java.lang.OutOfMemoryError: Java heap space");
+}
+
+TEST(JvmOutOfMemory, IsFoundInAThreadDumpAndInACrashReport) {
+  const Incident dump = read(
+      "Full thread dump OpenJDK 64-Bit Server VM (17.0.15+6 mixed mode):\n\n"
+      "\"worker\" #12 prio=5 os_prio=0 tid=0x1 nid=0x2 runnable  [0x3]\n"
+      "   java.lang.Thread.State: RUNNABLE\n"
+      "\tat java.lang.OutOfMemoryError.<init>(java.base@17.0.15/OutOfMemoryError.java:48)\n"
+      "\tat com.acme.Cache.put(Cache.java:30)\n\n");
+  ASSERT_EQ(dump.out_of_memory.size(), 1u);
+  EXPECT_EQ(dump.out_of_memory[0].thread, "worker");
+  EXPECT_EQ(dump.out_of_memory[0].stack[0].function, "com.acme.Cache.put");
+  const Incident crash = read(
+      "#\n# A fatal error has been detected by the Java Runtime Environment:\n#\n"
+      "#  Internal Error (debug.cpp:362), pid=24300, tid=24301\n"
+      "#  fatal error: OutOfMemory encountered: Java heap space\n#\n"
+      "Current thread (0x00007f8ccc017fb0):  JavaThread \"main\" [_thread_in_vm, id=1]\n\n"
+      "Java frames: (J=compiled Java code, j=interpreted, Vv=VM code)\n"
+      "j  java.util.ArrayList.grow(I)[Ljava/lang/Object;+37 java.base@17.0.15\n"
+      "j  Oom.fill()V+14\nv  ~StubRoutines::call_stub\n\n");
+  ASSERT_EQ(crash.out_of_memory.size(), 1u);
+  EXPECT_EQ(crash.out_of_memory[0].what, "Java heap space");
+  EXPECT_EQ(crash.out_of_memory[0].thread, "main");
+  EXPECT_EQ(crash.out_of_memory[0].stack[1].function, "Oom.fill");
+  EXPECT_EQ(crash.facts.crash, "java.lang.OutOfMemoryError: Java heap space");
+}
+
 TEST(JvmCrash, TellsSignalFrameVersionAndHeap) {
   const Incident i = read(
       "#\n# A fatal error has been detected by the Java Runtime Environment:\n#\n"

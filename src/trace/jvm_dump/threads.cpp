@@ -142,6 +142,14 @@ void ThreadDumpParser::end_thread() {
     recursion.where = {0, Position::Unit::kLine, line_};
     add_recursion(incident_.recursions, std::move(recursion));
   }
+  // A thread that was caught while it threw: the frame that asked for memory is below.
+  const auto thrown = std::find_if(stack_.begin(), stack_.end(), [](const evidence::Frame& f) {
+    return f.function == "java.lang.OutOfMemoryError.<init>";
+  });
+  if (thrown != stack_.end()) {
+    add_out_of_memory(incident_.out_of_memory,
+                      {"", name_, {thrown + 1, stack_.end()}, {0, Position::Unit::kLine, line_}});
+  }
   key_.assign(state_);
   for (const evidence::Frame& frame : stack_) {
     key_.append(1, '\n').append(frame.function).append(1, ':').append(std::to_string(frame.line));

@@ -241,7 +241,7 @@ void PreunifiedParser::emit() {
     cycle.cause = pause.cause;
     cycle.start_ns = pause.start_ns;
     cycle.duration_ns = pause.duration_ns;
-    cycle.forced = pause.cause.starts_with("System") || pause.cause.ends_with(" Initiated GC");
+    cycle.forced = asked_for(pause.cause);
     cycle.heap_known = record_.has_heap;
     cycle.heap_start_bytes = pause.before_bytes;
     cycle.heap_end_bytes = pause.after_bytes;

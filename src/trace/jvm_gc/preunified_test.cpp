@@ -3,25 +3,12 @@
 
 #include <string>
 
-#include "trace/jvm_gc/reader.h"
+#include "trace/jvm_gc/jvm_gc_testing.h"
 
 namespace ullage::trace {
 namespace {
 
-using evidence::Incident;
-
-Incident read(const std::string& text) {
-  auto evidence = read_jvm_gc(Input::from_text("gc.log", text), {});
-  EXPECT_TRUE(evidence.ok()) << evidence.error().message;
-  return evidence.ok() ? evidence->incident : Incident{};
-}
-
-std::uint64_t count(const Incident& incident, const std::string& event) {
-  for (const auto& [name, times] : incident.event_counts) {
-    if (name == event) return times;
-  }
-  return 0;
-}
+using namespace jvm_gc_testing;  // NOLINT(google-build-using-namespace)
 
 TEST(JvmPreunified, ReadsParallelWithDatesAndCauses) {
   const Incident i = read(

@@ -190,4 +190,9 @@ bool eat_wall_time(std::string_view& text, std::int64_t& unix_ns) {
   return true;
 }
 
+bool asked_for(std::string_view cause) {
+  return cause.starts_with("System") || cause == "Diagnostic Command" ||
+         cause == "JvmtiEnv ForceGarbageCollection" || cause.ends_with(" Initiated GC");
+}
+
 }  // namespace ullage::trace::jvm

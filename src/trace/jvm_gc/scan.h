@@ -59,4 +59,8 @@ bool eat_heap_change(std::string_view& text, HeapChange& change);
 // "2022-11-10T03:37:29.443-0800" in nanoseconds of Unix time; also "Z", and without a zone (UTC).
 bool eat_wall_time(std::string_view& text, std::int64_t& unix_ns);
 
+// True for causes of collections that somebody asked for: System.gc() ("System" in JDK 8), jcmd
+// GC.run ("Diagnostic Command"), agents, and what counts or dumps the living only.
+bool asked_for(std::string_view cause);
+
 }  // namespace ullage::trace::jvm

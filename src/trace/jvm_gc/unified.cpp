@@ -340,7 +340,7 @@ bool UnifiedParser::pause_end(const Message& m, std::string_view words, const He
     cycle.start_ns = pause.start_ns;
     cycle.duration_ns = own_ns;
     cycle.times_known = m.time.known;
-    cycle.forced = cause == "System.gc()" || cause.ends_with(" Initiated GC");  // by jcmd
+    cycle.forced = asked_for(cause);
     cycle.heap_start_bytes = pause.before_bytes;
     cycle.heap_end_bytes = pause.after_bytes;
     cycle.heap_known = has_heap;

@@ -138,7 +138,7 @@ bool UnifiedParser::z_collection(const Message& m, std::string_view kind) {
   o.concurrent = true;
   cycle.kind = kind;
   cycle.cause = rest.substr(begin + 1, end - begin - 1);
-  cycle.forced = cycle.cause == "System.gc()" || cycle.cause.ends_with(" Initiated GC");
+  cycle.forced = asked_for(cycle.cause);
   if (cycle.where.unit == Position::Unit::kNone) cycle.where = at_line(m.line);
   rest = end < rest.size() ? trimmed(rest.substr(end + 1)) : std::string_view{};
   if (!o.has_start && m.time.known) {

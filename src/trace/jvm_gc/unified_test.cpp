@@ -5,25 +5,12 @@
 #include <string>
 
 #include "trace/jvm_gc/builder.h"
-#include "trace/jvm_gc/reader.h"
+#include "trace/jvm_gc/jvm_gc_testing.h"
 
 namespace ullage::trace {
 namespace {
 
-using evidence::Incident;
-
-Incident read(const std::string& text) {
-  auto evidence = read_jvm_gc(Input::from_text("gc.log", text), {});
-  EXPECT_TRUE(evidence.ok()) << evidence.error().message;
-  return evidence.ok() ? evidence->incident : Incident{};
-}
-
-std::uint64_t count(const Incident& incident, const std::string& event) {
-  for (const auto& [name, times] : incident.event_counts) {
-    if (name == event) return times;
-  }
-  return 0;
-}
+using namespace jvm_gc_testing;  // NOLINT(google-build-using-namespace)
 
 TEST(JvmUnified, CountsAPauseOnceThoughItIsPrintedTwice) {
   const Incident i = read(
@@ -63,10 +50,12 @@ TEST(JvmUnified, NeedsNoDecorations) {
 TEST(JvmUnified, TakesTheCollectionOfAHistogramForAskedFor) {
   const Incident i = read(
       "GC(0) Pause Full (Heap Inspection Initiated GC) 6M->5M(64M) 2.000ms\n"
-      "GC(1) Pause Full (Allocation Failure) 6M->5M(64M) 2.000ms\n");
-  ASSERT_EQ(i.cycles.size(), 2u);
+      "GC(1) Pause Full (Allocation Failure) 6M->5M(64M) 2.000ms\n"
+      "GC(2) Pause Full (Diagnostic Command) 6M->5M(64M) 2.000ms\n");
+  ASSERT_EQ(i.cycles.size(), 3u);
   EXPECT_TRUE(i.cycles[0].forced);
   EXPECT_FALSE(i.cycles[1].forced);
+  EXPECT_TRUE(i.cycles[2].forced) << "jcmd PID GC.run";
 }
 
 TEST(JvmUnified, AttachesRegionsAndFailedEvacuationToTheirCollection) {

@@ -2,7 +2,8 @@
 //
 // Events per second from archived bytes to linked chains, symbols excluded: the promise of
 // native.h.
-//   native_bench --benchmark_filter=Link
+//   trace_bench --benchmark_filter=Link
+//   ULLAGE_BENCH_RECORDING=app.ulg trace_bench --benchmark_filter=File
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -86,9 +87,7 @@ std::unique_ptr<record::Recording> archived(const std::vector<std::uint8_t>& byt
   return out;
 }
 
-void run(benchmark::State& state, const std::vector<std::uint8_t>& bytes) {
-  std::string error;
-  const auto recording = archived(bytes, error);
+void run(benchmark::State& state, const record::Recording* recording, const std::string& error) {
   if (recording == nullptr) {
     state.SkipWithError(error.c_str());
     return;
@@ -107,8 +106,11 @@ void run(benchmark::State& state, const std::vector<std::uint8_t>& bytes) {
 }
 
 void Link(benchmark::State& state) {
-  run(state, program(static_cast<std::uint32_t>(state.range(0)),
-                     static_cast<std::size_t>(state.range(1)), 2'000'000));
+  std::string error;
+  const auto recording = archived(program(static_cast<std::uint32_t>(state.range(0)),
+                                          static_cast<std::size_t>(state.range(1)), 2'000'000),
+                                  error);
+  run(state, recording.get(), error);
 }
 BENCHMARK(Link)
     ->ArgNames({"threads", "live"})
@@ -117,5 +119,14 @@ BENCHMARK(Link)
     ->Args({8, 1000})
     ->Args({200, 100000})
     ->Unit(benchmark::kMillisecond);
+
+// A recording of a real program.
+void File(benchmark::State& state) {
+  const char* path = std::getenv("ULLAGE_BENCH_RECORDING");
+  std::string error = "ULLAGE_BENCH_RECORDING names no recording.";
+  const auto recording = path == nullptr ? nullptr : record::Recording::open(path, error);
+  run(state, recording.get(), error);
+}
+BENCHMARK(File)->Unit(benchmark::kMillisecond);
 
 }  // namespace

@@ -192,6 +192,13 @@ std::string pprof_list(const Frame& user, const char* index, const std::string& 
   return "go tool pprof -sample_index=" + std::string(index) + " -list='" + name + "' " + artefact;
 }
 
+std::string fetch_command(const Incident& incident, const std::string& path,
+                          const std::string& file) {
+  const std::string& known = incident.facts.pprof_url;
+  return "curl " + (file.empty() ? "" : "-o " + file + " ") + "'" +
+         (known.empty() ? "http://<address>" : known) + "/debug/pprof/" + path + "'";
+}
+
 double confidence_of(CallProof proof) {
   switch (proof) {
     case CallProof::kProgramCounter:

@@ -58,6 +58,11 @@ Finding at_position(const Incident& incident, const Position& position);
 // `go tool pprof -list 'main.load' -sample_index=alloc_space heap.pb.gz`
 std::string pprof_list(const Frame& user, const char* index, const std::string& artefact);
 
+// `curl -o heap.pb.gz 'http://localhost:6060/debug/pprof/heap'`, from the server that the recording
+// knows; else with <address> in its place. Empty `file`: to standard output.
+std::string fetch_command(const Incident& incident, const std::string& path,
+                          const std::string& file);
+
 // What one line allocated, from the best profile that knows it: profiles of the same incident tell
 // the same allocations again, so they are never added up.
 struct HeapPlace {

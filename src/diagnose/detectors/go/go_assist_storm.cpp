@@ -137,9 +137,8 @@ void look_at_logs(const Incident& incident, std::vector<Finding>& findings) {
       ". That is processor time; the wait is longer, since an assist that finds no work waits.");
   finding.evidence.push_back("A log does not name the lines: an execution trace does.");
   finding.remedy = kRemedy;
-  finding.check =
-      "curl -o load.trace 'http://HOST/debug/pprof/trace?seconds=10' && ullage diagnose "
-      "load.trace";
+  finding.check = go::fetch_command(incident, "trace?seconds=10", "load.trace") +
+                  " && ullage diagnose load.trace";
   findings.push_back(std::move(finding));
 }
 
@@ -171,9 +170,8 @@ void look_at_metrics(const Incident& incident, std::vector<Finding>& findings) {
       format_ns(finding.cost.stall_ns) + " of " + format_ns(go::whole_number(total * 1e9)) +
       ". Metrics count processors, not waiting, and name no line.");
   finding.remedy = kRemedy;
-  finding.check =
-      "curl -o load.trace 'http://HOST/debug/pprof/trace?seconds=10' && ullage diagnose "
-      "load.trace";
+  finding.check = go::fetch_command(incident, "trace?seconds=10", "load.trace") +
+                  " && ullage diagnose load.trace";
   findings.push_back(std::move(finding));
 }
 

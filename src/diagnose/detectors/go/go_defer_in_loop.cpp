@@ -161,9 +161,10 @@ void go_defer_in_loop(const evidence::Evidence& evidence, const DetectorOptions&
         "alive). It is heap that piles up, the stack stays small.");
   }
   finding.remedy = kRemedy;
-  finding.check = at_line ? go::pprof_list(finding.where, "inuse_space",
-                                           go::artefact_name(incident, line->where))
-                          : "curl 'http://HOST/debug/pprof/heap?debug=1' | grep -B3 deferproc";
+  finding.check =
+      at_line
+          ? go::pprof_list(finding.where, "inuse_space", go::artefact_name(incident, line->where))
+          : go::fetch_command(incident, "heap?debug=1", "") + " | grep -B3 deferproc";
   findings.push_back(std::move(finding));
 }
 

@@ -121,9 +121,8 @@ Finding from_log(const evidence::Incident& incident, const HeapPlace& place, std
       " has " + go::site_text(place.user) + " copying up to " +
       format_bytes(finding.largest_copy_bytes) + " in one piece, which can take that long.");
   finding.remedy = remedy(finding.largest_copy_bytes);
-  finding.check =
-      "curl -o stop.trace 'http://HOST/debug/pprof/trace?seconds=10' && ullage diagnose "
-      "stop.trace";
+  finding.check = go::fetch_command(incident, "trace?seconds=10", "stop.trace") +
+                  " && ullage diagnose stop.trace";
   return finding;
 }
 

@@ -83,6 +83,7 @@ Finding from_samples(const evidence::Evidence& evidence, const Growth& growth,
   finding.cost.wasted_bytes = outgrown(place);
   finding.cost.events = growth.samples;
   finding.cost.events_unit = "CPU samples";
+  if (place) finding.cost.growths = go::whole_number(go::ladder_of(*place).growths);
   const auto total = static_cast<double>(incident.cpu.samples);
   const std::string share = go::share_text(static_cast<double>(growth.samples), total);
   finding.title = "a map grows while it is written to: " + share + " of the processor time";

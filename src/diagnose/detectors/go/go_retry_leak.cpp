@@ -271,7 +271,7 @@ Finding make(const Incident& incident, const std::vector<std::uint32_t>& dumps, 
   finding.evidence.push_back("Their stacks are " + format_bytes(finding.cost.wasted_bytes) +
                              " at least (2 kB each), and each collection scans them.");
   finding.remedy = remedy_of(state);
-  finding.check = "curl -o goroutine.txt 'http://HOST/debug/pprof/goroutine?debug=2'";
+  finding.check = go::fetch_command(incident, "goroutine?debug=2", "goroutine.txt");
   return finding;
 }
 

@@ -138,9 +138,8 @@ void look_at_cycles(const Incident& incident, std::vector<Finding>& findings) {
   }
   finding.evidence.push_back(text + ".");
   finding.remedy = kRemedy;
-  finding.check =
-      "curl -o goroutine.txt 'http://HOST/debug/pprof/goroutine?debug=2' && ullage "
-      "diagnose goroutine.txt";
+  finding.check = go::fetch_command(incident, "goroutine?debug=2", "goroutine.txt") +
+                  " && ullage diagnose goroutine.txt";
   findings.push_back(std::move(finding));
 }
 

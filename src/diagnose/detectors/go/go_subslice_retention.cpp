@@ -112,7 +112,7 @@ Finding proved(const Incident& incident, const std::vector<HeapPlace>& places,
   finding.remedy = kRemedy;
   finding.check =
       place ? go::pprof_list(place->user, "inuse_space", go::artefact_name(incident, place->where))
-            : "curl -o heap.pb.gz http://HOST/debug/pprof/heap && ullage diagnose " +
+            : go::fetch_command(incident, "heap", "heap.pb.gz") + " && ullage diagnose " +
                   go::artefact_name(incident, worst.where) + " heap.pb.gz";
   return finding;
 }

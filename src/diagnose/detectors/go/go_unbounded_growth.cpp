@@ -241,9 +241,8 @@ void go_unbounded_growth(const evidence::Evidence& evidence, const DetectorOptio
   finding.cost.events_unit = "collections";
   finding.evidence.push_back(go::position_text(incident, rise.last->where) + ": " + pace(rise));
   finish(finding, rise, false);
-  finding.check =
-      "curl -o later.pb.gz http://HOST/debug/pprof/heap  # twice, minutes apart; then: "
-      "ullage diagnose earlier.pb.gz later.pb.gz";
+  finding.check = go::fetch_command(incident, "heap", "later.pb.gz") +
+                  "  # twice, minutes apart; then: ullage diagnose earlier.pb.gz later.pb.gz";
   findings.push_back(std::move(finding));
 }
 

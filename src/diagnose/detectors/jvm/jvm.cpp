@@ -49,6 +49,10 @@ std::string gc_name(const Incident& incident, std::uint64_t ordinal) {
                  : "collection " + std::to_string(ordinal);
 }
 
+std::string site_text(const evidence::Frame& frame) {
+  return frame.line > 0 ? frame.place() + " in " + frame.label() : frame.label();
+}
+
 void Sum::add(const evidence::GcCycle& cycle) {
   if (count == 0) {
     first = &cycle;

@@ -27,6 +27,9 @@ std::string gc_name(const evidence::Incident& incident, std::uint64_t ordinal);
 // Nanoseconds after the start, "12.3 s".
 std::string moment(std::int64_t at_ns);
 
+// "Orders.java:12 in com.acme.Orders.load".
+std::string site_text(const evidence::Frame& frame);
+
 // A sum over collections, with the longest of them.
 struct Sum {
   std::uint64_t count = 0, total_ns = 0, max_ns = 0;

@@ -74,6 +74,8 @@ void jvm_allocation_stall(const evidence::Evidence& evidence, const DetectorOpti
   if (stalls.total_ns + degenerated.total_ns < kStallNs) return;
   const bool z = stalls.count > 0;
   Finding finding;
+  finding.family = "room";
+  finding.symptom = true;
   finding.where = jvm::place_of(incident, z ? stalls.longest->where : degenerated.longest->where);
   finding.cost.stall_ns = stalls.total_ns + degenerated.total_ns;
   finding.cost.stall_ns_max = std::max(z ? stalls.longest->duration_ns : 0, degenerated.max_ns);

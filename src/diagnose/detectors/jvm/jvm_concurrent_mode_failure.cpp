@@ -28,6 +28,8 @@ void jvm_concurrent_mode_failure(const evidence::Evidence& evidence, const Detec
   }
   if (failed.count == 0) return;
   Finding finding;
+  finding.family = "room";
+  finding.symptom = true;
   finding.where = jvm::place_of(incident, failed.longest->where);
   finding.severity = failed.max_ns >= jvm::kErrorNs ? Severity::kError : Severity::kWarning;
   finding.confidence = 0.95;

@@ -50,6 +50,7 @@ void jvm_deep_delegation(const evidence::Evidence& evidence, const DetectorOptio
     if (recursion.cycle.empty() || frames < kFrames) continue;
     const bool views = delegates(recursion);
     Finding finding;
+    finding.family = "recursion";
     finding.where = place(recursion);
     finding.stack = recursion.cycle;
     finding.growth = recursion.cycle.front();

@@ -46,6 +46,8 @@ void jvm_evacuation_failure(const evidence::Evidence& evidence, const DetectorOp
   }
   if (failed.count == 0) return;
   Finding finding;
+  finding.family = "room";
+  finding.symptom = true;
   finding.where = jvm::place_of(incident, failed.longest->where);
   finding.cost.stall_ns = failed.total_ns + full_after.total_ns;
   finding.cost.stall_ns_max = std::max(failed.max_ns, full_after.max_ns);

@@ -22,6 +22,8 @@ void jvm_full_gc_loop(const evidence::Evidence& evidence, const DetectorOptions&
   const jvm::Sum& sum = futile.collections;
   Finding finding;
   finding.severity = Severity::kError;
+  finding.family = "held";
+  finding.symptom = true;
   finding.where = jvm::place_of(incident, sum.first->where);
   finding.confidence = sum.count >= jvm::kFutileMin ? 0.95 : 0.8;
   finding.title =

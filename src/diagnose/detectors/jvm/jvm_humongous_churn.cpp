@@ -44,6 +44,7 @@ void jvm_humongous_churn(const evidence::Evidence& evidence, const DetectorOptio
     return;
   }
   Finding finding;
+  finding.family = "churn";
   finding.where = jvm::place_of(incident, humongous.longest->where);
   finding.severity = humongous.max_ns >= jvm::kErrorNs ? Severity::kError : Severity::kWarning;
   finding.confidence = 0.8;

@@ -12,6 +12,7 @@
 
 #include "base/format.h"
 #include "diagnose/detectors/detectors.h"
+#include "diagnose/detectors/jvm/growing.h"
 #include "diagnose/detectors/jvm/jvm.h"
 #include "diagnose/detectors/jvm/ladder.h"
 #include "diagnose/growth.h"
@@ -97,6 +98,29 @@ std::string remedy(const Incident& incident, const Ladder& ladder, Finding& find
   return text + ". Where the size can't be known, fill a list of chunks instead of one array.";
 }
 
+// A log names no line. A thread dump does, when it caught the growth (most copies take long).
+void name_line(const Incident& incident, Finding& finding) {
+  const evidence::GoroutineGroup* caught = nullptr;
+  std::optional<jvm::Growing> how;
+  for (const evidence::GoroutineGroup& group : incident.goroutines) {
+    if (caught && group.count <= caught->count) continue;
+    std::optional<jvm::Growing> growing = jvm::growing(group.stack);
+    if (!growing) continue;
+    caught = &group;
+    how = std::move(growing);
+  }
+  if (!caught) return;
+  const evidence::Frame& user = *jvm::user_frame(caught->stack);
+  if (user.library) return;
+  evidence::Position dump;
+  dump.artefact = caught->artefact;
+  finding.where = user;
+  finding.growth = how->growth;
+  finding.stack = caught->stack;
+  finding.evidence.push_back(jvm::at(incident, dump) + ": " + how->what + " was growing at " +
+                             jvm::site_text(user) + " when the threads were dumped.");
+}
+
 }  // namespace
 
 void jvm_humongous_growth(const evidence::Evidence& evidence, const DetectorOptions&,
@@ -119,10 +143,13 @@ void jvm_humongous_growth(const evidence::Evidence& evidence, const DetectorOpti
   }
   Finding finding;
   finding.where = jvm::place_of(incident, ladder.last->where);
+  finding.family = "array";
+  name_line(incident, finding);
   finding.cost.stall_ns = humongous.total_ns + full.total_ns + failed.total_ns;
   finding.cost.stall_ns_max = std::max({humongous.max_ns, full.max_ns, failed.max_ns});
   finding.cost.events = humongous.count + full.count + failed.count;
   finding.cost.events_unit = "collections";
+  finding.cost.growths = ladder.rungs.size();  // those that collections saw
   std::uint64_t copied = 0;
   for (std::size_t i = 0; i + 1 < ladder.rungs.size(); ++i) copied += ladder.rungs[i];
   finding.cost.copied_bytes = copied * incident.facts.region_bytes;

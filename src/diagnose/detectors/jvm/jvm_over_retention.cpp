@@ -172,6 +172,7 @@ void jvm_over_retention(const evidence::Evidence& evidence, const DetectorOption
   where.artefact = last < incident.snapshots.size() ? incident.snapshots[last].artefact : 0;
   finding.where = jvm::place_of(incident, where);
   finding.severity = Severity::kWarning;
+  finding.family = "held";
   finding.cost.wasted_bytes = top.bytes();
   finding.cost.events = top.instances();
   finding.cost.events_unit = "instances";

@@ -4,83 +4,22 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <optional>
 #include <string>
 
+#include "diagnose/detectors/jvm/jvm_testing.h"
 #include "diagnose/detectors/jvm/ladder.h"
 #include "diagnose/finding.h"
 
 namespace ullage::diagnose {
 namespace {
 
-using evidence::Evidence;
-using evidence::GcCycle;
-using evidence::Position;
+using namespace jvm_testing;  // NOLINT(google-build-using-namespace)
 using testing::HasSubstr;
-
-constexpr std::uint64_t kMb = 1 << 20;
-constexpr std::uint64_t kMs = 1'000'000;
-
-Evidence jvm(const std::string& collector) {
-  Evidence evidence;
-  evidence.incident.facts.runtime = evidence::Runtime::kJvm;
-  evidence.incident.facts.collector = collector;
-  evidence.incident.facts.heap_max_bytes = 256 * kMb;
-  evidence.incident.facts.region_bytes = collector == "G1" ? kMb : 0;
-  evidence.incident.facts.processors = 8;
-  evidence.incident.artefacts.emplace_back();
-  evidence.incident.artefacts[0].name = "gc.log";
-  evidence.incident.artefacts[0].format = "JVM GC log (unified)";
-  evidence.incident.artefacts[0].has_times = true;
-  return evidence;
-}
-
-GcCycle& add(Evidence& evidence, const std::string& kind, std::uint64_t ms) {
-  std::vector<GcCycle>& cycles = evidence.incident.cycles;
-  cycles.emplace_back();
-  GcCycle& cycle = cycles.back();
-  cycle.kind = kind;
-  cycle.ordinal = cycles.size();
-  cycle.start_ns = static_cast<std::int64_t>(cycles.size()) * 1'000'000'000;
-  cycle.duration_ns = ms * kMs;
-  cycle.where = {0, Position::Unit::kLine, cycles.size() * 10};
-  return cycle;
-}
-
-GcCycle& heap(GcCycle& cycle, std::uint64_t before_mb, std::uint64_t after_mb,
-              std::uint64_t capacity_mb) {
-  cycle.heap_known = true;
-  cycle.heap_start_bytes = before_mb * kMb;
-  cycle.heap_end_bytes = after_mb * kMb;
-  cycle.goal_bytes = capacity_mb * kMb;
-  return cycle;
-}
-
-void humongous(Evidence& evidence, std::int64_t before, std::int64_t after,
-               const std::string& cause = "G1 Evacuation Pause") {
-  GcCycle& cycle = add(evidence, "Young", 5);
-  cycle.humongous_before = before;
-  cycle.humongous_after = after;
-  cycle.cause = cause;
-}
-
-std::optional<Finding> find(const Evidence& evidence, const std::string& detector) {
-  for (Finding& finding : diagnose(evidence, {})) {
-    if (finding.detector == detector) return finding;
-  }
-  return std::nullopt;
-}
-
-std::string said(const Finding& finding) {
-  std::string text = finding.title + "\n";
-  for (const std::string& sentence : finding.evidence) text += sentence + "\n";
-  return text + finding.remedy + "\n" + finding.check;
-}
 
 // ---- J1: an array that grows
 
 TEST(JvmHumongousGrowth, SpeaksOfAnArrayListThatGrewThroughHumongousRegions) {
-  Evidence e = jvm("G1");
+  Evidence e = of_jvm("G1");
   humongous(e, 8, 8);
   humongous(e, 20, 20);                             // 12
   humongous(e, 38, 38, "G1 Humongous Allocation");  // 18
@@ -101,7 +40,7 @@ TEST(JvmHumongousGrowth, SpeaksOfAnArrayListThatGrewThroughHumongousRegions) {
 }
 
 TEST(JvmHumongousGrowth, SpeaksOfATableThatDoubledAsANoteWhenNothingWasPaid) {
-  Evidence e = jvm("G1");
+  Evidence e = of_jvm("G1");
   for (const std::int64_t regions : {3, 8, 17, 34}) humongous(e, regions, regions);
   humongous(e, 67, 67);  // 5, 9, 17, 33
   const auto f = find(e, "jvm-humongous-growth");
@@ -112,7 +51,7 @@ TEST(JvmHumongousGrowth, SpeaksOfATableThatDoubledAsANoteWhenNothingWasPaid) {
 }
 
 TEST(JvmHumongousGrowth, StaysSilentOnArraysOfOneSize) {
-  Evidence e = jvm("G1");
+  Evidence e = of_jvm("G1");
   for (const std::int64_t regions : {31, 62, 93, 124}) {
     humongous(e, regions, regions, "G1 Humongous Allocation");
   }
@@ -120,7 +59,7 @@ TEST(JvmHumongousGrowth, StaysSilentOnArraysOfOneSize) {
 }
 
 TEST(JvmHumongousGrowth, NamesARegionSizeThatIsLargeEnough) {
-  Evidence e = jvm("G1");
+  Evidence e = of_jvm("G1");
   for (const std::int64_t regions : {2, 5, 10}) humongous(e, regions, regions);  // 2, 3, 5
   humongous(e, 17, 17, "G1 Humongous Allocation");                               // 7
   const auto f = find(e, "jvm-humongous-growth");
@@ -129,7 +68,7 @@ TEST(JvmHumongousGrowth, NamesARegionSizeThatIsLargeEnough) {
 }
 
 TEST(JvmHumongousGrowth, SpeaksWithoutTheNumberWhenStepsWereNotSeenSingly) {
-  Evidence e = jvm("G1");
+  Evidence e = of_jvm("G1");
   humongous(e, 16, 16);
   humongous(e, 28, 28);                             // 12: two steps in one
   humongous(e, 39, 39, "G1 Humongous Allocation");  // 11
@@ -143,7 +82,7 @@ TEST(JvmHumongousGrowth, SpeaksWithoutTheNumberWhenStepsWereNotSeenSingly) {
 }
 
 TEST(JvmLadder, NeedsThreeRungsThatLeadToSomethingLarge) {
-  Evidence e = jvm("G1");
+  Evidence e = of_jvm("G1");
   e.incident.facts.heap_max_bytes = 4096 * kMb;
   humongous(e, 2, 2);
   humongous(e, 5, 5);
@@ -155,7 +94,7 @@ TEST(JvmLadder, NeedsThreeRungsThatLeadToSomethingLarge) {
 // ---- buffers of one size
 
 TEST(JvmHumongousChurn, SpeaksOfBuffersThatStartCollections) {
-  Evidence e = jvm("G1");
+  Evidence e = of_jvm("G1");
   for (int i = 0; i < 12; ++i) humongous(e, 112, 28, "G1 Humongous Allocation");
   const auto f = find(e, "jvm-humongous-churn");
   ASSERT_TRUE(f);
@@ -165,7 +104,7 @@ TEST(JvmHumongousChurn, SpeaksOfBuffersThatStartCollections) {
 }
 
 TEST(JvmHumongousChurn, StaysSilentOnOneNowAndThen) {
-  Evidence e = jvm("G1");
+  Evidence e = of_jvm("G1");
   for (int i = 0; i < 9; ++i) humongous(e, 112, 28, "G1 Humongous Allocation");
   EXPECT_FALSE(find(e, "jvm-humongous-churn"));
   for (int i = 0; i < 100; ++i) humongous(e, 0, 0);
@@ -176,7 +115,7 @@ TEST(JvmHumongousChurn, StaysSilentOnOneNowAndThen) {
 // ---- J2
 
 TEST(JvmEvacuationFailure, SpeaksAndCountsTheFullCollectionItLedTo) {
-  Evidence e = jvm("G1");
+  Evidence e = of_jvm("G1");
   heap(add(e, "Young", 5), 100, 50, 256);
   GcCycle& failed = heap(add(e, "Young", 80), 250, 240, 256);
   failed.to_space_exhausted = true;
@@ -194,18 +133,21 @@ TEST(JvmEvacuationFailure, SpeaksAndCountsTheFullCollectionItLedTo) {
   EXPECT_THAT(said(*f), HasSubstr("100 regions were humongous"));
 }
 
-TEST(JvmEvacuationFailure, IsANoteWhereTheHeapIsFull) {
-  Evidence e = jvm("G1");
+TEST(JvmEvacuationFailure, IsToldWithTheFullCollectionsWhereTheHeapIsFull) {
+  Evidence e = of_jvm("G1");
   heap(add(e, "Young", 5), 250, 250, 256).to_space_exhausted = true;
   for (int i = 0; i < 3; ++i) heap(add(e, "Full", 50), 255, 254, 256);
-  const auto f = find(e, "jvm-evacuation-failure");
-  ASSERT_TRUE(f);
-  EXPECT_EQ(f->severity, Severity::kNote);
-  EXPECT_EQ(diagnose(e, {}).front().detector, "jvm-full-gc-loop");
+  const std::vector<Finding> findings = diagnose(e, {});
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].detector, "jvm-full-gc-loop");
+  ASSERT_EQ(findings[0].also.size(), 1u);
+  EXPECT_EQ(findings[0].also[0].detector, "jvm-evacuation-failure");
+  EXPECT_EQ(findings[0].cost.stall_ns, 150 * kMs) << "views of the same pauses count once";
+  EXPECT_THAT(said(findings[0]), HasSubstr("room to evacuate to is the lesser problem"));
 }
 
 TEST(JvmEvacuationFailure, StaysSilentWhenEverythingFitted) {
-  Evidence e = jvm("G1");
+  Evidence e = of_jvm("G1");
   heap(add(e, "Young", 500), 250, 240, 256);
   EXPECT_FALSE(find(e, "jvm-evacuation-failure"));
 }
@@ -213,7 +155,7 @@ TEST(JvmEvacuationFailure, StaysSilentWhenEverythingFitted) {
 // ---- J3
 
 TEST(JvmFullGcLoop, SpeaksWhenTheOldGenerationStaysFull) {
-  Evidence e = jvm("Parallel");
+  Evidence e = of_jvm("Parallel");
   for (int i = 0; i < 4; ++i) {
     GcCycle& full = heap(add(e, "Full", 40), 110, 109, 123);
     full.cause = "Ergonomics";
@@ -231,7 +173,7 @@ TEST(JvmFullGcLoop, SpeaksWhenTheOldGenerationStaysFull) {
 }
 
 TEST(JvmFullGcLoop, SpeaksOfTwoThatLeftTheHeapExhausted) {
-  Evidence e = jvm("G1");
+  Evidence e = of_jvm("G1");
   heap(add(e, "Full", 4), 126, 126, 128);
   heap(add(e, "Full", 17), 126, 125, 128);
   e.incident.facts.crash = "java.lang.OutOfMemoryError: Java heap space";
@@ -241,7 +183,7 @@ TEST(JvmFullGcLoop, SpeaksOfTwoThatLeftTheHeapExhausted) {
 }
 
 TEST(JvmFullGcLoop, StaysSilentOnFullCollectionsThatHelpedOrWereAskedFor) {
-  Evidence e = jvm("Parallel");
+  Evidence e = of_jvm("Parallel");
   for (int i = 0; i < 5; ++i) heap(add(e, "Full", 40), 120, 60, 123);
   for (int i = 0; i < 5; ++i) heap(add(e, "Full", 40), 120, 119, 123).forced = true;
   for (int i = 0; i < 5; ++i) {
@@ -255,7 +197,7 @@ TEST(JvmFullGcLoop, StaysSilentOnFullCollectionsThatHelpedOrWereAskedFor) {
 // ---- J4
 
 TEST(JvmConcurrentModeFailure, SpeaksOfCmsThatFellBehind) {
-  Evidence e = jvm("CMS");
+  Evidence e = of_jvm("CMS");
   GcCycle& failed = add(e, "Young", 5060);
   failed.promotion_failed = failed.concurrent_failure = failed.old_known = true;
   failed.old_before_bytes = 1000 * kMb;
@@ -270,10 +212,10 @@ TEST(JvmConcurrentModeFailure, SpeaksOfCmsThatFellBehind) {
 }
 
 TEST(JvmConcurrentModeFailure, StaysSilentOnTheDashesOfParallel) {
-  Evidence e = jvm("Parallel");
+  Evidence e = of_jvm("Parallel");
   add(e, "Young", 500).promotion_failed = true;
   EXPECT_FALSE(find(e, "jvm-concurrent-mode-failure"));
-  Evidence healthy = jvm("CMS");
+  Evidence healthy = of_jvm("CMS");
   add(healthy, "Young", 500);
   EXPECT_FALSE(find(healthy, "jvm-concurrent-mode-failure"));
 }
@@ -281,7 +223,7 @@ TEST(JvmConcurrentModeFailure, StaysSilentOnTheDashesOfParallel) {
 // ---- J5
 
 TEST(JvmAllocationStall, SpeaksOfThreadsThatWaited) {
-  Evidence e = jvm("Z");
+  Evidence e = of_jvm("Z");
   add(e, "Concurrent", 30).live_bytes = 250 * kMb;
   e.incident.stalls = {{"worker-1", 1'000'000'000, 20 * kMs, 1, {0, Position::Unit::kLine, 7}},
                        {"worker-2", 1'100'000'000, 150 * kMs, 1, {0, Position::Unit::kLine, 8}}};
@@ -296,7 +238,7 @@ TEST(JvmAllocationStall, SpeaksOfThreadsThatWaited) {
 }
 
 TEST(JvmAllocationStall, SpeaksOfDegeneratedCollectionsOfShenandoah) {
-  Evidence e = jvm("Shenandoah");
+  Evidence e = of_jvm("Shenandoah");
   add(e, "Degenerated", 22);
   const auto f = find(e, "jvm-allocation-stall");
   ASSERT_TRUE(f);
@@ -304,7 +246,7 @@ TEST(JvmAllocationStall, SpeaksOfDegeneratedCollectionsOfShenandoah) {
 }
 
 TEST(JvmAllocationStall, StaysSilentOnAMillisecondNowAndThen) {
-  Evidence e = jvm("Z");
+  Evidence e = of_jvm("Z");
   for (int i = 0; i < 9; ++i) e.incident.stalls.push_back({"main", i, kMs, 1, {}});
   EXPECT_FALSE(find(e, "jvm-allocation-stall"));
 }
@@ -327,7 +269,7 @@ void histogram(Evidence& evidence, const std::vector<Row>& rows) {
 }
 
 TEST(JvmOverRetention, SpeaksOfViewsThatKeepArrays) {
-  Evidence e = jvm("G1");
+  Evidence e = of_jvm("G1");
   histogram(e, {{"byte[]", 1000, 10}, {"java.util.ArrayList$SubList", 10, 0}});
   histogram(e, {{"byte[]", 1100, 110}, {"java.nio.HeapByteBuffer", 110, 1}});
   const auto f = find(e, "jvm-over-retention");
@@ -338,7 +280,7 @@ TEST(JvmOverRetention, SpeaksOfViewsThatKeepArrays) {
 }
 
 TEST(JvmOverRetention, SpeaksOfAClassThatKeepsGrowing) {
-  Evidence e = jvm("G1");
+  Evidence e = of_jvm("G1");
   histogram(e, {{"com.acme.Session", 1000, 10}, {"byte[]", 5000, 5}});
   histogram(e, {{"com.acme.Session", 4000, 40}, {"byte[]", 5000, 5}});
   histogram(e, {{"com.acme.Session", 7000, 70}, {"byte[]", 6000, 6}});
@@ -349,15 +291,15 @@ TEST(JvmOverRetention, SpeaksOfAClassThatKeepsGrowing) {
 }
 
 TEST(JvmOverRetention, StaysSilentOnGrowthThatCameToRest) {
-  Evidence one = jvm("G1");
+  Evidence one = of_jvm("G1");
   histogram(one, {{"byte[]", 1000, 100}});
   EXPECT_FALSE(find(one, "jvm-over-retention"));
-  Evidence rest = jvm("G1");
+  Evidence rest = of_jvm("G1");
   histogram(rest, {{"com.acme.Session", 1000, 10}});
   histogram(rest, {{"com.acme.Session", 4000, 40}});
   histogram(rest, {{"com.acme.Session", 4000, 40}});
   EXPECT_FALSE(find(rest, "jvm-over-retention")) << "a cache that filled";
-  Evidence shift = jvm("G1");
+  Evidence shift = of_jvm("G1");
   histogram(shift, {{"com.acme.A", 1000, 50}, {"com.acme.B", 10, 1}});
   histogram(shift, {{"com.acme.A", 10, 1}, {"com.acme.B", 1000, 50}});
   EXPECT_FALSE(find(shift, "jvm-over-retention")) << "one for another";
@@ -365,7 +307,7 @@ TEST(JvmOverRetention, StaysSilentOnGrowthThatCameToRest) {
 
 TEST(JvmOverRetention, StaysSilentWhereTheHistogramCountsTheDead) {
   const auto with_log = [](std::uint64_t first_mb, std::uint64_t last_mb) {
-    Evidence e = jvm("G1");
+    Evidence e = of_jvm("G1");
     for (std::uint64_t i = 0; i < 8; ++i) {
       heap(add(e, "Young", 5), 200, first_mb + (last_mb - first_mb) * i / 7, 256);
     }
@@ -395,7 +337,7 @@ evidence::Recursion recursion(const std::string& function, std::uint64_t repeats
 }
 
 TEST(JvmDeepDelegation, SpeaksOfViewsThatOverflowedTheStack) {
-  Evidence e = jvm("");
+  Evidence e = of_jvm("");
   e.incident.recursions = {recursion("com.acme.View.get", 1024, true)};
   const auto f = find(e, "jvm-deep-delegation");
   ASSERT_TRUE(f);
@@ -408,7 +350,7 @@ TEST(JvmDeepDelegation, SpeaksOfViewsThatOverflowedTheStack) {
 }
 
 TEST(JvmDeepDelegation, BlamesTheUsersFrameRatherThanTheLibrarys) {
-  Evidence e = jvm("");
+  Evidence e = of_jvm("");
   e.incident.recursions = {recursion("java.util.Collections$SynchronizedList.get", 900, true)};
   e.incident.recursions[0].cycle[0].library = true;
   e.incident.recursions[0].entered_from.function = "com.acme.Main.read";
@@ -419,7 +361,7 @@ TEST(JvmDeepDelegation, BlamesTheUsersFrameRatherThanTheLibrarys) {
 }
 
 TEST(JvmDeepDelegation, SaysOfADeepStackThatStandsOnlyThatItIsDeep) {
-  Evidence e = jvm("");
+  Evidence e = of_jvm("");
   e.incident.recursions = {recursion("com.acme.Parser.expression", 400, false)};
   const auto f = find(e, "jvm-deep-delegation");
   ASSERT_TRUE(f);
@@ -428,14 +370,14 @@ TEST(JvmDeepDelegation, SaysOfADeepStackThatStandsOnlyThatItIsDeep) {
 }
 
 TEST(JvmDeepDelegation, StaysSilentOnAWalkDownATree) {
-  Evidence e = jvm("");
+  Evidence e = of_jvm("");
   e.incident.recursions = {recursion("com.acme.Tree.walk", 60, false)};
   EXPECT_FALSE(find(e, "jvm-deep-delegation"));
 }
 
 // ---- all of them
 
-TEST(JvmDetectors, HaveEachASuiteInThisFile) {
+TEST(JvmDetectors, HaveEachASuite) {
   const testing::UnitTest& tests = *testing::UnitTest::GetInstance();
   for (const Detector& detector : diagnose::detectors()) {
     if (!std::string(detector.name).starts_with("jvm-")) continue;
@@ -461,7 +403,7 @@ TEST(JvmDetectors, HaveEachASuiteInThisFile) {
 }
 
 TEST(JvmDetectors, SayNothingOfOtherRuntimes) {
-  Evidence e = jvm("G1");
+  Evidence e = of_jvm("G1");
   for (int i = 0; i < 12; ++i) humongous(e, 112, 28, "G1 Humongous Allocation");
   for (int i = 0; i < 4; ++i) heap(add(e, "Full", 40), 255, 254, 256);
   e.incident.recursions = {recursion("f", 1024, true)};
@@ -472,12 +414,12 @@ TEST(JvmDetectors, SayNothingOfOtherRuntimes) {
 }
 
 TEST(JvmDetectors, NameAPlaceANextCommandAndARemedy) {
-  Evidence e = jvm("G1");
+  Evidence e = of_jvm("G1");
   for (int i = 0; i < 12; ++i) humongous(e, 112, 28, "G1 Humongous Allocation");
   for (int i = 0; i < 4; ++i) heap(add(e, "Full", 40), 255, 254, 256).to_space_exhausted = true;
   e.incident.recursions = {recursion("com.acme.View.get", 1024, true)};
   const std::vector<Finding> findings = diagnose(e, {});
-  EXPECT_GE(findings.size(), 4u);
+  EXPECT_EQ(findings.size(), 3u) << "what found no room is told with what filled the heap";
   for (const Finding& finding : findings) {
     EXPECT_NE(finding.where.file, "") << finding.detector;
     EXPECT_NE(finding.remedy, "") << finding.detector;
