@@ -14,7 +14,8 @@
 // Promise   A slab is granted by the budget before it is touched, and given back after its pages
 //           are gone. No allocation does more than one system call.
 // Cost      allocate, free: O(1). pack: O(cells moved).
-// Rounding  Up to 7 B of a cell up to 512 B; above, 65536/n: 1 % of 1 KiB, 25 % at most near 16 KiB.
+// Rounding  Up to 7 B of a cell up to 512 B; above, 65536/n: 1 % of 1 KiB, 25 % at most near 16
+//           KiB.
 // Limit     32 GiB of address space; less where the system allows less.
 // Threads   One.
 

@@ -18,7 +18,8 @@ namespace ullage::tier {
 
 // Logical databases, as SELECT knows them.
 inline constexpr unsigned kDatabases = 16;
-// Longer keys are refused (Status::kTooLong): a key lies in its entry's cell, which is 16 KiB at most.
+// Longer keys are refused (Status::kTooLong): a key lies in its entry's cell, which is 16 KiB at
+// most.
 inline constexpr std::size_t kKeyBytesMax = 16000;
 // Longer values are refused. What the protocol allows.
 inline constexpr std::size_t kValueBytesMax = std::size_t{512} << 20;

@@ -11,10 +11,10 @@
 // There are no lists. A slot has 16 bits: which of the three it is in, and a stamp of the shard's
 // clock when it was last used. The oldest of a list is the least such word: one pass over 2 KiB,
 // only when something must go. A hit writes one word; an entry costs 2 B and no links, and can move
-// freely. The lists are the shard's, not the segment's: of two segments (the newcomer's and the next
-// in turn) the one whose oldest is older pays, and a candidate of one competes with a victim of the
-// other. Segments are cut by hash, so two of them say nearly what all would (choosing the better of
-// two: Mitzenmacher, 2001).
+// freely. The lists are the shard's, not the segment's: of two segments (the newcomer's and the
+// next in turn) the one whose oldest is older pays, and a candidate of one competes with a victim
+// of the other. Segments are cut by hash, so two of them say nearly what all would (choosing the
+// better of two: Mitzenmacher, 2001).
 //
 // A Host is a segment of the table, a shadow cache or a simulator:
 //
@@ -73,8 +73,8 @@ inline std::uint16_t word_of(List list, std::uint16_t stamp) noexcept {
   return static_cast<std::uint16_t>(static_cast<unsigned>(list) << kStampBits | stamp);
 }
 
-// Words and bounds: all stamps become half of what they were: what a clock that reached its end does. Their order
-// stays, near ones may tie.
+// Words and bounds: all stamps become half of what they were: what a clock that reached its end
+// does. Their order stays, near ones may tie.
 inline void halve(Ranks& ranks, std::span<std::uint16_t> words, unsigned times) noexcept {
   for (std::uint16_t& bound : ranks.oldest) bound = static_cast<std::uint16_t>(bound >> times);
   for (std::uint16_t& word : words) {
@@ -243,8 +243,8 @@ Choice<Host> oldest_of_two(Host& own, Host& other, List list) noexcept {
   return slot == kNobody ? Choice<Host>{} : Choice<Host>{&second, slot};
 }
 
-// Who should go next, of two segments (which may be the same). `newcomer`: a slot of `own` that must
-// stay, or kNobody. `luck`: random bits.
+// Who should go next, of two segments (which may be the same). `newcomer`: a slot of `own` that
+// must stay, or kNobody. `luck`: random bits.
 template <class Host>
 Choice<Host> choose(Host& own, Host& other, unsigned window_percent, std::size_t newcomer,
                     std::uint32_t luck) noexcept {

@@ -4,8 +4,8 @@
 // sketch: how often a key was asked for of late, 0 to 15, whether it is stored or not.
 //
 // A block is one cache line: 128 counters of 4 bits, in four rows of 32. A key has one counter in
-// each row; its frequency is the least of them (count-min: Cormode and Muthukrishnan, 2005). Halving
-// all counters now and then forgets (TinyLFU: Einziger, Friedman and Manes, 2017).
+// each row; its frequency is the least of them (count-min: Cormode and Muthukrishnan, 2005).
+// Halving all counters now and then forgets (TinyLFU: Einziger, Friedman and Manes, 2017).
 //
 // All four are raised, not only the least: what that errs makes frequent keys alike, and a loop
 // larger than the cache then keeps what it has (50.0 % of hits, against 45.5 % with conservative

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// sieve: one queue, one bit, and a hand that goes from the oldest to the newest (Zhang et al., 2024).
+// sieve: one queue, one bit, and a hand that goes from the oldest to the newest (Zhang et al.,
+// 2024).
 #pragma once
 
 #include "task.lists.h"

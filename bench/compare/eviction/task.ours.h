@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The hot tier's policy on a trace: with a window that stays, or with the one that its shadow caches
-// choose.
+// The hot tier's policy on a trace: with a window that stays, or with the one that its shadow
+// caches choose.
 #pragma once
 
 #include "task.h"
