@@ -125,6 +125,8 @@ TEST(GoBinary, TakesFileOffsetsOfAPositionIndependentProgramToAddresses) {
   EXPECT_TRUE(binary->position_independent());
   EXPECT_EQ(binary->address_of(0x1030), elf.base + 0x1030);
   EXPECT_EQ(binary->address_of(0x1fff), UINT64_MAX);
+  EXPECT_EQ(binary->file_offset_of(elf.base + 0x1030), 0x1030u);
+  EXPECT_EQ(binary->file_offset_of(1), UINT64_MAX);
 }
 
 TEST(GoBinary, RefusesWhatIsNoneAndSaysWhatItIs) {

@@ -121,11 +121,13 @@ bool PcLineTable::pc_value(std::uint64_t table, const Function& function, std::u
                            std::int64_t& value) const {
   if (table == 0) return false;
   std::uint64_t at = values_ + table, current = function.entry;
-  value = -1;
+  // In the unsigned, where a stranger's deltas may wrap.
+  auto sum = static_cast<std::uint64_t>(-1);
   for (bool first = true; at < bytes_.bytes.size(); first = false) {
     const std::uint64_t delta = bytes_.varint(at);
     if (delta == 0 && !first) return false;
-    value += static_cast<std::int64_t>(delta >> 1) ^ -static_cast<std::int64_t>(delta & 1);
+    sum += (delta >> 1) ^ -(delta & 1);
+    value = static_cast<std::int64_t>(sum);
     current += bytes_.varint(at) * quantum_;
     if (pc < current) return true;
   }

@@ -141,6 +141,21 @@ TEST(JvmHeap, KeepsApartWhatIsAnother) {
   EXPECT_EQ(diagnose(e, {}).size(), 2u) << "buffers that come and go do not fill the heap";
 }
 
+TEST(JvmDeepDelegation, IsOneFindingForTheOverflowAndTheDumpThatShowsIt) {
+  Evidence e = of_jvm("");
+  for (const bool overflowed : {true, false}) {
+    evidence::Recursion recursion;
+    recursion.cycle = {frame("com.acme.View.get", "View.java", 12)};
+    recursion.repeats = recursion.frames = 900;
+    recursion.overflowed = overflowed;
+    e.incident.recursions.push_back(recursion);
+  }
+  const std::vector<Finding> findings = diagnose(e, {});
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].severity, Severity::kError);
+  EXPECT_EQ(findings[0].also.size(), 1u);
+}
+
 TEST(JvmHumongousGrowth, SpeaksAtTheLineThatAThreadDumpCaughtGrowing) {
   Evidence e = of_jvm("G1");
   humongous(e, 8, 8);
