@@ -256,14 +256,19 @@ void Heap::free(Ref ref) noexcept {
   }
 }
 
-bool Heap::begin_packing(bool hard) noexcept {
+bool Heap::begin_packing(Packing how) noexcept {
   std::uint64_t best_bytes = 0;
   unsigned best = kClasses;
   for (unsigned c = 0; c < kClasses; ++c) {
     const ClassState& state = classes_[c];
     const std::size_t count = kSizes.count[c];
-    // What the emptied slab holds must fit into the others.
-    if (state.slabs < 2 || state.free_cells < count + (hard ? 0 : count / 4)) continue;
+    if (how == Packing::kForced) {
+      if (is_segment(static_cast<Class>(c)) || state.buckets == 0) continue;
+    } else {
+      // What the emptied slab holds must fit into the others.
+      const std::size_t slack = how == Packing::kHard ? 0 : count / 4;
+      if (state.slabs < 2 || state.free_cells < count + slack) continue;
+    }
     const std::uint64_t bytes = state.free_cells * kSizes.bytes[c];
     if (bytes > best_bytes) {
       best_bytes = bytes;
@@ -271,7 +276,8 @@ bool Heap::begin_packing(bool hard) noexcept {
     }
   }
   if (best == kClasses) return false;
-  if (!hard && free_bytes() - spares_ * kSlabBytes < (resident_bytes() >> kWorthShift)) {
+  if (how == Packing::kSoft &&
+      free_bytes() - spares_ * kSlabBytes < (resident_bytes() >> kWorthShift)) {
     return false;
   }
   ClassState& state = classes_[best];
@@ -296,16 +302,17 @@ void Heap::end_packing() noexcept {
   link(slab);
 }
 
-std::size_t Heap::pack(std::size_t cells_max, bool hard, Mover& mover) noexcept {
+std::size_t Heap::pack(std::size_t cells_max, Packing how, Mover& mover) noexcept {
   std::size_t moved = 0;
   while (moved < cells_max) {
-    if (packed_slab_ == 0 && !begin_packing(hard)) break;
+    if (packed_slab_ == 0 && !begin_packing(how)) break;
     const std::uint32_t slab = packed_slab_;
     const Class c = slabs_[slab].c;
     const std::size_t size = kSizes.bytes[c];
     // Cells beyond `fresh` were never used.
     while (packed_slab_ != 0 && moved < cells_max) {
-      if (packed_cell_ >= slabs_[slab].fresh || classes_[c].buckets == 0) {
+      const bool fits = classes_[c].buckets != 0;
+      if (packed_cell_ >= slabs_[slab].fresh || (!fits && how != Packing::kForced)) {
         end_packing();  // others took the room that was meant for it
         return moved;
       }
@@ -313,6 +320,14 @@ std::size_t Heap::pack(std::size_t cells_max, bool hard, Mover& mover) noexcept 
       const auto ref = static_cast<Ref>((slab * kSlabBytes + packed_cell_ * size) / kCellStep);
       ++packed_cell_;
       if ((std::to_integer<unsigned>(*from) & 1) == 0) continue;
+      if (!fits) {
+        if (!mover.discard(ref)) {
+          end_packing();
+          return moved;
+        }
+        ++moved;
+        continue;
+      }
       const Ref to = allocate(c);
       std::memcpy(at(to), from, size);
       mover.moved(ref, to);

@@ -73,13 +73,18 @@ class Heap {
   class Mover {
    public:
     virtual void moved(Ref from, Ref to) noexcept = 0;
+    // Asked to let go of a cell that fits nowhere. False: it may not.
+    virtual bool discard(Ref ref) noexcept = 0;
 
    protected:
     ~Mover() = default;
   };
-  // Moves up to `cells_max` cells out of sparse slabs. Returns the cells moved; 0: nothing is worth
-  // it. `hard`: every slab that can be emptied is worth it.
-  std::size_t pack(std::size_t cells_max, bool hard, Mover& mover) noexcept;
+  // How much packing is worth. kSoft: when 1/64 of what is held is free. kHard: every slab that can
+  // be emptied. kForced: also one whose cells fit nowhere else; those are discarded.
+  enum class Packing : std::uint8_t { kSoft, kHard, kForced };
+  // Moves up to `cells_max` cells out of sparse slabs. Returns the cells moved or discarded; 0:
+  // nothing is worth it.
+  std::size_t pack(std::size_t cells_max, Packing how, Mover& mover) noexcept;
   // Gives the pages of empty slabs back, `slabs_max` of them at most. Returns how many.
   std::size_t purge(std::size_t slabs_max) noexcept;
   std::size_t spare_slabs() const noexcept { return spares_; }
@@ -131,7 +136,7 @@ class Heap {
   bool open_slab(Class c) noexcept;
   void close_slab(std::uint32_t slab) noexcept;
   void drop_pages(std::uint32_t slab) noexcept;
-  bool begin_packing(bool hard) noexcept;
+  bool begin_packing(Packing how) noexcept;
   void end_packing() noexcept;
 
   Budget& budget_;

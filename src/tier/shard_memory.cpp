@@ -14,6 +14,8 @@ namespace {
 // Cells moved, or entries evicted, between two looks at whether it is enough.
 constexpr std::size_t kPackCells = 128;
 constexpr std::size_t kEvictSlice = 16;
+// Evictions by policy that an operation tries before it empties a slab regardless of who is in it.
+constexpr std::size_t kPatience = 64;
 // What one write evicts and moves ahead of time, at most.
 constexpr int kPayEvictions = 4;
 constexpr std::size_t kPayMoves = 16;
@@ -195,17 +197,40 @@ void Shard::State::pay(std::size_t bytes) {
     if (!evict_one()) break;
     use_up(0, 1);
   }
-  const std::size_t moved = store->pack(kPayMoves, true);
-  counters.packed.add(moved);
+  const std::size_t moved = pack(kPayMoves, Heap::Packing::kHard);
   use_up(moved, 0);
+}
+
+std::size_t Shard::State::pack(std::size_t cells_max, Heap::Packing how) {
+  const std::size_t moved = store->pack(cells_max, how);
+  counters.packed.add(moved);
+  return moved;
+}
+
+// Of many sizes each may have free cells and none enough to empty a slab: then one is emptied all
+// the same.
+bool Shard::State::discard(const Spot& spot, std::uint64_t hash) noexcept {
+  const int db = db_of(spot.segment->table);
+  if (db < 0) {  // of a flushed database, on its way out anyway
+    store->erase(spot, hash);
+    return true;
+  }
+  if (options.eviction == Eviction::kNone) return false;
+  if (options.eviction == Eviction::kVolatile && store->entry(spot.ref).expires_ms() == 0) {
+    return false;
+  }
+  remove(spot, hash, static_cast<unsigned>(db), Removal::kEvicted);
+  return true;
 }
 
 bool Shard::State::make_room(Heap::Class c) noexcept {
   Heap& heap = store->heap();
   for (;;) {
-    const std::size_t moved = store->pack(kPackCells, true);
+    std::size_t moved = pack(kPackCells, Heap::Packing::kHard);
+    if (moved == 0 && evictions_done >= kPatience && options.eviction != Eviction::kNone) {
+      moved = pack(kPackCells, Heap::Packing::kForced);
+    }
     if (moved != 0) {
-      counters.packed.add(moved);
       const bool more = use_up(moved, 0);
       if (heap.has_cell(c)) return true;
       if (!more) return false;
@@ -235,8 +260,10 @@ bool Shard::State::make_room_bytes(std::uint64_t bytes) {
     store->large().release(~std::size_t{0} >> 1);
     const std::uint64_t allowed = budget.allowed_bytes(), granted = budget.granted_bytes();
     if (granted <= allowed && allowed - granted >= bytes) return true;
-    const std::size_t moved = store->pack(kPackCells, true);
-    counters.packed.add(moved);
+    std::size_t moved = pack(kPackCells, Heap::Packing::kHard);
+    if (moved == 0 && evictions_done >= kPatience && options.eviction != Eviction::kNone) {
+      moved = pack(kPackCells, Heap::Packing::kForced);
+    }
     if (!use_up(moved, 0)) return false;
     if (moved != 0) continue;
     std::size_t gone = 0;
@@ -266,8 +293,7 @@ bool Shard::State::reclaim_some() {
   if (excess == 0) return false;
   const std::uint64_t before = store->heap().resident_bytes();
   if (store->heap().purge(4) == 0) {
-    const std::size_t moved = store->pack(kPackCells, true);
-    counters.packed.add(moved);
+    const std::size_t moved = pack(kPackCells, Heap::Packing::kHard);
     if (moved == 0) {
       std::size_t gone = 0;
       while (gone < kEvictSlice && evict_one()) ++gone;
@@ -290,8 +316,7 @@ bool Shard::State::keep_reserve() {
     return heap.spare_slabs() > keep &&
            heap.purge(std::min<std::size_t>(heap.spare_slabs() - keep, 8)) != 0;
   }
-  const std::size_t moved = store->pack(kPackCells, true);
-  counters.packed.add(moved);
+  const std::size_t moved = pack(kPackCells, Heap::Packing::kHard);
   if (moved != 0) return true;
   std::size_t gone = 0;
   while (gone < kEvictSlice && evict_one()) ++gone;
@@ -311,8 +336,7 @@ bool Shard::State::sweep_expired() {
 
 // Packs what is sparse, and makes a segment smaller, one at a time.
 bool Shard::State::tidy() {
-  const std::size_t moved = store->pack(kPackCells, false);
-  counters.packed.add(moved);
+  const std::size_t moved = pack(kPackCells, Heap::Packing::kSoft);
   for (int i = 0; i < kSegmentsPerSlice; ++i) {
     const Hand before = tidy_hand;
     Segment* segment = advance(tidy_hand);

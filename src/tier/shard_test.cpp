@@ -203,6 +203,23 @@ TEST(Shard, StaysWithinItsBudgetWhileSizesDrift) {
   }
 }
 
+// Each of 150 sizes has some free cells, none a slab of them: no size may starve, also without
+// step().
+TEST(Shard, NoSizeIsRefusedWhileEntriesOfOthersCanGo) {
+  Budget budget({.limit_bytes = 8 << 20});
+  Shard shard({}, budget);
+  std::mt19937 random(1);
+  const std::string value(12000, 'v');
+  for (int i = 0; i < 60000; ++i) {
+    const std::size_t bytes = random() % (i % 3 == 0 ? 12000 : 900);
+    ASSERT_EQ(shard.set({0, key_of(static_cast<int>(random() % 50000))}, {value.data(), bytes}),
+              Status::kOk)
+        << i;
+  }
+  EXPECT_LE(budget.granted_bytes_max(), budget.limit_bytes());
+  EXPECT_LE(shard.counters().operation_moves_max.value(), 1536u + 1380u);
+}
+
 TEST(Shard, MemoryComesBackWhenEntriesGo) {
   Budget budget({});
   Shard shard({.eviction = Eviction::kNone}, budget);

@@ -54,6 +54,7 @@ struct Shard::State final : StoreOwner {
   // --- Memory.
   bool collect(Segment& segment) noexcept override;
   bool make_room(Heap::Class c) noexcept override;
+  bool discard(const Spot& spot, std::uint64_t hash) noexcept override;
   void grew(growth_kind kind, const Segment& segment, std::uint64_t bytes_before,
             std::uint64_t moved) noexcept override;
   bool make_room_bytes(std::uint64_t bytes);
@@ -62,6 +63,7 @@ struct Shard::State final : StoreOwner {
   bool reserve_is_there();
   Segment* next_in_turn();
   std::size_t collect_expired(Segment& segment);
+  std::size_t pack(std::size_t cells_max, Heap::Packing how);
   bool use_up(std::size_t moves, std::size_t evictions);
   void begin_operation(const Key* key);
   void report(growth_kind kind, growth_cause cause, std::uint64_t before, std::uint64_t after,

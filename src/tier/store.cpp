@@ -128,16 +128,24 @@ void Store::moved(Ref from, Ref to) noexcept {
     point(tables_[segment->table], *segment, to);
     return;
   }
-  const Entry e = entry(to);
-  const std::uint64_t hash = hash_of(to);
-  Segment* segment = segment_for(tables_[e.table()], hash);
+  const Spot spot = spot_of(from, to, hash_of(to));
+  spot.segment->ref(spot.slot) = to;
+}
+
+bool Store::discard(Ref ref) noexcept {
+  const std::uint64_t hash = hash_of(ref);
+  return owner_.discard(spot_of(ref, ref, hash), hash);
+}
+
+// Where the table refers to `where`; its entry can be read at `content`.
+Spot Store::spot_of(Ref where, Ref content, std::uint64_t hash) noexcept {
+  Segment* segment = segment_for(tables_[entry(content).table()], hash);
   const std::uint8_t tag = tag_of(hash);
   for (unsigned group = segment->home(place_of(hash));; group = segment->next(group)) {
     for (unsigned bits = match(segment->tags(group), tag); bits != 0; bits &= bits - 1) {
-      Ref& ref = segment->refs(group)[std::countr_zero(bits)];
-      if (ref != from) continue;
-      ref = to;
-      return;
+      const auto i = static_cast<unsigned>(std::countr_zero(bits));
+      if (segment->refs(group)[i] != where) continue;
+      return {segment, segment, group * std::size_t{16} + i, where};
     }
   }
 }

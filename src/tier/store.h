@@ -55,6 +55,8 @@ class StoreOwner {
   virtual bool collect(Segment& segment) noexcept = 0;
   // A growth that the budget denied: make room for a cell of this class. True: try again.
   virtual bool make_room(Heap::Class c) noexcept = 0;
+  // An entry whose slab is needed for another size. False: it may not go.
+  virtual bool discard(const Spot& spot, std::uint64_t hash) noexcept = 0;
   virtual void grew(growth_kind kind, const Segment& segment, std::uint64_t bytes_before,
                     std::uint64_t moved) noexcept = 0;
 
@@ -111,8 +113,8 @@ class Store final : private Heap::Mover {
 
   // Makes a sparse segment smaller, or one with its buddy. True: it did (segments have moved).
   bool shrink(unsigned table, std::uint64_t place) noexcept;
-  std::size_t pack(std::size_t cells_max, bool hard) noexcept {
-    return heap_.pack(cells_max, hard, *this);
+  std::size_t pack(std::size_t cells_max, Heap::Packing how) noexcept {
+    return heap_.pack(cells_max, how, *this);
   }
   // Frees a table's entries from a place on, one segment. Returns the place to go on from; 0: the
   // table is empty now.
@@ -130,6 +132,8 @@ class Store final : private Heap::Mover {
   static constexpr unsigned kDepthMax = 26;
 
   void moved(Ref from, Ref to) noexcept override;
+  bool discard(Ref ref) noexcept override;
+  Spot spot_of(Ref where, Ref content, std::uint64_t hash) noexcept;
   Segment* create(unsigned size, unsigned table, std::uint64_t first, unsigned depth,
                   Ref& ref) noexcept;
   void copy(Segment& from, Segment& to, std::size_t slot, std::uint64_t hash) noexcept;
