@@ -2,13 +2,14 @@
 #
 # The one entry point. Every target is a thin call of a CMake preset or of a script in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check build install bench fuzz format tidy clean
+.PHONY: help setup run serve test check build install bench fuzz format tidy clean
 SHELL := /bin/bash
 
 PREFIX ?= /usr/local
 MINUTES ?= 10
 TASK ?=
 CMD ?=
+FLAGS ?=
 export CMD
 
 quiet_configure = tools/progress.sh "configure: $(1)" cmake --preset $(1)
@@ -27,6 +28,11 @@ run:  ## record a real program and print its findings: make run [CMD="program ar
 	@tools/setup.sh run
 	@$(call quiet_build,release)
 	@tools/run.sh
+
+serve:  ## keep data in memory for Redis clients: make serve [FLAGS="--residency.hot=1GiB"]
+	@tools/setup.sh run
+	@$(call quiet_build,release)
+	@build/release/bin/ullage serve --server.http_port=9180 $(FLAGS)
 
 test:  ## build and run every test
 	@tools/setup.sh run test

@@ -65,6 +65,8 @@ def arguments(argv):
     parser.add_argument("--all", action="store_true", help="also print every contender's medians")
     parser.add_argument("--check", action="store_true", help="exit 1 if a target is missed")
     parser.add_argument("--out", metavar="FILE", help="store here instead of bench/results/")
+    parser.add_argument("--merge", action="store_true", help="store the cases that ran, each whole, "
+                        "in place of theirs; others keep their rows, commit and date")
     parser.add_argument("--work", metavar="DIR", help="where inputs and programs are built "
                         "(default: $BENCH_WORK or build/bench)")
     parser.add_argument("--compare-dir", default=str(ROOT / "bench" / "compare"),
@@ -129,14 +131,18 @@ def measure_task(compare, stored, options, argv):
     raw, facts, units = rounds.run(task, runner, cases, contenders, null, number, say)
     say.done()
 
-    rows = judge.rows(task, raw, units)
     result = results.rounded({
         "version": results.VERSION, "task": task.name, "title": task.title, "kind": task.kind,
         "commit": machine.commit(ROOT), "command": command_line(argv, number),
         "date": machine.now(), "seconds": round(time.monotonic() - start), "rounds": number,
         "machine": conditions, "null_control": null,
         "contenders": {c.name: {"version": version_of(c)} for c in contenders},
-        "units": units, "facts": facts, "raw": raw, "rows": [row.as_json() for row in rows]})
+        "units": units, "facts": facts, "raw": raw})
+    if options.merge:
+        path = target_of(task, stored, options)
+        result = results.merged(results.load(path) if path.exists() else None, result)
+    rows = judge.rows(task, result["raw"], result["units"])
+    result["rows"] = results.rounded([row.as_json() for row in rows])
     missed = show(task, result, rows, options.all)
     keep(task, result, stored, options, whole=not options.case and not only)
     return EXIT_TARGET_MISSED if missed and options.check else 0
@@ -146,11 +152,15 @@ def keep(task, result, stored, options, whole):
     if options.out:
         results.store(options.out, result)
         print(f"\nStored in {options.out}")
-    elif whole:
+    elif whole or options.merge:
         results.store(stored / f"{task.name}.json", result)
         print(f"\nStored in bench/results/{task.name}.json. All tasks: bench/run.py")
     else:
-        print("\nNot stored: only a part of the task ran. To store it: --out FILE")
+        print("\nNot stored: only a part of the task ran. To store it: --merge, or --out FILE")
+
+
+def target_of(task, stored, options):
+    return Path(options.out) if options.out else stored / f"{task.name}.json"
 
 
 def chosen(wanted, known, what, task_name):
@@ -202,10 +212,16 @@ def version_of(contender):
 
 def show(task, result, rows, everything):
     """Prints one result. True if a target was missed."""
-    at = result["machine"]
     print(f"{task.name}: {task.title}")
-    print(f"  {result['rounds']} rounds, {result['seconds']} s, {result['date']}, "
-          f"commit {result['commit']}, {result['command']}")
+    shown = {}  # the runs it is made of, and which cases are of each
+    for case in dict.fromkeys(case for r in result["raw"] for case in r):
+        run = results.by_run(result, case)
+        shown.setdefault((run["date"], run["command"]), (run, []))[1].append(case)
+    for run, cases in shown.values():
+        which = f": {', '.join(cases)}" if len(shown) > 1 else ""
+        print(f"  {run['rounds']} rounds, {run['seconds']} s, {run['date']}, "
+              f"commit {run['commit']}, {run['command']}{which}")
+    at = result["machine"]
     print(f"  {at['cpu']}, {at['cores']} cores, {at['memory_gib']} GiB, Linux {at['kernel']}, "
           f"{at['distro']}, {at['compiler']}, load {at['load_1m']}\n")
     print(table.comparison(rows))

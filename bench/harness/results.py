@@ -7,6 +7,7 @@
   "machine": {cpu, cores, memory_gib, kernel, distro, compiler, load_1m},
   "contenders": {name: {"version": text}}, "null_control": label,
   "units": {metric: unit}, "facts": {case: {name: value}},
+  "runs": {case: {commit, command, date, seconds, rounds, machine}},   after --merge: who measured it
   "raw": [{case: {label: {metric: value}}}],     one entry a round; "name*" is the null control
   "rows": [{case, metric, unit, ours, rival, rival_value, ratio, null, target, met, why}]
 }
@@ -40,6 +41,33 @@ def load(path):
         raise Problem(f"{Path(path).name}: has version {result.get('version')}, this harness reads "
                       f"{VERSION}. Measure the task again: bench/run.py {Path(path).stem}")
     return result
+
+
+# What a run has for all of its cases; after a merge each case has its own.
+RUN = ("commit", "command", "date", "seconds", "rounds", "machine")
+
+
+def merged(old, new):
+    """The old result with the cases of the new one in place of its own, each whole: rows of one
+    case are of one run, so that ratios pair rounds of the same minutes."""
+    if old is None:
+        return new
+    fresh = {case for r in new["raw"] for case in r}
+    raw = []
+    for i in range(max(len(old["raw"]), len(new["raw"]))):
+        kept = old["raw"][i] if i < len(old["raw"]) else {}
+        raw.append({case: by for case, by in kept.items() if case not in fresh} |
+                   (new["raw"][i] if i < len(new["raw"]) else {}))
+    raw = [r for r in raw if r]
+    runs = {case: by_run(old, case) for r in old["raw"] for case in r if case not in fresh}
+    runs |= {case: by_run(new, case) for case in fresh}
+    return {**new, "rounds": len(raw), "contenders": old["contenders"] | new["contenders"],
+            "units": old["units"] | new["units"], "facts": old["facts"] | new["facts"],
+            "raw": raw, "runs": runs}
+
+
+def by_run(result, case):
+    return result.get("runs", {}).get(case) or {key: result[key] for key in RUN}
 
 
 def rounded(value):

@@ -288,6 +288,32 @@ class CommandLine(TemporaryFolder):
         self.assertNotIn("two", shown)
         self.assertFalse((self.folder / "results").exists())
 
+    def test_a_merge_replaces_the_cases_that_ran_and_keeps_the_others_with_their_run(self):
+        path = self.folder / "results" / "sample.json"
+        self.run_py("sample", "--rounds", "2")
+        whole = json.loads(path.read_text())
+        rival = self.folder / "compare/sample/rival.metrics.sh"
+        rival.write_text("#!/bin/sh\necho steps 80 count\n")
+        shown = self.run_py("sample", "--rounds", "3", "--case", "one", "--merge")
+        self.assertRegex(shown, r"one +steps +10 +80  rival")
+        both = json.loads(path.read_text())
+        self.assertEqual([sorted(r) for r in both["raw"]], [["one", "two"], ["one", "two"], ["one"]])
+        self.assertEqual(both["raw"][0]["two"], whole["raw"][0]["two"])
+        self.assertEqual(both["raw"][0]["one"]["rival"]["steps"], 80)
+        self.assertEqual(both["runs"]["two"]["command"], "bench/run.py sample --rounds 2")
+        self.assertEqual(both["runs"]["two"]["date"], whole["date"])
+        self.assertEqual(both["runs"]["one"]["rounds"], 3)
+        self.assertEqual({r["case"]: r["rival_value"] for r in both["rows"] if r["metric"] == "steps"},
+                         {"one": 80, "two": 40})
+        again = self.run_py()
+        self.assertRegex(again, r"2 rounds.*--rounds 2: two")
+        self.assertRegex(again, r"3 rounds.*--case one --merge.*: one")
+        # Once more: what was merged before keeps its run.
+        self.run_py("sample", "--rounds", "1", "--case", "two", "--merge")
+        third = json.loads(path.read_text())
+        self.assertEqual(third["runs"]["one"], both["runs"]["one"])
+        self.assertEqual(third["runs"]["two"]["rounds"], 1)
+
     def test_unknown_names_list_the_known_ones(self):
         self.assertIn("Known tasks: sample", self.run_py("simple", expect=2))
         self.assertIn("It has: one, two", self.run_py("sample", "--case", "three", expect=2))

@@ -32,6 +32,15 @@ Result<Amount> amount(KeyType type, std::string_view text) {
     }
     return result;
   }
+  if (type == KeyType::kText) return result;
+  if (type == KeyType::kCount) {
+    const auto [end, problem] =
+        std::from_chars(text.data(), text.data() + text.size(), result.number);
+    if (problem != std::errc() || end != text.data() + text.size()) {
+      return Error{Code::kInvalid, "it is no whole number"};
+    }
+    return result;
+  }
   const Result<std::uint64_t> number =
       type == KeyType::kBytes ? parse_bytes(text) : parse_duration_ns(text);
   if (!number.ok()) return number.error();
@@ -98,6 +107,15 @@ Result<void> Contract::set(std::string_view path, std::string_view value,
   return {};
 }
 
+void Contract::unset(std::string_view path, const std::string& origin) {
+  const Key* key = find_key(path);
+  assert(key != nullptr && "a path that keys.def does not have");
+  Setting& setting = settings_[static_cast<std::size_t>(key - keys().data())];
+  setting = {};
+  setting.key = key;
+  setting.origin = origin;
+}
+
 const Setting& Contract::setting(std::string_view path) const {
   const Key* key = find_key(path);
   assert(key != nullptr && "a path that keys.def does not have");
@@ -106,8 +124,14 @@ const Setting& Contract::setting(std::string_view path) const {
 
 std::optional<std::uint64_t> Contract::number(std::string_view path) const {
   const Setting& found = setting(path);
-  assert(found.key->type != KeyType::kRatio);
+  assert(found.key->type != KeyType::kRatio && found.key->type != KeyType::kText);
   return found.set ? std::optional(found.number) : std::nullopt;
+}
+
+const std::string& Contract::text(std::string_view path) const {
+  const Setting& found = setting(path);
+  assert(found.key->type == KeyType::kText);
+  return found.written;
 }
 
 std::optional<double> Contract::ratio(std::string_view path) const {
@@ -132,6 +156,14 @@ std::vector<std::string> Contract::impossible(const Machine& machine) const {
                        format_bytes(machine.usable_bytes()) + ").\n  Lower it to at most " +
                        format_bytes(usable) + (by_cgroup ? ", or raise memory.max" : "") +
                        ". See: ullage contract explain " + budget.key->path);
+  }
+  const Setting &hot = setting("residency.hot"), &process = setting("residency.process");
+  if (hot.set && process.set && hot.number > process.number) {
+    problems.push_back(hot.origin + ": residency.hot = " + quoted(hot.written) +
+                       " is more than the whole process may take (residency.process = " +
+                       quoted(process.written) + ", " + process.origin +
+                       ").\n  Lower the one or raise the other. See: ullage contract explain "
+                       "residency.hot");
   }
   return problems;
 }

@@ -31,7 +31,7 @@ inline constexpr std::size_t kProblemsMax = 20;
 struct Setting {
   const Key* key = nullptr;
   bool set = false;
-  std::uint64_t number = 0;  // bytes or nanoseconds
+  std::uint64_t number = 0;  // bytes, nanoseconds, or a count
   double ratio = 0;
   std::string written;             // "1ms", "0.05"; empty when unset
   std::string origin = "default";  // "ullage.toml:12"
@@ -48,9 +48,14 @@ class Contract {
   // bounds.
   Result<void> set(std::string_view path, std::string_view value, const std::string& origin);
 
-  // Bytes, or nanoseconds; nullopt = unset. The path must be a key of that kind (asserted).
+  // Back to unset, which allows anything. The path must be a key (asserted).
+  void unset(std::string_view path, const std::string& origin);
+
+  // Bytes, nanoseconds, or a count; nullopt = unset. The path must be a key of that kind
+  // (asserted).
   std::optional<std::uint64_t> number(std::string_view path) const;
   std::optional<double> ratio(std::string_view path) const;
+  const std::string& text(std::string_view path) const;  // of a text; empty = unset
   const Setting& setting(std::string_view path) const;
   const std::vector<Setting>& settings() const { return settings_; }
 

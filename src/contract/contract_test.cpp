@@ -143,5 +143,27 @@ TEST(Keys, TheTableShowsValueAndOrigin) {
   EXPECT_THAT(text, HasSubstr("unset"));
 }
 
+TEST(Contract, ReadsCountsAndTextsAndRefusesTheOtherKind) {
+  const auto contract = Contract::parse("[server]\nthreads = 4\nbind = \"::1\"\n", "c.toml");
+  ASSERT_TRUE(contract.ok()) << contract.error().message;
+  EXPECT_EQ(contract->number("server.threads"), 4u);
+  EXPECT_EQ(contract->text("server.bind"), "::1");
+  for (const char* wrong : {"threads = \"4\"", "threads = 4.5", "threads = -1", "threads = 65",
+                            "bind = 7", "resp_port = 70000"}) {
+    const auto refused = Contract::parse("[server]\n" + std::string(wrong) + "\n", "c.toml");
+    ASSERT_FALSE(refused.ok()) << wrong;
+    EXPECT_NE(refused.error().message.find("c.toml:2: server."), std::string::npos) << wrong;
+  }
+}
+
+TEST(Contract, AHotTierLargerThanItsProcessIsImpossible) {
+  const auto contract =
+      Contract::parse("[residency]\nprocess = \"1MiB\"\nhot = \"2MiB\"\n", "c.toml");
+  ASSERT_TRUE(contract.ok());
+  const auto problems = contract->impossible(Machine{.memory_bytes = 1u << 30});
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_EQ(problems[0].find("c.toml:3: residency.hot"), 0u) << problems[0];
+}
+
 }  // namespace
 }  // namespace ullage::contract

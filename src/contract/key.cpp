@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/format.h"
 #include "base/nearest.h"
 #include "base/text.h"
 
@@ -18,7 +19,8 @@ constexpr std::array kKeys = {
 };
 
 std::string written(const Key& key, std::string_view text) {
-  return key.type == KeyType::kRatio ? std::string(text) : "\"" + std::string(text) + "\"";
+  const bool bare = key.type == KeyType::kRatio || key.type == KeyType::kCount;
+  return bare ? std::string(text) : "\"" + std::string(text) + "\"";
 }
 
 const char* example(const Key& key) {
@@ -26,10 +28,16 @@ const char* example(const Key& key) {
   switch (key.type) {
     case KeyType::kBytes:
       return "512MiB";
-    case KeyType::kDuration:
-      return "10ms";
+    case KeyType::kDuration: {
+      constexpr std::uint64_t kTenMs = 10'000'000;
+      return parse_duration_ns(key.least).value() > kTenMs ? key.least : "10ms";
+    }
     case KeyType::kRatio:
       return "0.05";
+    case KeyType::kCount:
+      return "4";
+    case KeyType::kText:
+      return "a text";
   }
   return "";
 }
@@ -62,6 +70,10 @@ const char* expected(KeyType type) {
       return "a duration, like \"200us\"";
     case KeyType::kRatio:
       return "a number, like 0.05";
+    case KeyType::kCount:
+      return "a whole number, like 4";
+    case KeyType::kText:
+      return "a text in quotes";
   }
   return "";
 }
@@ -89,7 +101,10 @@ std::string explain(const Key& key, std::size_t width) {
   text += "  type     " + std::string(expected(key.type)) + "\n";
   text += "  default  " +
           (*key.default_text == 0 ? "unset (no bound)" : written(key, key.default_text)) + "\n";
-  text += "  allowed  " + written(key, key.least) + " to " + written(key, key.most) + "\n";
+  text += "  allowed  " +
+          (key.type == KeyType::kText ? std::string("any text")
+                                      : written(key, key.least) + " to " + written(key, key.most)) +
+          "\n";
   text += "  changes  " + std::string(key.live ? "while a server runs (reload)" : "at start only") +
           "\n\n";
   std::string_view rest = key.explanation;

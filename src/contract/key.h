@@ -14,13 +14,15 @@ enum class KeyType {
   kBytes,     // "512MiB"
   kDuration,  // "200us"
   kRatio,     // 0.05
+  kCount,     // 4
+  kText,      // "127.0.0.1"
 };
 
 struct Key {
   const char* path;  // "allocation.growth_stall"
   KeyType type;
   const char* default_text;  // as written in the file; "" = unset
-  const char* least;
+  const char* least;         // "" for texts
   const char* most;
   bool live;  // may change while a server runs
   const char* summary;

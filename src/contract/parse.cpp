@@ -60,6 +60,11 @@ std::optional<std::string> plain(KeyType type, const toml::node& node) {
     if (const auto number = node.value_exact<std::int64_t>()) return std::to_string(*number);
     return std::nullopt;
   }
+  if (type == KeyType::kCount) {
+    const auto number = node.value_exact<std::int64_t>();
+    if (!number || *number < 0) return std::nullopt;
+    return std::to_string(*number);
+  }
   if (const auto text = node.value_exact<std::string>()) return *text;
   // A bare number of bytes is clear; a duration needs its unit.
   if (const auto number = node.value_exact<std::int64_t>()) {

@@ -34,8 +34,8 @@ class GrowthMetrics final : public growth_sink {
     Counter* moved_elements = nullptr;
     Histogram* stall = nullptr;
   };
-  static constexpr std::array<const char*, 5> kTypes = {"vector", "slice", "hash_map", "hash_set",
-                                                        "other"};
+  static constexpr std::array<const char*, 6> kTypes = {"vector",   "slice", "hash_map",
+                                                        "hash_set", "tier",  "other"};
   std::array<Container, kTypes.size()> containers_;
 };
 

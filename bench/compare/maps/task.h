@@ -10,9 +10,11 @@
 //             erase+insert, iteration; resident memory at the end and at most
 //   reserve   the same, reserved beforehand
 //   stall     single operations: p99.99 and the longest, beside a null control; `warm_` is a second
-//             life in memory that is there already, which leaves the table's own work
+//             life in memory that is there already, which leaves the table's own work; `floor_cold`
+//             is the longest first touch of one page
 //   count     instructions per operation, by callgrind
-//   memory    bytes per entry over one doubling, and what 10 x N erase/insert pairs add
+//   memory    bytes an entry over one doubling, and what 10 x N erase/insert pairs add, by resident
+//             anonymous pages
 //
 // A contender is a struct with `template <class K, class V, class H, class E> using map` and, if it
 // has anything to prepare, `static void prepare(bool huge_pages)`.
@@ -178,6 +180,8 @@ void stall(const Case& c, bench::Report& report) {
   report_stalls(report, "insert", *cold);
   report_stalls(report, "churn", *changing);
   report_stalls(report, "warm_insert", *warm);
+  // Last, so that the maps met untouched memory first.
+  report.add("floor_cold_max_ns", cold_floor_of(24 * c.count, c.huge)->cpu().max_ns(), "ns");
 }
 
 // Runs `work` in a process of its own, whose resident memory is nobody else's, and returns what it
@@ -212,14 +216,14 @@ void memory(const Case& c, bench::Report& report, Prepare prepare) {
     return apart([&] {
       prepare();
       Keys keys;
-      const double base = resident();
+      const double base = resident_anonymous();
       double sum = 0, worst = 0;
       Map map;
       std::size_t next = 0;
       for (int point = 0; point < kPoints; ++point) {
         const std::size_t size = size_at(point, kPoints);
         for (; next < size; ++next) map.try_emplace(typename Keys::key(keys(next)), next);
-        const double entry = (resident() - base) / static_cast<double>(size);
+        const double entry = (resident_anonymous() - base) / static_cast<double>(size);
         sum += entry;
         worst = std::max(worst, entry);
       }
@@ -234,14 +238,14 @@ void memory(const Case& c, bench::Report& report, Prepare prepare) {
     drift = std::max(drift, apart([&] {
                        prepare();
                        Keys keys;
-                       const double base = resident();
+                       const double base = resident_anonymous();
                        Map map;
                        for (std::size_t i = 0; i < size; ++i) {
                          map.try_emplace(typename Keys::key(keys(i)), i);
                        }
-                       const double before = resident();
+                       const double before = resident_anonymous();
                        churn<Keys>(map, 0, 10 * size, size);
-                       return (resident() - before) / (before - base);
+                       return (resident_anonymous() - before) / (before - base);
                      }));
   }
   report.add("drift_percent", 100 * drift, "%");

@@ -14,6 +14,7 @@
 #include <ullage/experience.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdlib>
 #include <deque>
@@ -46,9 +47,8 @@ inline size_origin expectation(const site_profile& site, const experience_policy
 class experience_state {
  public:
   static experience_state& get() noexcept {
-    alignas(experience_state) static unsigned char place[sizeof(experience_state)];
-    static auto* const state = new (place) experience_state;
-    return *state;
+    experience_state* made = one().load(std::memory_order_acquire);
+    return *(made != nullptr ? made : make());
   }
 
   // The first site of the process calls this before it is complete.
@@ -57,11 +57,6 @@ class experience_state {
     if (begun_) return;
     begun_ = true;
     std::atexit([] { get().at_exit(); });
-    ::pthread_atfork([] { sites.lock.lock(); }, [] { sites.lock.unlock(); },
-                     [] {
-                       sites.lock.unlock();
-                       get().forked();
-                     });
     const char* path = ::secure_getenv("ULLAGE_PROFILE");
     if (path == nullptr || *path == 0) return;
     const char* save = ::secure_getenv("ULLAGE_PROFILE_SAVE");
@@ -121,6 +116,32 @@ class experience_state {
 
  private:
   experience_state() = default;
+
+  static std::atomic<experience_state*>& one() noexcept {
+    static constinit std::atomic<experience_state*> state{nullptr};
+    return state;
+  }
+  // No static object with a guard: a child that is forked while another thread makes it would wait
+  // for ever. It is made under the lock of the list of sites, which forks wait for.
+  [[gnu::noinline, gnu::cold]] static experience_state* make() noexcept {
+    alignas(experience_state) static constinit unsigned char place[sizeof(experience_state)] = {};
+    const static_lock_guard locked(sites.lock);
+    experience_state* made = one().load(std::memory_order_relaxed);
+    if (made == nullptr) {
+      made = ::new (static_cast<void*>(place)) experience_state;
+      one().store(made, std::memory_order_release);
+    }
+    return made;
+  }
+  static void lock_sites() noexcept { sites.lock.lock(); }
+  static void unlock_sites() noexcept { sites.lock.unlock(); }
+  static void unlock_in_child() noexcept {
+    sites.lock.unlock();
+    if (experience_state* const state = one().load()) state->forked();
+  }
+  // Before threads can be at work here: when the program (or the library it is in) is loaded.
+  static inline const int told_of_forks_ =
+      ::pthread_atfork(&lock_sites, &unlock_sites, &unlock_in_child);
 
   void look_up(growth_site& site) noexcept {
     const auto it = origins_.find(std::string_view(site.name()).substr(0, kProfileNameBytesMax));

@@ -33,8 +33,12 @@ struct map_storage<Policy>::harvest {
   /// Entries whose directory bit `depth` is set.
   std::size_t ones(unsigned depth) const noexcept {
     std::size_t n = 0;
-    for (std::size_t i = 0; i < entries; ++i) n += (directory_bits(hashes[i]) >> depth) & 1;
+    for (std::size_t i = 0; i < entries; ++i) n += directory_bit(hashes[i], depth);
     return n;
+  }
+  /// With so many ones: a split that parts less than a sixteenth is fruitless, keys hash alike.
+  bool parts(std::size_t ones) const noexcept {
+    return ones >= entries / 16 && entries - ones >= entries / 16;
   }
   /// visit(entry, tag) for every entry of a run.
   template <class Visit>

@@ -145,22 +145,21 @@ class map_core : public map_storage<Policy> {
     }
     std::size_t end() const noexcept { return in.first + (std::size_t{units} << 16 >> shift); }
     unsigned char* tags(std::size_t off) const noexcept { return in.tags + off; }
-    value_type* slot(std::size_t off, std::size_t j) const noexcept {
-      return slot_at(in.slots + shape::slot_offset(off, j), 0);
+    unsigned char* slots(std::size_t off) const noexcept {
+      return in.slots + shape::slot_offset(off, 0);
     }
     void fetch([[maybe_unused]] std::size_t off, [[maybe_unused]] std::uint64_t h) const noexcept {
 #if defined(__GNUC__)
-      __builtin_prefetch(in.slots + shape::slot_offset(off, shape::preferred_slot(h)));
+      __builtin_prefetch(slots(off) + shape::preferred_slot(h) * sizeof(value_type));
 #endif
     }
     map_place place(std::size_t off, std::size_t j) const noexcept {
-      return {in.tags + off, in.slots + shape::slot_offset(off, 0), j, in.tags + end()};
+      return {in.tags + off, slots(off), j, in.tags + end()};
     }
   };
   std::size_t choose(const searched& in, std::size_t off, unsigned open,
                      std::uint64_t h) const noexcept {
-    return this->prefers_lines() ? shape::pick(open, in.in.slots + shape::slot_offset(off, 0), h)
-                                 : lowest(open);
+    return this->prefers_lines() ? shape::pick(open, in.slots(off), h) : lowest(open);
   }
   [[gnu::always_inline]] searched open(entry e, std::uint32_t units) const noexcept {
     return {space::open(tags_, slots_, e, std::size_t{units} << 16 >> shift_), units, shift_};
@@ -169,9 +168,9 @@ class map_core : public map_storage<Policy> {
   template <class Q>
   [[gnu::always_inline]] std::size_t match(const searched& in, std::size_t off, const Q& key,
                                            std::uint64_t h) const {
-    for (unsigned bits = match_tag(in.tags(off), tag_word(h)); bits != 0; bits &= bits - 1) {
+    for (unsigned bits = match_hash(in.tags(off), h); bits != 0; bits &= bits - 1) {
       const std::size_t j = lowest(bits);
-      if (equal_(Policy::key(*in.slot(off, j)), key)) [[likely]]
+      if (equal_(Policy::key(*slot_at(in.slots(off), j)), key)) [[likely]]
         return j;
     }
     return kGroupSlots;
@@ -202,7 +201,30 @@ class map_core : public map_storage<Policy> {
     if (open != 0 && size_ < limit_) {
       return {in.place(home, choose(in, home, open, h)), tag_of(h), false, growth_end::done};
     }
-    return this->place_at_hand(h);
+    return place_beyond(in, home, h);
+  }
+  // In the first group behind the home, which is full: as place_at_hand, of a segment at hand that
+  // has no chain.
+  map_insertion place_beyond(const searched& in, std::size_t home, std::uint64_t h) noexcept {
+    const map_insertion due{{nullptr, nullptr, h, nullptr}, 0, false, growth_end::done};
+    segment_header* head = nullptr;
+    if (!this->is_small()) {
+      head = this->header_of(in.place(home, 0));
+      if (head->displaced >= head->displaced_max) return due;
+    } else if (size_ >= limit_) {
+      return due;
+    }
+    std::size_t off = home;
+    do {
+      mark_overflow(in.tags(off), h);
+      off += shape::kStride;
+      if (off == in.end()) off = in.in.first;
+      if (const unsigned open = free_slots(in.tags(off)); open != 0) {
+        if (head != nullptr && head->displaced != 0xffff) ++head->displaced;
+        return {in.place(off, lowest(open)), tag_of(h), false, growth_end::done};
+      }
+    } while (off != home);
+    return due;
   }
   // All of one segment, which need not be what entries_ names.
   template <class Q>

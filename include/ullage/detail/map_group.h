@@ -16,7 +16,9 @@
 #include <cstdint>
 #include <cstring>
 
-#if defined(__SSE2__)
+#if defined(__AVX__)
+#include <immintrin.h>
+#elif defined(__SSE2__)
 #include <emmintrin.h>
 #elif defined(__ARM_NEON) && defined(__aarch64__)
 #include <arm_neon.h>
@@ -46,10 +48,12 @@ inline std::uint8_t tag_of(std::uint64_t hash) noexcept {
 
 #if defined(__SSE2__)
 
-inline unsigned match_tag(const unsigned char* meta, std::uint32_t word) noexcept {
+inline unsigned match_vector(const unsigned char* meta, __m128i wanted) noexcept {
   const __m128i tags = _mm_load_si128(reinterpret_cast<const __m128i*>(meta));
-  const __m128i wanted = _mm_set1_epi32(static_cast<int>(word));
   return static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(tags, wanted))) & kSlotMask;
+}
+inline unsigned match_tag(const unsigned char* meta, std::uint32_t word) noexcept {
+  return match_vector(meta, _mm_set1_epi32(static_cast<int>(word)));
 }
 
 #elif defined(__ARM_NEON) && defined(__aarch64__)
@@ -75,6 +79,15 @@ inline unsigned match_tag(const unsigned char* meta, std::uint32_t word) noexcep
 
 #endif
 
+/// Which slots hold an entry whose hash ends as this one does.
+inline unsigned match_hash(const unsigned char* meta, std::uint64_t hash) noexcept {
+#if defined(__AVX__)  // the load fills the vector
+  const auto* word = reinterpret_cast<const float*>(&kTags.words[static_cast<std::uint8_t>(hash)]);
+  return match_vector(meta, _mm_castps_si128(_mm_broadcast_ss(word)));
+#else
+  return match_tag(meta, tag_word(hash));
+#endif
+}
 /// Which slots of a group are free.
 inline unsigned free_slots(const unsigned char* meta) noexcept { return match_tag(meta, 0); }
 /// Which slots of a group hold an entry.
@@ -117,7 +130,12 @@ inline constexpr lane_table kLanes{};
 /// What the directory is indexed with; of 64 bits 24 are used. Bits 8-15 choose the lane, the rest
 /// is fair.
 inline std::uint64_t directory_bits(std::uint64_t hash) noexcept {
-  return (hash >> 12) ^ kLanes.flips[static_cast<std::uint8_t>(hash >> 8)];
+  return std::rotr(hash, 12) ^ kLanes.flips[static_cast<std::uint8_t>(hash >> 8)];
+}
+
+/// One of them. Those above the lanes' are as in the hash: a loop over them is one of shifts.
+inline unsigned directory_bit(std::uint64_t hash, unsigned bit) noexcept {
+  return static_cast<unsigned>((bit < 4 ? directory_bits(hash) : hash >> 12) >> bit) & 1u;
 }
 
 /// The share of all hashes that a segment answers for.
@@ -182,13 +200,13 @@ struct map_shape {
   /// One of the open slots of a group, in the preferred line if it can be.
   static std::size_t pick(unsigned open, const unsigned char* slots, std::uint64_t hash) noexcept {
     if constexpr (kPrefersLine) {
-      const auto first = reinterpret_cast<std::uintptr_t>(slots);
-      const std::uintptr_t line = (first + preferred_slot(hash) * SlotBytes) & ~std::uintptr_t{63};
-      // The line may begin before the group does.
-      constexpr unsigned kInLine = (1u << (64 / SlotBytes)) - 1;
-      const auto begin = static_cast<unsigned>((line + 64 - first) / SlotBytes);
-      const unsigned near =
-          open & static_cast<unsigned>(std::uint64_t{kInLine} << begin >> (64 / SlotBytes));
+      constexpr unsigned kPerLine = 64 / SlotBytes, kInLine = (1u << kPerLine) - 1;
+      // The group's first line may begin before the group does: by so many slots.
+      const auto before =
+          static_cast<unsigned>(reinterpret_cast<std::uintptr_t>(slots) / SlotBytes) % kPerLine;
+      const unsigned line =
+          (static_cast<unsigned>(preferred_slot(hash)) + before) & ~(kPerLine - 1);
+      const unsigned near = open & (kInLine << (line + kPerLine - before) >> kPerLine);
       if (near != 0) return lowest(near);
     }
     return lowest(open);

@@ -101,9 +101,9 @@ growth_end map_storage<Policy>::small_to_small(const harvest& all, std::size_t g
 template <class Policy>
 growth_end map_storage<Policy>::small_to_large(const harvest& all, map_newcomer& who) {
   attempt step(*this, growth_kind::split, growth_cause::insert, all.started_ns);
-  const unsigned depth = parts(all, 0) ? 1 : 0;
+  const std::size_t ones = all.ones(0);
+  const unsigned depth = all.parts(ones) ? 1 : 0;
   const unsigned count = depth + 1;
-  const std::size_t ones = depth == 0 ? 0 : all.ones(0);
   const unsigned units[2] = {depth == 0 ? shape::kUnitsMax : units_for(all.entries - ones),
                              units_for(ones)};
   std::size_t more = 0;
@@ -136,7 +136,7 @@ growth_end map_storage<Policy>::small_to_large(const harvest& all, map_newcomer&
   try {
     who.arrive();
     if (depth == 1) {
-      zero.take(*this, all, one, [](std::uint64_t h) { return (directory_bits(h) & 1) == 0; });
+      zero.take(*this, all, one, [](std::uint64_t h) { return directory_bit(h, 0) == 0; });
     } else {
       zero.take(*this, all);
     }
@@ -190,20 +190,20 @@ growth_end map_storage<Policy>::grow_segment(std::size_t index, entry e, bool mu
     end = stretch(index, e, all, who);
   } else {
     std::size_t count = 0;
-    const bool fruitless = head->depth >= directory::kDepthMax || !parts(all, head->depth);
+    const std::size_t ones = all.ones(head->depth);
+    const bool fruitless = head->depth >= directory::kDepthMax || !all.parts(ones);
     const std::uint32_t alike = fruitless ? most_alike(all, &count) : 0;
     if (count >= all.entries / 4 + 1) {
       end = move_alike(index, e, all, alike, who);
     } else {
       // Where a split would leave no slot for the key, it gets a block first: nothing has moved
       // yet.
-      const std::size_t ones = all.ones(head->depth);
-      const bool one = ((directory_bits(who.hash) >> head->depth) & 1) != 0;
+      const bool one = directory_bit(who.hash, head->depth) != 0;
       if ((one ? ones : all.entries - ones) == shape::kSlotsMax) {
         end = add_block(index, e, alike_of(who.hash));
         e = large_->dir.get(index);
       }
-      if (end == growth_end::done) end = split(index, e, all, who);
+      if (end == growth_end::done) end = split(index, e, all, ones, who);
     }
   }
   if (end != growth_end::done) {
@@ -212,13 +212,6 @@ growth_end map_storage<Policy>::grow_segment(std::size_t index, entry e, bool mu
         static_cast<std::uint16_t>(std::min<std::size_t>(head->displaced + slots / 64 + 1, 0xffff));
   }
   return end;
-}
-
-// A split that parts less than a sixteenth is fruitless: keys hash alike.
-template <class Policy>
-bool map_storage<Policy>::parts(const harvest& all, unsigned depth) noexcept {
-  const std::size_t ones = all.ones(depth);
-  return ones >= all.entries / 16 && all.entries - ones >= all.entries / 16;
 }
 
 template <class Policy>
@@ -267,10 +260,9 @@ void map_storage<Policy>::replace(std::size_t index, entry e, builder& fresh, co
 
 template <class Policy>
 growth_end map_storage<Policy>::split(std::size_t index, entry e, const harvest& all,
-                                      map_newcomer& who) {
+                                      std::size_t ones, map_newcomer& who) {
   segment_header* const old = header_of(all.run);
   const unsigned depth = old->depth;
-  const std::size_t ones = all.ones(depth);
   const std::size_t other = index | std::size_t{1} << depth;
   directory& dir = large_->dir;
   // A segment with a chain is of full size.
@@ -300,8 +292,7 @@ growth_end map_storage<Policy>::split(std::size_t index, entry e, const harvest&
   builder one(runs[1], prefers_lines());
   try {
     who.arrive();
-    zero.take(*this, all, one,
-              [depth](std::uint64_t h) { return ((directory_bits(h) >> depth) & 1) == 0; });
+    zero.take(*this, all, one, [depth](std::uint64_t h) { return directory_bit(h, depth) == 0; });
   } catch (...) {
     put_segment(runs[0]);
     put_segment(runs[1]);

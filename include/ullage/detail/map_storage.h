@@ -338,11 +338,11 @@ class map_storage {
   growth_end grow_small(map_newcomer& who);
   growth_end grow_segment(std::size_t index, entry e, bool must, map_newcomer& who);
   growth_end stretch(std::size_t index, entry e, const harvest& all, map_newcomer& who);
-  growth_end split(std::size_t index, entry e, const harvest& all, map_newcomer& who);
+  growth_end split(std::size_t index, entry e, const harvest& all, std::size_t ones,
+                   map_newcomer& who);
   growth_end small_to_large(const harvest& all, map_newcomer& who);
   growth_end small_to_small(const harvest& all, std::size_t groups, std::size_t limit,
                             map_newcomer& who);
-  static bool parts(const harvest& all, unsigned depth) noexcept;
   void rebuild(const group_run& run, map_newcomer& who);
   void settle(segment_header* head, std::size_t slots, std::size_t entries,
               std::size_t displaced) noexcept;

@@ -167,8 +167,10 @@ class segment_arena {
     if (wants_ahead().load() != 0) ask_at_ = 0;
   }
 
-  static segment_arena* make(std::atomic<segment_arena*>& one, unsigned char* place,
-                             std::size_t tag_bytes, std::size_t slot_bytes) noexcept {
+  [[gnu::noinline, gnu::cold]] static segment_arena* make(std::atomic<segment_arena*>& one,
+                                                          unsigned char* place,
+                                                          std::size_t tag_bytes,
+                                                          std::size_t slot_bytes) noexcept {
     const std::lock_guard<std::mutex> hold(list_lock());
     segment_arena* made = one.load(std::memory_order_relaxed);
     if (made != nullptr) return made;

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
+#include <iostream>
+
+#include "base/format.h"
+#include "cli/contract_flags.h"
+#include "cli/verb.h"
+#include "server/control.h"
+#include "server/server.h"
+
+namespace ullage::cli {
+
+namespace {
+
+void say(const std::string& line) { std::cerr << "ullage serve: " << line << std::endl; }
+
+class ServeVerb : public Verb {
+ public:
+  void describe(Command& command) override {
+    command.summary = "keep data in memory, for Redis clients, within one budget";
+    command.description =
+        "A store that speaks RESP2 and RESP3 (strings, bits, expiry, transactions, pub/sub, client "
+        "tracking). Its memory is granted by one budget before it is taken: growth is a step at a "
+        "time, and what the budget denies is paid for by evicting.\n\n"
+        "All of its settings are keys of the contract, ullage.toml; a flag named after a key wins "
+        "over the file (`ullage contract explain`). SIGHUP reads the file again; what can't change "
+        "while it runs is refused with a reason. SIGTERM lets replies under way go out, then ends "
+        "it.\n\n"
+        "There are no passwords and no TLS: it listens on 127.0.0.1 unless server.bind says "
+        "otherwise.";
+    command.option("--contract", "FILE", "The contract to go by.", path_).completes =
+        Completes::kFiles;
+    command.flag("-q,--quiet", "Say nothing but errors.", quiet_);
+    flags_.describe(command, true);
+    command.example("ullage serve", "Half of the memory here, port 6379; then: redis-cli PING");
+    command.example(
+        "ullage serve --residency.hot=1GiB --server.resp_port=6380 "
+        "--server.http_port=9180",
+        "1 GiB and no more; metrics at http://127.0.0.1:9180/metrics");
+    command.example("ullage serve --contract ullage.toml", "All of it from a file.");
+    command.exit_codes = {"0  it was told to stop", "2  the command line was not understood",
+                          "3  it could not start: the message says why"};
+  }
+
+  int run() override {
+    Result<contract::Contract> contract = flags_.read(path_);
+    if (!contract.ok()) return fail(contract.error());
+    Result<server::Config> config = server::Config::from(contract.value());
+    if (!config.ok()) return fail(config.error());
+    server::Control::block_signals();
+    auto server = server::Server::start(config.value());
+    if (!server.ok()) return fail(server.error());
+    auto control = server::Control::make(
+        *server.value(), [this] { return flags_.read(path_); }, say);
+    if (!control.ok()) return fail(control.error());
+    if (!quiet_) greet(*server.value(), *control.value());
+    control.value()->run();
+    return kExitOk;
+  }
+
+ private:
+  static void greet(const server::Server& server, const server::Control& control) {
+    const server::Config& config = server.config();
+    const std::string host =
+        config.bind.find(':') == std::string::npos ? config.bind : "[" + config.bind + "]";
+    const std::string port = std::to_string(server.port());
+    std::cout << "ullage serve: ready on " << host << ":" << port << ", "
+              << format_counted(config.threads, "thread") << ", "
+              << (config.hot_bytes == 0 ? "no bound" : "at most " + format_bytes(config.hot_bytes))
+              << " (" << config.contract.setting("residency.hot").origin << ")\n";
+    std::cout << "  talk to it:  redis-cli -h " << config.bind << " -p " << port
+              << " SET greeting hello\n";
+    if (control.http_port() >= 0) {
+      std::cout << "  look at it:  curl http://" << host << ":" << control.http_port()
+                << "/metrics\n";
+    }
+    std::cout << "  its budget:  redis-cli -p " << port << " INFO budget\n"
+              << "  end it:      Ctrl-C, or kill " << getpid() << std::endl;
+  }
+
+  std::string path_;
+  bool quiet_ = false;
+  ContractFlags flags_;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_serve() { return std::make_unique<ServeVerb>(); }
+
+}  // namespace ullage::cli

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Command: what the server knows of one command. The list is commands.def; dispatch, COMMAND,
+// COMMAND DOCS, INFO commandstats and the metrics are made from it.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace ullage::server {
+
+struct Context;
+using Handler = void (*)(Context&);
+
+// As COMMAND tells them, and its categories.
+enum CommandFlags : std::uint32_t {
+  kWrite = 1u << 0,
+  kReadonly = 1u << 1,
+  kDenyOom = 1u << 2,
+  kAdmin = 1u << 3,
+  kPubsub = 1u << 4,
+  kNoScript = 1u << 5,
+  kLoading = 1u << 6,
+  kStale = 1u << 7,
+  kSkipSlowlog = 1u << 8,
+  kFast = 1u << 9,
+  kNoAuth = 1u << 10,
+  kMayReplicate = 1u << 11,
+  kNoAsyncLoading = 1u << 12,
+  kNoMulti = 1u << 13,
+  kAllowBusy = 1u << 14,
+  kInKeyspace = 1u << 15,
+  kInString = 1u << 16,
+  kInBitmap = 1u << 17,
+  kInConnection = 1u << 18,
+  kInTransaction = 1u << 19,
+  kInScripting = 1u << 20,
+  kDangerous = 1u << 21,
+  kOwn = 1u << 22,        // Ullage's, not Redis's
+  kContainer = 1u << 23,  // has subcommands, "client|list"
+};
+
+// Which threads a command needs (server with one thread: always its own).
+enum class Route : std::uint8_t {
+  kHere,     // the connection's thread
+  kKey,      // the thread that owns the first key
+  kKeys,     // the owners of all keys: forwarded if it is one thread, else they stand still
+  kAll,      // every thread stands still
+  kOrdered,  // the connection's thread, after all that was asked before; it sees to the rest
+};
+
+struct Command {
+  const char* name;  // "get", "client|list"
+  int arity;         // words with the command's own; negative: at least
+  std::uint32_t flags;
+  std::int8_t first_key, last_key, key_step;  // 0: none; last: negative counts from the end
+  Route route;
+  Handler run;
+  const char* key_flags;  // "RO access"; two key specs are parted by '|'
+  const char* group;
+  const char* since;
+  const char* summary;
+};
+
+// Commands and subcommands, in the order of commands.def.
+std::span<const Command> commands();
+inline std::size_t command_index(const Command* command) {
+  return static_cast<std::size_t>(command - commands().data());
+}
+
+// By name in any case, without subcommands; null: there is none.
+const Command* find_command(std::string_view name);
+// "client" and "LIST"; null: there is none.
+const Command* find_subcommand(const Command& container, std::string_view name);
+// Of words as they came: the subcommand, if the command has them. `unknown` says why it is null.
+bool is_subcommand(const Command& command);
+bool arity_fits(const Command& command, std::size_t words);
+
+}  // namespace ullage::server

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// A client as one line of CLIENT LIST, with the fields of Redis 7.0.
+
+#include <cstdint>
+#include <string>
+
+#include "server/session.h"
+
+namespace ullage::server {
+
+std::string client_text(const Session& session, std::uint64_t now_ms);
+
+}  // namespace ullage::server

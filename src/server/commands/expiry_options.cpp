@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/commands/expiry_options.h"
+
+#include <limits>
+
+namespace ullage::server {
+namespace {
+
+// A word that says when: EX, PX, EXAT, PXAT.
+struct TimeWord {
+  const char* name;
+  bool milliseconds, absolute;
+};
+constexpr TimeWord kTimeWords[] = {
+    {"EX", false, false}, {"PX", true, false}, {"EXAT", false, true}, {"PXAT", true, true}};
+
+const TimeWord* time_word(const Context& c, std::size_t i) {
+  for (const TimeWord& word : kTimeWords) {
+    if (c.is(i, word.name) && i + 1 < c.words.size()) return &word;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+bool expiry_of(Context& c, std::size_t i, bool milliseconds, bool absolute, std::uint64_t& at_ms) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  std::int64_t value = 0;
+  if (!c.integer(i, value)) return false;
+  const auto invalid = [&c] {
+    c.error("ERR invalid expire time in '" + std::string(c.command->name) + "' command");
+    return false;
+  };
+  if (value <= 0 || (!milliseconds && value > kMost / 1000)) return invalid();
+  if (!milliseconds) value *= 1000;
+  const auto now = static_cast<std::int64_t>(c.now_ms());
+  if (!absolute && value > kMost - now) return invalid();
+  at_ms = static_cast<std::uint64_t>(absolute ? value : value + now);
+  return true;
+}
+
+bool parse_set_words(Context& c, SetWords& options) {
+  const TimeWord* when = nullptr;
+  std::size_t when_at = 0;
+  for (std::size_t i = 3; i < c.words.size(); ++i) {
+    if (c.is(i, "NX") && !options.xx) {
+      options.nx = true;
+    } else if (c.is(i, "XX") && !options.nx) {
+      options.xx = true;
+    } else if (c.is(i, "GET")) {
+      options.get = true;
+    } else if (c.is(i, "KEEPTTL") && when == nullptr) {
+      options.keep_ttl = true;
+    } else if (const TimeWord* word = time_word(c, i);
+               word != nullptr && when == nullptr && !options.keep_ttl) {
+      when = word;
+      when_at = ++i;
+    } else {
+      c.syntax_error();
+      return false;
+    }
+  }
+  return when == nullptr ||
+         expiry_of(c, when_at, when->milliseconds, when->absolute, options.expires_ms);
+}
+
+bool parse_getex_words(Context& c, GetexWords& options) {
+  const TimeWord* when = nullptr;
+  std::size_t when_at = 0;
+  for (std::size_t i = 2; i < c.words.size(); ++i) {
+    if (c.is(i, "PERSIST") && when == nullptr) {
+      options.persist = true;
+    } else if (const TimeWord* word = time_word(c, i);
+               word != nullptr && when == nullptr && !options.persist) {
+      when = word;
+      when_at = ++i;
+    } else {
+      c.syntax_error();
+      return false;
+    }
+  }
+  if (when == nullptr) return true;
+  options.absolute = when->absolute;
+  return expiry_of(c, when_at, when->milliseconds, when->absolute, options.expires_ms);
+}
+
+std::size_t reply_size(const std::optional<tier::Found>& found, int resp) {
+  wire::ByteBuffer bytes;
+  wire::ReplyWriter out(bytes, resp);
+  if (!found) {
+    out.null();
+    return bytes.size();
+  }
+  out.integer(static_cast<std::int64_t>(found->value.size()));  // "$12\r\n" is as long
+  return bytes.size() + found->value.size() + 2;
+}
+
+}  // namespace ullage::server

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The options of SET and GETEX, and times as commands give them.
+
+#include <cstdint>
+#include <optional>
+
+#include "server/context.h"
+
+namespace ullage::server {
+
+struct SetWords {
+  bool nx = false, xx = false, get = false, keep_ttl = false;
+  std::uint64_t expires_ms = tier::kNoExpiry;
+};
+struct GetexWords {
+  bool persist = false, absolute = false;
+  std::uint64_t expires_ms = tier::kNoExpiry;
+};
+
+// False: the error was replied.
+bool parse_set_words(Context& c, SetWords& options);
+bool parse_getex_words(Context& c, GetexWords& options);
+// The time in word `i`: seconds or milliseconds, from now on or of the clock. Always later than 0.
+bool expiry_of(Context& c, std::size_t i, bool milliseconds, bool absolute, std::uint64_t& at_ms);
+
+// Bytes that a value, or its absence, takes in a reply.
+std::size_t reply_size(const std::optional<tier::Found>& found, int resp);
+
+}  // namespace ullage::server

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Commands on whole values and parts of them.
+#include <algorithm>
+#include <vector>
+
+#include "server/commands/expiry_options.h"
+#include "server/commands/handlers.h"
+#include "server/context.h"
+
+namespace ullage::server {
+namespace {
+
+void reply_value(Context& c, const std::optional<tier::Found>& found) {
+  if (found) {
+    c.out.bulk(found->value);
+  } else {
+    c.out.null();
+  }
+}
+
+std::optional<tier::Found> read(Context& c, const tier::Key& key) {
+  const auto found = c.caller.no_touch ? c.shard(key).peek(key) : c.shard(key).get(key);
+  if (!found) c.notify(kNotifyKeyMiss, "keymiss", key);
+  return found;
+}
+
+bool write(Context& c, const tier::Key& key, std::string_view value,
+           const tier::SetOptions& options = {}) {
+  if (!c.wrote(c.shard(key).set(key, value, options))) return false;
+  c.changed(key, kNotifyString, "set");
+  return true;
+}
+
+// Of SETEX, PSETEX: the time in the third word.
+void set_with_time(Context& c, bool milliseconds) {
+  std::uint64_t at = 0;
+  if (!expiry_of(c, 2, milliseconds, false, at)) return;
+  const tier::Key key = c.key(1);
+  if (!write(c, key, c.word(3), {.expires_ms = at})) return;
+  c.notify(kNotifyGeneric, "expire", key);
+  c.out.ok();
+}
+
+// Where a range with negative ends lies in `size` bytes; empty when end < start.
+std::string_view range_of(std::string_view value, std::int64_t start, std::int64_t end) {
+  const auto size = static_cast<std::int64_t>(value.size());
+  if (start < 0 && end < 0 && start > end) return {};
+  if (start < 0) start = std::max<std::int64_t>(start + size, 0);
+  if (end < 0) end = std::max<std::int64_t>(end + size, 0);
+  end = std::min(end, size - 1);
+  if (start > end || size == 0) return {};
+  return value.substr(static_cast<std::size_t>(start), static_cast<std::size_t>(end - start + 1));
+}
+
+// Not longer than a value may be; else the error is replied.
+bool size_allowed(Context& c, std::uint64_t size) {
+  if (size <= c.config().max_value_bytes) return true;
+  c.error("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+  return false;
+}
+
+}  // namespace
+
+void get_command(Context& c) { reply_value(c, read(c, c.key(1))); }
+
+void set_command(Context& c) {
+  if (c.words.size() == 3) {  // the usual form
+    if (write(c, c.key(1), c.word(2))) c.out.ok();
+    return;
+  }
+  SetWords options;
+  if (!parse_set_words(c, options)) return;
+  const tier::Key key = c.key(1);
+  tier::Shard& shard = c.shard(key);
+  const auto old = options.get ? read(c, key) : shard.peek(key);
+  if (options.get) reply_value(c, old);
+  if ((options.nx && old) || (options.xx && !old)) {
+    if (!options.get) c.out.null();
+    return;
+  }
+  const std::size_t reply_end = c.out.buffer().size();
+  const tier::SetOptions how{.expires_ms = options.expires_ms, .keep_expiry = options.keep_ttl};
+  if (const tier::Status status = shard.set(key, c.word(2), how); status != tier::Status::kOk) {
+    // The old value was already replied: an error takes its place.
+    if (options.get) c.out.buffer().truncate(reply_end - reply_size(old, c.out.resp()));
+    c.wrote(status);
+    return;
+  }
+  c.changed(key, kNotifyString, "set");
+  if (options.expires_ms != tier::kNoExpiry) c.notify(kNotifyGeneric, "expire", key);
+  if (!options.get) c.out.ok();
+}
+
+void setnx_command(Context& c) {
+  const tier::Key key = c.key(1);
+  if (c.shard(key).contains(key)) return c.out.integer(0);
+  if (write(c, key, c.word(2))) c.out.integer(1);
+}
+
+void setex_command(Context& c) { set_with_time(c, false); }
+void psetex_command(Context& c) { set_with_time(c, true); }
+
+void getset_command(Context& c) {
+  const tier::Key key = c.key(1);
+  const auto old = read(c, key);
+  const std::size_t before = c.out.buffer().size();
+  reply_value(c, old);
+  const tier::Status status = c.shard(key).set(key, c.word(2));
+  if (status != tier::Status::kOk) {
+    c.out.buffer().truncate(before);
+    c.wrote(status);
+    return;
+  }
+  c.changed(key, kNotifyString, "set");
+}
+
+void getdel_command(Context& c) {
+  const tier::Key key = c.key(1);
+  const auto old = read(c, key);
+  reply_value(c, old);
+  if (!old) return;
+  c.shard(key).erase(key);
+  c.changed(key, kNotifyGeneric, "del");
+}
+
+void getex_command(Context& c) {
+  GetexWords options;
+  if (!parse_getex_words(c, options)) return;
+  const tier::Key key = c.key(1);
+  tier::Shard& shard = c.shard(key);
+  const auto found = read(c, key);
+  reply_value(c, found);
+  if (!found) return;
+  if (options.absolute && options.expires_ms <= c.now_ms()) {
+    shard.erase(key);
+    c.changed(key, kNotifyGeneric, "del");
+  } else if (options.expires_ms != tier::kNoExpiry) {
+    (void)shard.set_expiry(key, options.expires_ms);
+    c.changed(key, kNotifyGeneric, "expire");
+  } else if (options.persist && found->expires_ms != tier::kNoExpiry) {
+    (void)shard.set_expiry(key, tier::kNoExpiry);
+    c.changed(key, kNotifyGeneric, "persist");
+  }
+}
+
+void mget_command(Context& c) {
+  c.out.array(c.words.size() - 1);
+  for (std::size_t i = 1; i < c.words.size(); ++i) reply_value(c, read(c, c.key(i)));
+}
+
+void mset_command(Context& c) {
+  if (c.words.size() % 2 == 0) return c.wrong_arity();
+  for (std::size_t i = 1; i < c.words.size(); i += 2) {
+    if (!write(c, c.key(i), c.word(i + 1))) return;
+  }
+  c.out.ok();
+}
+
+void msetnx_command(Context& c) {
+  if (c.words.size() % 2 == 0) return c.wrong_arity();
+  for (std::size_t i = 1; i < c.words.size(); i += 2) {
+    const tier::Key key = c.key(i);
+    if (c.shard(key).contains(key)) return c.out.integer(0);
+  }
+  for (std::size_t i = 1; i < c.words.size(); i += 2) {
+    if (!write(c, c.key(i), c.word(i + 1))) return;
+  }
+  c.out.integer(1);
+}
+
+void append_command(Context& c) {
+  const tier::Key key = c.key(1);
+  tier::Shard& shard = c.shard(key);
+  const auto found = shard.peek(key);
+  if (found && !size_allowed(c, found->value.size() + c.word(2).size())) return;
+  std::size_t size = 0;
+  if (!c.wrote(shard.append(key, c.word(2), &size))) return;
+  c.changed(key, kNotifyString, "append");
+  c.out.integer(static_cast<std::int64_t>(size));
+}
+
+void strlen_command(Context& c) {
+  const auto found = read(c, c.key(1));
+  c.out.integer(found ? static_cast<std::int64_t>(found->value.size()) : 0);
+}
+
+void getrange_command(Context& c) {
+  std::int64_t start = 0, end = 0;
+  if (!c.integer(2, start) || !c.integer(3, end)) return;
+  const auto found = read(c, c.key(1));
+  c.out.bulk(found ? range_of(found->value, start, end) : std::string_view{});
+}
+
+void substr_command(Context& c) { getrange_command(c); }
+
+void setrange_command(Context& c) {
+  std::int64_t offset = 0;
+  if (!c.integer(2, offset)) return;
+  if (offset < 0) return c.error("ERR offset is out of range");
+  const tier::Key key = c.key(1);
+  tier::Shard& shard = c.shard(key);
+  const auto found = shard.peek(key);
+  const std::string_view bytes = c.word(3);
+  if (bytes.empty()) {
+    return c.out.integer(found ? static_cast<std::int64_t>(found->value.size()) : 0);
+  }
+  const auto at = static_cast<std::uint64_t>(offset);
+  if (!size_allowed(c, at + bytes.size() < at ? at : at + bytes.size())) return;
+  std::size_t size = 0;
+  if (!c.wrote(shard.set_range(key, at, bytes, &size))) return;
+  c.changed(key, kNotifyString, "setrange");
+  c.out.integer(static_cast<std::int64_t>(size));
+}
+
+}  // namespace ullage::server

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/config.h"
+
+#include <algorithm>
+
+#include "base/machine.h"
+
+namespace ullage::server {
+namespace {
+
+// What a store without a budget of its own takes of the machine, or of its cgroup.
+constexpr std::uint64_t kHotShare = 2;
+
+void take_live(Config& config, const contract::Contract& contract) {
+  const auto number = [&contract](const char* path) { return contract.number(path).value_or(0); };
+  config.hot_bytes = number("residency.hot");
+  config.max_clients = number("server.max_clients");
+  config.query_buffer_bytes = number("server.query_buffer");
+  config.output_buffer_bytes = number("server.output_buffer");
+  config.max_key_bytes = number("server.max_key");
+  config.max_value_bytes = number("server.max_value");
+  config.timeout_ns = number("server.timeout");
+}
+
+// CONFIG SET changes these, too: what it said stays in force until the contract says otherwise.
+void take_slowlog(Config& config, const contract::Contract& contract) {
+  config.slowlog_log_slower_than_us =
+      static_cast<std::int64_t>(contract.number("server.slowlog_slower_than").value_or(0) / 1000);
+  config.slowlog_max_len = contract.number("server.slowlog_max_len").value_or(0);
+}
+
+bool same(const contract::Contract& one, const contract::Contract& other, const char* path) {
+  return one.setting(path).written == other.setting(path).written;
+}
+
+}  // namespace
+
+Result<Config> Config::from(const contract::Contract& contract) {
+  Config config;
+  config.contract = contract;
+  const Machine machine = this_machine();
+  const std::vector<std::string> problems = contract.impossible(machine);
+  if (!problems.empty()) return Error{Code::kInvalid, problems.front()};
+  if (!contract.setting("residency.hot").set && machine.usable_bytes() != 0) {
+    const std::string half = std::to_string(machine.usable_bytes() / kHotShare);
+    Result<void> done = config.contract.set("residency.hot", half, "half of the machine");
+    if (!done.ok()) return done.error();
+  }
+  take_live(config, config.contract);
+  take_slowlog(config, config.contract);
+  config.process_bytes = contract.number("residency.process").value_or(0);
+  config.bind = contract.text("server.bind");
+  config.resp_port = contract.number("server.resp_port").value_or(0);
+  config.http_port = contract.number("server.http_port").value_or(0);
+  config.http_on = contract.setting("server.http_port").set;
+  config.threads = contract.number("server.threads").value_or(machine.processors);
+  config.threads = std::min<std::uint64_t>(config.threads, kThreadsMax);
+  return config;
+}
+
+Result<void> Config::reload(const contract::Contract& changed) {
+  for (const contract::Setting& next : changed.settings()) {
+    const contract::Setting& now = contract.setting(next.key->path);
+    const std::string_view section = next.key->section();
+    const bool ours = section == "server" || section == "residency";
+    if (!ours || next.key->live || (next.set == now.set && next.written == now.written)) continue;
+    return Error{Code::kInvalid, next.origin + ": " + next.key->path + " can't change while the " +
+                                     "server runs: it is " + (now.set ? now.written : "unset") +
+                                     " since the start.\n  Restart it, or take the change back. " +
+                                     "See: ullage contract explain " + next.key->path};
+  }
+  const std::vector<std::string> problems = changed.impossible(this_machine());
+  if (!problems.empty()) return Error{Code::kInvalid, problems.front()};
+  const contract::Setting hot = contract.setting("residency.hot");
+  const bool slowlog = !same(contract, changed, "server.slowlog_slower_than") ||
+                       !same(contract, changed, "server.slowlog_max_len");
+  contract = changed;
+  if (!contract.setting("residency.hot").set && hot.origin == "half of the machine") {
+    Result<void> done = contract.set("residency.hot", hot.written, hot.origin);
+    if (!done.ok()) return done;
+  }
+  take_live(*this, contract);
+  if (slowlog) take_slowlog(*this, contract);
+  return {};
+}
+
+}  // namespace ullage::server

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Config: what a running server goes by. Made from the contract at start; what is live may change
+// while every thread stands still (CONFIG SET, SIGHUP).
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "contract/contract.h"
+
+namespace ullage::server {
+
+// Threads of one server; the budget keeps a share for each.
+inline constexpr std::uint64_t kThreadsMax = 64;
+
+struct Config {
+  contract::Contract contract;  // what the figures below were made from
+  // [residency]
+  std::uint64_t hot_bytes = 0;      // 0: no bound
+  std::uint64_t process_bytes = 0;  // 0: no bound
+  // [server], at start only
+  std::string bind = "127.0.0.1";
+  std::uint64_t resp_port = 6379;  // 0: any that is free
+  std::uint64_t http_port = 0;     // 0: any that is free
+  bool http_on = false;
+  std::uint64_t threads = 1;
+  // [server], live
+  std::uint64_t max_clients = 10'000;
+  std::uint64_t query_buffer_bytes = 1u << 30;
+  std::uint64_t output_buffer_bytes = 256u << 20;
+  std::uint64_t max_key_bytes = 65535;
+  std::uint64_t max_value_bytes = 512u << 20;
+  std::uint64_t timeout_ns = 0;  // 0: idle clients stay
+  // By CONFIG SET alone, as Redis's tools expect them.
+  std::uint32_t notify_flags = 0;
+  std::string maxmemory_policy = "allkeys-lfu";
+  std::int64_t slowlog_log_slower_than_us = 10'000;
+  std::uint64_t slowlog_max_len = 128;
+  std::uint64_t latency_monitor_threshold_ms = 0;
+  std::uint64_t tracking_table_max_keys = 1'000'000;
+  bool active_expire = true;
+
+  static Result<Config> from(const contract::Contract& contract);
+  // Takes over what may change while running. Errors name what may not, and why.
+  Result<void> reload(const contract::Contract& contract);
+};
+
+}  // namespace ullage::server

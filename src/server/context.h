@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Context: what one command runs in. Lives while it runs.
+//
+//   void strlen_command(Context& c) {
+//     const auto found = c.shard(c.key(1)).get(c.key(1));
+//     c.out.integer(found ? found->value.size() : 0);
+//   }
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "server/command.h"
+#include "server/config.h"
+#include "server/notify.h"
+#include "server/session.h"
+#include "tier/shard.h"
+#include "wire/reply_writer.h"
+
+namespace ullage::server {
+
+class Server;
+class Worker;
+
+struct Context {
+  Server& server;
+  Worker& worker;  // the thread that runs it
+  Caller& caller;
+  Session* session;  // null: the client belongs to another thread
+  std::span<const std::string_view> words;
+  const Command* command;
+  wire::ReplyWriter out;
+  std::uint64_t first_hash;  // of the first key, when `hashed`
+  bool hashed;
+  bool failed = false;  // an error was replied
+
+  std::string_view word(std::size_t i) const { return words[i]; }
+  bool is(std::size_t i, std::string_view name) const;  // in any case
+  // The word as a key of the client's database; the first key's hash is made once.
+  tier::Key key(std::size_t i);
+  tier::Key key_in(unsigned db, std::string_view text) { return {db, text}; }
+  tier::Shard& shard(const tier::Key& key);  // of a thread that stands still, if not ours
+  std::uint64_t now_ms() const;
+  const Config& config() const;
+
+  // Error replies, with Redis's texts. Each is counted.
+  void error(std::string_view text);  // "ERR ..."
+  void syntax_error() { error("ERR syntax error"); }
+  void not_an_integer() { error("ERR value is not an integer or out of range"); }
+  void out_of_memory() { error("OOM command not allowed when used memory > 'maxmemory'."); }
+  void wrong_arity();
+  void unknown_subcommand();
+  void wrong_subcommand_words();
+  // Of a write: true if it went well, else the error is replied.
+  bool wrote(tier::Status status);
+  // A whole number, or the error is replied.
+  bool integer(std::size_t i, std::int64_t& value, const char* message = nullptr);
+  // The lines of a HELP subcommand, with Redis's frame around them.
+  void help(std::span<const char* const> lines);
+
+  // After a write: tells watchers of keyspace events, and clients that track the key.
+  void changed(const tier::Key& key, NotifyClass type, std::string_view event);
+  void notify(NotifyClass type, std::string_view event, const tier::Key& key);
+  void invalidate(const tier::Key& key);
+};
+
+}  // namespace ullage::server

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What /metrics tells of the server. Every series exists from the start; values are read when they
+// are scraped.
+#include "tier/metrics.h"
+
+#include "server/server.h"
+#include "server/worker.h"
+
+namespace ullage::server {
+namespace {
+
+struct Figure {
+  const char* name;
+  const char* help;
+  Tally Stats::*member;
+};
+constexpr Figure kCounters[] = {
+    {"ullage_server_commands_total", "Commands that ran.", &Stats::processed},
+    {"ullage_server_connections_total", "Connections that came.", &Stats::connections},
+    {"ullage_server_refused_connections_total", "Connections beyond server.max_clients.",
+     &Stats::rejected_connections},
+    {"ullage_server_received_bytes_total", "Bytes from clients.", &Stats::bytes_in},
+    {"ullage_server_sent_bytes_total", "Bytes to clients.", &Stats::bytes_out},
+    {"ullage_server_errors_total", "Error replies.", &Stats::errors},
+    {"ullage_server_protocol_errors_total", "Clients closed for what they sent.",
+     &Stats::protocol_errors},
+    {"ullage_server_posts_total", "Commands and pushes handed to another thread.", &Stats::posts},
+    {"ullage_server_turns_total", "Turns of the threads' loops.", &Stats::turns},
+};
+constexpr std::pair<const char*, Tally Stats::*> kCuts[] = {
+    {"output_buffer", &Stats::output_limit_cuts},
+    {"query_buffer", &Stats::query_limit_cuts},
+    {"idle", &Stats::idle_cuts},
+    {"budget", &Stats::denied_buffers},
+};
+
+double total(const Server& server, Tally Stats::*member) {
+  std::uint64_t sum = 0;
+  for (const auto& worker : server.workers()) sum += (worker->stats().*member).value();
+  return static_cast<double>(sum);
+}
+
+double of_command(const Server& server, std::size_t index, Tally CommandStats::*member) {
+  std::uint64_t sum = 0;
+  for (const auto& worker : server.workers()) {
+    sum += (worker->stats().commands[index].*member).value();
+  }
+  return static_cast<double>(sum);
+}
+
+}  // namespace
+
+void Server::register_metrics() {
+  for (const Figure& figure : kCounters) {
+    registry_.counter_of(figure.name, figure.help, {},
+                         [this, member = figure.member] { return total(*this, member); });
+  }
+  for (const auto& [why, member] : kCuts) {
+    registry_.counter_of("ullage_server_closed_clients_total",
+                         "Clients closed because a limit was met.", {{"limit", why}},
+                         [this, member = member] { return total(*this, member); });
+  }
+  registry_.gauge_of("ullage_server_clients", "Connected clients.", {},
+                     [this] { return static_cast<double>(client_count()); });
+  registry_.gauge_of("ullage_server_threads", "Threads that serve.", {},
+                     [this] { return static_cast<double>(workers_.size()); });
+  registry_.gauge_of("ullage_server_start_time_seconds", "Unix time of the start.", {},
+                     [this] { return static_cast<double>(started_ms_) / 1000; });
+  const auto all = commands();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (all[i].flags & kContainer) continue;
+    const metrics::Labels labels = {{"command", all[i].name}};
+    registry_.counter_of("ullage_server_command_calls_total", "Calls, by command.", labels,
+                         [this, i] { return of_command(*this, i, &CommandStats::calls); });
+    registry_.counter_of("ullage_server_command_seconds_total", "Time taken, by command.", labels,
+                         [this, i] { return of_command(*this, i, &CommandStats::ns) / 1e9; });
+  }
+  std::vector<const tier::Shard*> shards;
+  for (const auto& worker : workers_) shards.push_back(&worker->shard());
+  tier::register_metrics(registry_, *budget_, shards);
+  growth_metrics_ = std::make_unique<metrics::GrowthMetrics>(registry_);
+  registry_.seal();
+}
+
+}  // namespace ullage::server

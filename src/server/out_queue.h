@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// OutQueue: bytes that a socket did not take yet, in chunks: it grows by one chunk at a time, and
+// nothing moves. Threads: one at a time.
+
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <deque>
+#include <memory>
+#include <string_view>
+
+namespace ullage::server {
+
+class OutQueue {
+ public:
+  // One write of the kernel takes some 200 KiB at most; a chunk is a fraction of it.
+  static constexpr std::size_t kChunkBytes = 32 * 1024;
+  static constexpr std::size_t kVectors = 16;
+
+  bool empty() const { return size_ == 0; }
+  std::size_t size() const { return size_; }
+  std::size_t chunks() const { return chunks_ ? chunks_->size() : 0; }
+  std::size_t memory_bytes() const { return chunks() * kChunkBytes; }
+
+  void append(std::string_view bytes) {
+    if (!chunks_) chunks_ = std::make_unique<std::deque<Chunk>>();
+    while (!bytes.empty()) {
+      if (chunks_->empty() || chunks_->back().end == kChunkBytes) {
+        chunks_->emplace_back().bytes = std::make_unique_for_overwrite<char[]>(kChunkBytes);
+      }
+      Chunk& last = chunks_->back();
+      const std::size_t part = std::min(bytes.size(), kChunkBytes - last.end);
+      std::memcpy(last.bytes.get() + last.end, bytes.data(), part);
+      last.end += part;
+      size_ += part;
+      bytes.remove_prefix(part);
+    }
+  }
+  // The first bytes, for writev.
+  std::size_t vectors(iovec (&out)[kVectors]) const {
+    std::size_t count = 0;
+    if (!chunks_) return 0;
+    for (const Chunk& chunk : *chunks_) {
+      if (count == kVectors) break;
+      out[count++] = {chunk.bytes.get() + chunk.begin, chunk.end - chunk.begin};
+    }
+    return count;
+  }
+  void consume(std::size_t bytes) {
+    size_ -= bytes;
+    while (bytes > 0) {
+      Chunk& first = chunks_->front();
+      const std::size_t part = std::min(bytes, first.end - first.begin);
+      first.begin += part;
+      bytes -= part;
+      if (first.begin == first.end) chunks_->pop_front();
+    }
+    if (size_ == 0) chunks_.reset();
+  }
+
+ private:
+  struct Chunk {
+    std::unique_ptr<char[]> bytes;
+    std::size_t begin = 0, end = 0;
+  };
+  std::unique_ptr<std::deque<Chunk>> chunks_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace ullage::server

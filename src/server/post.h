@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Post: what one thread hands to another: a command for a shard of its own, the reply to one, a
+// message for a client of its own. Reused: in steady state nothing is allocated per command.
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/command.h"
+#include "server/session.h"
+#include "wire/byte_buffer.h"
+
+namespace ullage::server {
+
+// Out of band, to a client: the words of a push, whose form depends on the client's protocol.
+enum class PushKind : std::uint8_t {
+  kMessage,     // {channel, message}
+  kPMessage,    // {pattern, channel, message}
+  kInvalidate,  // keys; none: everything
+  kRedirectBroken,
+};
+
+struct Post {
+  enum class Kind : std::uint8_t { kCommand, kReply, kPush };
+  Kind kind = Kind::kCommand;
+  unsigned from = 0;  // thread that waits for the reply
+  // kCommand, kReply
+  const Command* command = nullptr;
+  Caller caller;
+  std::uint64_t first_hash = 0;
+  Slot* slot = nullptr;    // of the session `caller.id`, as long as that lives
+  wire::ByteBuffer bytes;  // all words behind each other; then the reply
+  std::vector<std::uint32_t> lengths;
+  // kPush
+  std::uint64_t session = 0;
+  PushKind push = PushKind::kMessage;
+  bool redirected = false;  // an invalidation for another connection's tracking
+  std::vector<std::string> words;
+};
+
+using PostPtr = std::unique_ptr<Post>;
+
+// Many threads put, one takes.
+class Inbox {
+ public:
+  // True: the box was empty.
+  bool put(std::vector<PostPtr>& posts) {
+    const std::lock_guard lock(mutex_);
+    const bool first = posts_.empty();
+    for (PostPtr& post : posts) posts_.push_back(std::move(post));
+    posts.clear();
+    return first;
+  }
+  bool take(std::vector<PostPtr>& into) {
+    const std::lock_guard lock(mutex_);
+    into.swap(posts_);
+    return !into.empty();
+  }
+  bool empty() {
+    const std::lock_guard lock(mutex_);
+    return posts_.empty();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<PostPtr> posts_;
+};
+
+}  // namespace ullage::server

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/server.h"
+
+#include <malloc.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <random>
+
+#include "server/clock.h"
+#include "server/listen.h"
+#include "server/standstill.h"
+#include "server/worker.h"
+
+namespace ullage::server {
+namespace {
+
+// Larger blocks of the C library are mappings of their own: growing them moves pages, not bytes.
+constexpr int kMappedBytesMin = 256 * 1024;
+// Descriptors besides clients: listeners, epoll, event descriptors, HTTP, files.
+constexpr std::uint64_t kDescriptorsSpare = 256;
+
+std::string random_id() {
+  std::random_device random;
+  std::string id;
+  while (id.size() < 40) id += "0123456789abcdef"[random() % 16];
+  return id;
+}
+
+// As many descriptors as clients may come, if the system lets us.
+void raise_descriptor_limit(Config& config) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const std::uint64_t wanted = config.max_clients + kDescriptorsSpare;
+  if (limit.rlim_cur < wanted) {
+    limit.rlim_cur = std::min<rlim_t>(wanted, limit.rlim_max);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+  }
+  if (limit.rlim_cur < wanted && limit.rlim_cur > kDescriptorsSpare) {
+    config.max_clients = limit.rlim_cur - kDescriptorsSpare;
+  }
+}
+
+}  // namespace
+
+Server::Server(const Config& config) : config_(config) {
+  mallopt(M_MMAP_THRESHOLD, kMappedBytesMin);
+  raise_descriptor_limit(config_);
+  tier::BudgetOptions options;
+  options.limit_bytes = config_.hot_bytes;
+  options.process_bytes = config_.process_bytes;
+  options.shards = static_cast<unsigned>(config_.threads);
+  budget_ = std::make_unique<tier::Budget>(options);
+  started_ms_ = unix_ms();
+  run_id_ = random_id();
+  for (unsigned i = 0; i < config_.threads; ++i) {
+    workers_.push_back(std::make_unique<Worker>(*this, i));
+  }
+  register_metrics();
+  apply_config();
+}
+
+Result<std::unique_ptr<Server>> Server::start(const Config& config) {
+  std::unique_ptr<Server> server(new Server(config));
+  const bool shared = config.threads > 1;
+  std::uint16_t port = static_cast<std::uint16_t>(config.resp_port);
+  for (unsigned i = 0; i < config.threads; ++i) {
+    Result<int> fd = listen_on(config.bind, port, shared, "server.resp_port");
+    if (!fd.ok()) {
+      for (const int open : server->listeners_) ::close(open);
+      return fd.error();
+    }
+    if (i == 0) port = listening_port(fd.value());
+    server->listeners_.push_back(fd.value());
+  }
+  server->port_ = port;
+  server->live_workers_ = static_cast<unsigned>(config.threads);
+  for (unsigned i = 0; i < config.threads; ++i) {
+    server->threads_.emplace_back([raw = server.get(), i] {
+      raw->workers_[i]->run(raw->listeners_[i]);
+      raw->workers_[i]->gone.store(true, std::memory_order_release);
+      raw->live_workers_.fetch_sub(1, std::memory_order_release);
+    });
+  }
+  return server;
+}
+
+Server::~Server() {
+  stop();
+  join();
+}
+
+void Server::stop() noexcept {
+  stopping_.store(true, std::memory_order_release);
+  for (const auto& worker : workers_) worker->drain();
+}
+
+void Server::join() {
+  for (std::thread& thread : threads_) {
+    if (thread.joinable()) thread.join();
+  }
+}
+
+std::uint64_t Server::add_client(unsigned worker) {
+  const std::lock_guard lock(clients_mutex_);
+  clients_.emplace(++next_client_, worker);
+  client_count_.store(clients_.size(), std::memory_order_relaxed);
+  return next_client_;
+}
+
+void Server::remove_client(std::uint64_t id) {
+  const std::lock_guard lock(clients_mutex_);
+  clients_.erase(id);
+  client_count_.store(clients_.size(), std::memory_order_relaxed);
+}
+
+int Server::worker_of(std::uint64_t id) const {
+  const std::lock_guard lock(clients_mutex_);
+  const auto found = clients_.find(id);
+  return found == clients_.end() ? -1 : static_cast<int>(found->second);
+}
+
+void Server::apply_config() {
+  budget_->limit_bytes(config_.hot_bytes);
+  notify_flags.store(config_.notify_flags, std::memory_order_relaxed);
+  active_expire.store(config_.active_expire, std::memory_order_relaxed);
+  tier::Eviction policy = tier::Eviction::kAll;
+  if (config_.maxmemory_policy == "noeviction") policy = tier::Eviction::kNone;
+  if (config_.maxmemory_policy.starts_with("volatile-")) policy = tier::Eviction::kVolatile;
+  for (const auto& worker : workers_) {
+    worker->shard().eviction(policy);
+    for (auto& [id, session] : worker->sessions()) {
+      session->parser.set_limits({.word_bytes_max = config_.max_value_bytes});
+    }
+  }
+}
+
+Result<void> Server::reload(const contract::Contract& contract) {
+  const Standstill still(*this, nullptr);
+  Result<void> done = config_.reload(contract);
+  if (done.ok()) apply_config();
+  return done;
+}
+
+void Server::tick() {
+  budget_->tick();
+  std::uint64_t commands = 0;
+  for (const auto& worker : workers_) commands += worker->stats().processed.value();
+  const std::uint64_t now = unix_ms();
+  if (now - rate_since_ms_ < 1000) return;
+  const std::uint64_t done = commands < rate_commands_ ? 0 : commands - rate_commands_;
+  commands_per_second_.store(done * 1000 / (now - rate_since_ms_), std::memory_order_relaxed);
+  rate_commands_ = commands;
+  rate_since_ms_ = now;
+}
+
+}  // namespace ullage::server

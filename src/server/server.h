@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Server: an in-memory store in RESP, one thread per core, within one budget.
+//
+//   Result<std::unique_ptr<Server>> server = Server::start(config);   // listens when it returns
+//   server.value()->wait(signals);                                     // until SIGTERM
+//
+// What threads share lives here; what one of them owns is its Worker's.
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.h"
+#include "metrics/growth_metrics.h"
+#include "metrics/registry.h"
+#include "server/config.h"
+#include "server/latency.h"
+#include "server/pubsub.h"
+#include "server/tracking.h"
+#include "tier/budget.h"
+
+namespace ullage::server {
+
+class Worker;
+
+class Server {
+ public:
+  // Errors: a port that is taken, an address that is none; limits of the system.
+  static Result<std::unique_ptr<Server>> start(const Config& config);
+  ~Server();
+
+  std::uint16_t port() const { return port_; }
+  const Config& config() const { return config_; }
+  // To be changed while everything stands still.
+  Config& mutable_config() { return config_; }
+  tier::Budget& budget() { return *budget_; }
+  const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
+  PubSub& pubsub() { return pubsub_; }
+  Tracking& tracking() { return tracking_; }
+  Latency& latency() { return latency_; }
+  metrics::Registry& registry() { return registry_; }
+
+  // Clients' numbers, and which thread has each.
+  std::uint64_t add_client(unsigned worker);
+  void remove_client(std::uint64_t id);
+  int worker_of(std::uint64_t id) const;  // -1: gone
+  std::size_t client_count() const { return client_count_.load(std::memory_order_relaxed); }
+
+  // Applies what a new contract changes, everything standing still.
+  Result<void> reload(const contract::Contract& contract);
+  // What config() says now holds for shards and budget, too.
+  void apply_config();
+  // Called again and again, ten times a second.
+  void tick();
+  // Stops accepting; replies under way go out; then the threads end. From any thread.
+  void stop() noexcept;
+  bool running() const { return live_workers_.load(std::memory_order_acquire) > 0; }
+  bool stopping() const { return stopping_.load(std::memory_order_acquire); }
+  void join();
+
+  std::uint64_t commands_per_second() const {
+    return commands_per_second_.load(std::memory_order_relaxed);
+  }
+  std::uint64_t started_ms() const { return started_ms_; }
+  const std::string& run_id() const { return run_id_; }
+
+  // CLIENT PAUSE: until then (Unix ms), writes only or everything.
+  std::atomic<std::uint64_t> paused_until_ms{0};
+  std::atomic<bool> paused_all{false};
+  std::atomic<bool> active_expire{true};
+  std::atomic<std::uint32_t> notify_flags{0};
+  // For Standstill.
+  std::atomic<bool> standing{false};
+  std::uint64_t standstills = 0;
+
+ private:
+  explicit Server(const Config& config);
+  void register_metrics();
+
+  Config config_;
+  std::uint16_t port_ = 0;
+  std::unique_ptr<tier::Budget> budget_;
+  PubSub pubsub_;
+  Tracking tracking_;
+  Latency latency_;
+  metrics::Registry registry_;
+  std::unique_ptr<metrics::GrowthMetrics> growth_metrics_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<int> listeners_;
+  std::vector<std::thread> threads_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<unsigned> live_workers_{0};
+  mutable std::mutex clients_mutex_;
+  std::unordered_map<std::uint64_t, unsigned> clients_;
+  std::uint64_t next_client_ = 0;
+  std::atomic<std::size_t> client_count_{0};
+  std::uint64_t started_ms_ = 0;
+  std::atomic<std::uint64_t> commands_per_second_{0};
+  std::uint64_t rate_commands_ = 0, rate_since_ms_ = 0;
+  std::string run_id_;
+};
+
+}  // namespace ullage::server

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Session: one connected client. Belongs to the thread that accepted it; others reach it by its id,
+// through that thread's messages, or while every thread stands still.
+
+#include <atomic>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "server/command.h"
+#include "server/out_queue.h"
+#include "tier/key.h"
+#include "wire/byte_buffer.h"
+#include "wire/request_parser.h"
+
+namespace ullage::server {
+
+// What a command needs to know of its client; a copy travels with a forwarded command.
+struct Caller {
+  std::uint64_t id = 0;
+  std::uint8_t db = 0;
+  std::uint8_t resp = 2;
+  bool tracking = false;  // remembers keys that are read (not BCAST)
+  bool tracking_noloop = false;
+  bool no_touch = false;
+};
+
+struct TrackingState {
+  bool on = false, broadcast = false, optin = false, optout = false, noloop = false;
+  bool broken_redirect = false;
+  bool caching_next = false;  // CLIENT CACHING yes|no was the last command
+  std::uint64_t redirect = 0;
+  std::vector<std::string> prefixes;
+};
+
+struct Watched {
+  std::string key;
+  std::uint8_t db;
+  std::uint64_t version;
+};
+
+// State that most clients never have.
+struct SessionExtras {
+  std::vector<std::vector<std::string>> queued;  // MULTI
+  std::size_t queued_bytes = 0;
+  std::vector<Watched> watched;
+  std::unordered_set<std::string> channels, patterns;
+  TrackingState tracking;
+  std::string name, lib_name, lib_version;
+};
+
+enum class ReplyMode : std::uint8_t { kOn, kOff, kSkip, kSkipNext };
+
+// A reply that must wait for earlier ones, which other threads still owe.
+struct Slot {
+  wire::ByteBuffer reply;
+  bool done = false;
+  bool dropped = false;  // CLIENT REPLY OFF: nobody wants it
+};
+
+struct Session : Caller {
+  int fd = -1;
+  wire::RequestParser parser;
+  wire::ByteBuffer in;    // of a command that is not whole yet
+  OutQueue out;           // what the socket did not take
+  std::list<Slot> slots;  // in the order of their commands
+
+  bool want_write = false, want_read = true;  // what epoll is asked for
+  bool close_after_reply = false;             // what is written goes out, nothing more is read
+  bool dead = false;                          // closed at the end of this turn
+  bool dirty = false;                         // in the list of those to be flushed
+  bool waiting = false;                       // its next command waits: a pause, other threads
+  bool multi = false, multi_failed = false, multi_writes = false;
+  bool no_evict = false;
+  ReplyMode reply_mode = ReplyMode::kOn;
+  std::uint64_t created_ms = 0, active_ms = 0;
+  const Command* last_command = nullptr;
+  std::uint64_t granted_bytes = 0;  // of buffers, from the budget
+  std::uint64_t bytes_in = 0, bytes_out = 0, commands = 0;
+  std::string peer, local;  // "127.0.0.1:40000"
+
+  SessionExtras& extras() {
+    if (!extras_) extras_ = std::make_unique<SessionExtras>();
+    return *extras_;
+  }
+  const SessionExtras* known_extras() const { return extras_.get(); }
+  std::size_t subscriptions() const {
+    return extras_ ? extras_->channels.size() + extras_->patterns.size() : 0;
+  }
+
+ private:
+  std::unique_ptr<SessionExtras> extras_;
+};
+
+}  // namespace ullage::server

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Standstill: while it lives, every other thread of the server stands still between two turns, and
+// everything they own may be read and changed. For what is rare: EXEC over several shards, CONFIG
+// SET, CLIENT LIST, INFO. With one thread it does nothing.
+//
+// Cost: the longest turn of any thread, plus waking those that sleep. Threads: a worker, or one
+// that is none (null). Nested on one thread: the inner ones do nothing.
+
+namespace ullage::server {
+
+class Server;
+class Worker;
+
+class Standstill {
+ public:
+  Standstill(Server& server, Worker* self);
+  ~Standstill();
+  Standstill(const Standstill&) = delete;
+  Standstill& operator=(const Standstill&) = delete;
+
+ private:
+  Server& server_;
+  Worker* self_;
+  bool holds_ = false;
+};
+
+}  // namespace ullage::server

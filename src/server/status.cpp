@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/status.h"
+
+#include "server/server.h"
+#include "server/worker.h"
+#include "tier/topology.h"
+
+namespace ullage::server {
+
+MemoryStatus memory_status(Server& server) {
+  MemoryStatus status;
+  const tier::Budget& budget = server.budget();
+  status.used_bytes = budget.granted_bytes();
+  status.peak_bytes = budget.granted_bytes_max();
+  status.limit_bytes = budget.limit_bytes();
+  status.allowed_bytes = budget.allowed_bytes();
+  status.resident_bytes = budget.readings().process_resident_bytes;
+  status.client_bytes = budget.granted_bytes(tier::Component::kClients);
+  status.pressure = tier::to_string(budget.pressure());
+  for (const auto& worker : server.workers()) {
+    const tier::Memory& memory = worker->shard().memory();
+    status.live_bytes += memory.live_bytes.value();
+    status.metadata_bytes += memory.metadata_bytes.value();
+    status.garbage_bytes += memory.garbage_bytes.value();
+    status.tier_resident_bytes += memory.resident_bytes.value();
+    status.keys += memory.entries.value();
+  }
+  return status;
+}
+
+std::string topology_json(Server& server) {
+  std::vector<const tier::Memory*> shards;
+  for (const auto& worker : server.workers()) shards.push_back(&worker->shard().memory());
+  return tier::to_json(tier::topology(server.budget(), shards));
+}
+
+}  // namespace ullage::server

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/worker.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+
+#include "server/clock.h"
+#include "server/server.h"
+
+namespace ullage::server {
+namespace {
+
+constexpr std::uint64_t kWakeTag = 1, kListenTag = 2;
+// Connections taken in one turn: the others wait for a turn of those that are here.
+constexpr int kAcceptsMax = 64;
+constexpr int kEventsMax = 256;
+constexpr std::uint64_t kTickMs = 100;
+// What a drain may take before clients that do not read are left behind.
+constexpr std::uint64_t kDrainMs = 5000;
+constexpr std::chrono::microseconds kStepIdle{200}, kStepBusy{50};
+
+std::string address_text(const sockaddr_storage& address) {
+  char text[INET6_ADDRSTRLEN] = "";
+  if (address.ss_family == AF_INET6) {
+    const auto& six = reinterpret_cast<const sockaddr_in6&>(address);
+    inet_ntop(AF_INET6, &six.sin6_addr, text, sizeof text);
+    return "[" + std::string(text) + "]:" + std::to_string(ntohs(six.sin6_port));
+  }
+  const auto& four = reinterpret_cast<const sockaddr_in&>(address);
+  inet_ntop(AF_INET, &four.sin_addr, text, sizeof text);
+  return std::string(text) + ":" + std::to_string(ntohs(four.sin_port));
+}
+
+}  // namespace
+
+Worker::Worker(Server& server, unsigned index)
+    : server_(server),
+      index_(index),
+      stats_(commands().size()),
+      read_buffer_(std::make_unique_for_overwrite<char[]>(kReadBytes)),
+      outboxes_(server.config().threads) {
+  epoll_ = epoll_create1(EPOLL_CLOEXEC);
+  wake_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  now_ms_ = unix_ms();
+  shard_ = std::make_unique<tier::Shard>(tier::ShardOptions{.index = index,
+                                                            .eviction = tier::Eviction::kAll,
+                                                            .listener = this,
+                                                            .sink = nullptr,
+                                                            .window_percent = std::nullopt},
+                                         server.budget());
+  shard_->now(now_ms_);
+}
+
+Worker::~Worker() {
+  for (auto& [id, session] : sessions_) ::close(session->fd);
+  if (listener_ >= 0) ::close(listener_);
+  ::close(wake_fd_);
+  ::close(epoll_);
+}
+
+void Worker::wake() noexcept {
+  if (!sleeping_.exchange(false, std::memory_order_seq_cst)) return;
+  const std::uint64_t one = 1;
+  if (write(wake_fd_, &one, sizeof one) < 0) return;  // full: it wakes anyway
+}
+
+void Worker::park_if_wanted() {
+  for (;;) {
+    const std::uint64_t ticket = park_wanted.load(std::memory_order_acquire);
+    if (ticket == 0) return;
+    parked_at.store(ticket, std::memory_order_release);
+    park_wanted.wait(ticket, std::memory_order_acquire);
+  }
+}
+
+void Worker::run(int listener) {
+  listener_ = listener;
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = kWakeTag;
+  epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_fd_, &event);
+  event.data.u64 = kListenTag;
+  epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &event);
+  for (;;) {
+    int timeout = 0;
+    if (!more_steps_ && dirty_.empty() && dead_.empty()) {
+      sleeping_.store(true, std::memory_order_seq_cst);
+      const std::uint64_t now = unix_ms();
+      timeout = now >= next_tick_ms_ ? 0 : static_cast<int>(next_tick_ms_ - now);
+      if (park_wanted.load(std::memory_order_seq_cst) != 0 ||
+          (outboxes_.size() > 1 && !inbox_.empty())) {
+        timeout = 0;
+      }
+    }
+    turn(timeout);
+    if (!draining_.load(std::memory_order_relaxed)) continue;
+    if (drain_until_ms_ == 0) {
+      drain_until_ms_ = now_ms_ + kDrainMs;
+      epoll_ctl(epoll_, EPOLL_CTL_DEL, listener_, nullptr);
+      ::close(listener_);
+      listener_ = -1;
+    }
+    const bool owing = std::any_of(sessions_.begin(), sessions_.end(), [](const auto& s) {
+      return !s.second->out.empty() || !s.second->slots.empty();
+    });
+    if (!owing || now_ms_ >= drain_until_ms_) break;
+  }
+}
+
+void Worker::turn(int timeout_ms) {
+  epoll_event events[kEventsMax];
+  const int count = epoll_wait(epoll_, events, kEventsMax, timeout_ms);
+  sleeping_.store(false, std::memory_order_relaxed);
+  stats_.turns.add();
+  now_ms_ = unix_ms();
+  shard_->now(now_ms_);
+  park_if_wanted();
+  if (outboxes_.size() > 1) take_posts();
+  for (int i = 0; i < count; ++i) {
+    const std::uint64_t tag = events[i].data.u64;
+    if (tag == kWakeTag) {
+      std::uint64_t drained;
+      while (read(wake_fd_, &drained, sizeof drained) > 0) {
+      }
+      continue;
+    }
+    if (tag == kListenTag) {
+      accept_clients();
+      continue;
+    }
+    auto& session = *static_cast<Session*>(events[i].data.ptr);
+    if (session.dead) continue;
+    if (events[i].events & EPOLLOUT) flush(session);
+    // An error or a hang-up shows as the end of what can be read.
+    if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) readable(session);
+  }
+  if (now_ms_ >= next_tick_ms_) tick();
+  server_.tracking().send_broadcasts(*this);
+  while (!dirty_.empty()) {
+    std::vector<std::uint64_t> dirty;
+    dirty.swap(dirty_);
+    for (const std::uint64_t id : dirty) {
+      const auto found = sessions_.find(id);
+      if (found == sessions_.end()) continue;
+      found->second->dirty = false;
+      if (!found->second->dead) flush(*found->second);
+    }
+  }
+  if (outboxes_.size() > 1) send_posts();
+  if (!dead_.empty()) close_dead();
+  if (more_steps_) more_steps_ = shard_->step(count > 0 ? kStepBusy : kStepIdle);
+}
+
+void Worker::accept_clients() {
+  for (int i = 0; i < kAcceptsMax; ++i) {
+    sockaddr_storage peer{}, local{};
+    socklen_t size = sizeof peer;
+    const int fd =
+        accept4(listener_, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) return;  // none is waiting, or there are no descriptors: the next turn tries again
+    stats_.connections.add();
+    if (server_.client_count() >= server_.config().max_clients) {
+      constexpr std::string_view kFull = "-ERR max number of clients reached\r\n";
+      (void)!send(fd, kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      ::close(fd);
+      stats_.rejected_connections.add();
+      continue;
+    }
+    const int yes = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
+    auto session = std::make_unique<Session>();
+    session->fd = fd;
+    session->id = server_.add_client(index_);
+    session->created_ms = session->active_ms = now_ms_;
+    session->peer = address_text(peer);
+    size = sizeof local;
+    getsockname(fd, reinterpret_cast<sockaddr*>(&local), &size);
+    session->local = address_text(local);
+    session->parser.set_limits({.word_bytes_max = server_.config().max_value_bytes});
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.ptr = session.get();
+    epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
+    sessions_.emplace(session->id, std::move(session));
+    stats_.clients.set(sessions_.size());
+  }
+}
+
+void Worker::tick() {
+  next_tick_ms_ = now_ms_ + kTickMs;
+  if (server_.active_expire.load(std::memory_order_relaxed)) {
+    if (shard_->step(kStepIdle)) more_steps_ = true;
+  }
+  if (!waiting_.empty()) resume_waiting();
+  const std::uint64_t timeout_ms = server_.config().timeout_ns / 1'000'000;
+  if (timeout_ms > 0) {
+    for (auto& [id, session] : sessions_) {
+      if (session->dead || session->subscriptions() > 0 || !session->slots.empty()) continue;
+      if (now_ms_ - session->active_ms > timeout_ms) {
+        stats_.idle_cuts.add();
+        kill(*session);
+      }
+    }
+  }
+}
+
+void Worker::resume_waiting() {
+  std::vector<Session*> waiting;
+  waiting.swap(waiting_);
+  for (Session* session : waiting) {
+    session->waiting = false;
+    if (!session->dead) process_held(*session);
+  }
+}
+
+void Worker::watch_events(Session& session) {
+  const bool write = !session.out.empty();
+  const bool read = !session.waiting && !session.close_after_reply;
+  if (write == session.want_write && read == session.want_read) return;
+  session.want_write = write;
+  session.want_read = read;
+  epoll_event event{};
+  event.events = (read ? EPOLLIN : 0U) | (write ? EPOLLOUT : 0U);
+  event.data.ptr = &session;
+  epoll_ctl(epoll_, EPOLL_CTL_MOD, session.fd, &event);
+}
+
+void Worker::kill(Session& session) {
+  if (session.dead) return;
+  session.dead = true;
+  dead_.push_back(session.id);
+}
+
+void Worker::close_dead() {
+  std::vector<std::uint64_t> dead;
+  dead.swap(dead_);
+  for (const std::uint64_t id : dead) {
+    const auto found = sessions_.find(id);
+    if (found == sessions_.end()) continue;
+    close(*found->second);
+    sessions_.erase(found);
+  }
+  stats_.clients.set(sessions_.size());
+}
+
+void Worker::close(Session& session) {
+  if (session.known_extras() != nullptr) {
+    SessionExtras& extras = session.extras();
+    for (const std::string& channel : extras.channels) {
+      server_.pubsub().unsubscribe(channel, false, {index_, session.id});
+    }
+    for (const std::string& pattern : extras.patterns) {
+      server_.pubsub().unsubscribe(pattern, true, {index_, session.id});
+    }
+    if (session.subscriptions() > 0) stats_.subscribed.sub();
+    if (extras.tracking.on) server_.tracking().stop(session.id);
+    forget_watches(session);
+  }
+  if (session.multi) stats_.in_multi.sub();
+  server_.budget().give_back(tier::Component::kClients, session.granted_bytes,
+                             static_cast<int>(index_));
+  std::erase(waiting_, &session);
+  ::close(session.fd);
+  server_.remove_client(session.id);
+}
+
+void Worker::reset_stats() {
+  for (CommandStats& stats : stats_.commands) {
+    for (Tally* tally : {&stats.calls, &stats.ns, &stats.rejected, &stats.failed}) tally->set(0);
+    for (Tally& bucket : stats.durations.buckets) bucket.set(0);
+  }
+  for (Tally* tally :
+       {&stats_.processed, &stats_.connections, &stats_.rejected_connections, &stats_.bytes_in,
+        &stats_.bytes_out, &stats_.output_limit_cuts, &stats_.query_limit_cuts, &stats_.idle_cuts,
+        &stats_.denied_buffers, &stats_.protocol_errors, &stats_.errors}) {
+    tally->set(0);
+  }
+  stats_.error_codes.clear();
+  const tier::Counters& counters = shard_->counters();
+  stats_.expired_keys_base.set(counters.expired.value());
+  stats_.evicted_keys_base.set(counters.evicted.value());
+  stats_.hits_base.set(counters.hits.value());
+  stats_.misses_base.set(counters.misses.value());
+}
+
+void Worker::on_removed(unsigned db, std::string_view key, tier::Removal why) noexcept {
+  const bool expired = why == tier::Removal::kExpired;
+  if (server_.notify_flags.load(std::memory_order_relaxed) != 0) {
+    notify_keyspace(*this, expired ? kNotifyExpired : kNotifyEvicted,
+                    expired ? "expired" : "evicted", db, key);
+  }
+  if (server_.tracking().any()) server_.tracking().invalidate(key, 0, *this);
+}
+
+}  // namespace ullage::server

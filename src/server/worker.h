@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Worker: one thread of the server: its loop, its clients, its shard.
+//
+// A turn of the loop reads what clients sent, at most kReadBytes each, runs every command in it,
+// and writes each client's replies at once. A command for a shard of another thread is posted
+// there; its reply comes back as a post, and waits for its turn in the client's order.
+//
+// With one thread nothing is posted and nothing is locked.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "server/context.h"
+#include "server/post.h"
+#include "server/session.h"
+#include "server/stats.h"
+#include "tier/shard.h"
+
+namespace ullage::server {
+
+class Server;
+
+// What one client is read of in one turn: some hundred commands, a millisecond at most.
+inline constexpr std::size_t kReadBytes = 32 * 1024;
+// Buffers of a client up to here are free; more is granted by the budget.
+inline constexpr std::size_t kFreeBufferBytes = 64 * 1024;
+
+class Worker final : public tier::Listener {
+ public:
+  Worker(Server& server, unsigned index);
+  ~Worker();
+
+  // The thread's whole life. `listener`: its own listening socket.
+  void run(int listener);
+  // From any thread.
+  void wake() noexcept;
+  // Its thread has ended: it stands still for good.
+  std::atomic<bool> gone{false};
+  void drain() noexcept { draining_.store(true), wake(); }
+
+  Server& server() { return server_; }
+  unsigned index() const { return index_; }
+  tier::Shard& shard() { return *shard_; }
+  Stats& stats() { return stats_; }
+  std::uint64_t now_ms() const { return now_ms_; }
+  std::unordered_map<std::uint64_t, std::unique_ptr<Session>>& sessions() { return sessions_; }
+
+  // Out of band, to a client of any thread.
+  void push(unsigned worker, std::uint64_t session, PushKind kind, std::vector<std::string> words,
+            bool redirected = false);
+  // Closes a client of this thread (which runs, or stands still).
+  void kill(Session& session);
+  // Its next turn comes although nothing arrives (a pause has ended).
+  void resume_waiting();
+  void resume_soon() noexcept { next_tick_ms_ = 0, wake(); }  // everything stands still
+  void reset_stats();
+  // Runs queued words as a command of the session, in EXEC.
+  void run_queued(Context& exec, std::span<const std::string_view> words);
+  // Bytes written for this session right now, for pushes in the middle of its command.
+  void note_slow(Session* session, const Context& context, std::uint64_t ns);
+  // Buffers of this client, for CLIENT LIST.
+  void forget_watches(Session& session);
+
+  // Standing still: see standstill.h.
+  std::atomic<std::uint64_t> park_wanted{0}, parked_at{0};
+  void park_if_wanted();
+
+  void on_removed(unsigned db, std::string_view key, tier::Removal why) noexcept override;
+
+ private:
+  enum class Ran { kDone, kWait };
+
+  void turn(int timeout_ms);
+  void accept_clients();
+  void readable(Session& session);
+  std::size_t process(Session& session, std::string_view bytes);
+  void process_held(Session& session);
+  // One command among those that were cut from a client's bytes.
+  struct Cut {
+    std::vector<std::string_view> words;
+    std::size_t end = 0;  // where its bytes end
+    const Command* command = nullptr;
+    std::uint64_t hash = 0;  // of its first key, when `hashed`
+    bool hashed = false;
+  };
+  struct Memo {
+    char name[16];
+    std::size_t size = 0;
+    const Command* command = nullptr;
+  };
+  static constexpr std::size_t kBatch = 16, kMemos = 64;
+
+  const Command* command_named(std::string_view name);
+  wire::Parsed cut_batch(Session& session, std::string_view bytes, std::size_t& count);
+  Ran run_command(Session& session, Cut& cut);
+  Ran dispatch(Session& session, const Command& command, Cut& cut);
+  bool refused(Session& session, Context& context, const Command* command);
+  void call(Context& context);
+  void after_call(Session& session, Context& context, std::size_t before);
+  void finish_reply(Session& session, std::size_t before);
+  void abort_exec(Context& context, std::size_t before);
+  bool must_pause(const Session& session, const Command& command) const;
+  bool queue_command(Session& session, const Command& command,
+                     const std::vector<std::string_view>& words);
+  void forward(Session& session, const Command& command, const std::vector<std::string_view>& words,
+               std::uint64_t hash, unsigned to);
+  void take_posts();
+  void run_post(PostPtr post);
+  void deliver(Session& session, PushKind kind, const std::vector<std::string>& words,
+               bool redirected);
+  void settle_slots(Session& session);
+  void spill(Session& session);
+  void flush(Session& session);
+  void mark_dirty(Session& session);
+  void watch_events(Session& session);
+  bool grant_buffers(Session& session);
+  void close_dead();
+  void close(Session& session);
+  void tick();
+  void send_posts();
+  PostPtr new_post();
+
+  Server& server_;
+  const unsigned index_;
+  std::unique_ptr<tier::Shard> shard_;
+  Stats stats_;
+  int epoll_ = -1, wake_fd_ = -1, listener_ = -1;
+  std::atomic<bool> sleeping_{false}, draining_{false};
+  std::uint64_t now_ms_ = 0, next_tick_ms_ = 0, drain_until_ms_ = 0;
+  bool more_steps_ = false;
+
+  std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
+  std::vector<std::uint64_t> dirty_, dead_;
+  std::vector<Session*> waiting_;
+  std::unique_ptr<char[]> read_buffer_;
+  std::array<Cut, kBatch> batch_;
+  std::array<Memo, kMemos> memos_{};
+  wire::ByteBuffer scratch_;   // replies of the client whose turn it is
+  wire::ByteBuffer aside_;     // of the command under way, when its reply is not wanted
+  wire::ByteBuffer deferred_;  // pushes to the client whose command is under way
+  Session* current_ = nullptr;
+  bool in_call_ = false;
+
+  Inbox inbox_;
+  std::vector<PostPtr> taken_, spare_;
+  std::vector<std::vector<PostPtr>> outboxes_;
+  std::uint64_t call_started_ns_ = 0;
+  // Of the post under way: its client, and what that is to be told behind the reply.
+  std::uint64_t posted_caller_ = 0;
+  std::vector<PostPtr> behind_reply_;
+};
+
+}  // namespace ullage::server

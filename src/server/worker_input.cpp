@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A client's bytes: read, cut into commands, and what each command must pass before it runs.
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "server/clock.h"
+#include "server/commands/handlers.h"
+#include "server/keys_of.h"
+#include "server/numbers.h"
+#include "server/server.h"
+#include "server/worker.h"
+
+namespace ullage::server {
+namespace {
+
+// A large word is read in steps of this, so that other clients have their turn in between.
+constexpr std::size_t kLargeReadBytes = 256 * 1024;
+// Words that a place in the batch keeps room for.
+constexpr std::size_t kWordsKept = 256;
+
+bool in_pubsub_mode(const Session& session) {
+  return session.resp < 3 && session.subscriptions() > 0;
+}
+
+bool allowed_in_pubsub_mode(std::string_view name) {
+  for (const char* allowed :
+       {"subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ping", "quit", "reset"}) {
+    if (name == allowed) return true;
+  }
+  return false;
+}
+
+std::string unknown_command(std::span<const std::string_view> words) {
+  // Redis shows 128 bytes of the arguments, and 128 of the name.
+  constexpr std::size_t kShownBytes = 128;
+  std::string arguments;
+  for (std::size_t i = 1; i < words.size() && arguments.size() < kShownBytes; ++i) {
+    arguments += "'" + std::string(words[i].substr(0, kShownBytes - arguments.size())) + "' ";
+  }
+  return "ERR unknown command '" + std::string(words[0].substr(0, kShownBytes)) +
+         "', with args beginning with: " + arguments;
+}
+
+}  // namespace
+
+void Worker::readable(Session& session) {
+  if (session.close_after_reply || session.waiting) {
+    // Nothing is read from it; a hang-up alone is of interest.
+    char probe;
+    const ssize_t got = recv(session.fd, &probe, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (got == 0 || (got < 0 && errno != EAGAIN)) kill(session);
+    return;
+  }
+  char* into = read_buffer_.get();
+  std::size_t room = kReadBytes;
+  const bool held = !session.in.empty();
+  if (held) {
+    const std::size_t needed = session.parser.needed_bytes();
+    if (needed > session.in.size()) {
+      room = std::clamp(needed - session.in.size(), kReadBytes, kLargeReadBytes);
+      if (needed > session.in.capacity()) {
+        // The whole word's room at once, from the budget: nothing is copied while it arrives.
+        const std::uint64_t more = needed - session.in.capacity();
+        if (needed > kFreeBufferBytes &&
+            !server_.budget().take(tier::Component::kClients, more, static_cast<int>(index_))) {
+          stats_.denied_buffers.add();
+          return kill(session);
+        }
+        if (needed > kFreeBufferBytes) session.granted_bytes += more;
+        session.in.reserve(needed + 64);
+      }
+      room = std::min(room, std::max(session.in.capacity() - session.in.size(), std::size_t{64}));
+    }
+    into = session.in.room(room);
+  }
+  const ssize_t got = recv(session.fd, into, room, MSG_DONTWAIT);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (got <= 0) return kill(session);
+  const auto count = static_cast<std::size_t>(got);
+  stats_.bytes_in.add(count);
+  session.bytes_in += count;
+  session.active_ms = now_ms_;
+  if (held) {
+    session.in.advance(count);
+    process_held(session);
+    return;
+  }
+  const std::size_t used = process(session, {into, count});
+  if (used < count && !session.dead) session.in.append({into + used, count - used});
+  flush(session);
+}
+
+void Worker::process_held(Session& session) {
+  const std::size_t used = process(session, session.in.view());
+  session.in.consume(used);
+  if (session.in.empty() && session.in.capacity() > kReadBytes) session.in.release();
+  if (session.in.size() > server_.config().query_buffer_bytes) {
+    stats_.query_limit_cuts.add();
+    kill(session);
+  }
+  if (!grant_buffers(session)) kill(session);
+  flush(session);
+}
+
+// The command of this name; what was asked for lately is found without a hash.
+const Command* Worker::command_named(std::string_view name) {
+  if (name.empty() || name.size() > sizeof(Memo::name)) return find_command(name);
+  const auto first = static_cast<unsigned char>(name.front());
+  const auto last = static_cast<unsigned char>(name.back());
+  Memo& memo = memos_[(first + last * 5 + name.size() * 17) % kMemos];
+  if (memo.size == name.size() && std::memcmp(memo.name, name.data(), name.size()) == 0) {
+    return memo.command;
+  }
+  const Command* command = find_command(name);
+  if (command == nullptr) return nullptr;
+  memo.size = name.size();
+  std::memcpy(memo.name, name.data(), name.size());
+  memo.command = command;
+  return command;
+}
+
+// Cuts `bytes` into as many commands as are whole and fit into a batch, and has the memory loaded
+// that their keys will need: by the time the first one runs, the misses of all are under way.
+wire::Parsed Worker::cut_batch(Session& session, std::string_view bytes, std::size_t& count) {
+  const std::size_t all = bytes.size();
+  count = 0;
+  while (count < kBatch) {
+    const wire::Parsed got = session.parser.parse(bytes);
+    if (got != wire::Parsed::kCommand) return got;
+    bytes.remove_prefix(session.parser.consumed());
+    Cut& cut = batch_[count++];
+    cut.end = all - bytes.size();
+    cut.command = nullptr;
+    cut.hashed = false;
+    session.parser.swap_words(cut.words);
+    if (session.parser.is_inline()) return got;
+    if (cut.words.empty()) continue;
+    cut.command = command_named(cut.words[0]);
+    if (cut.command == nullptr) continue;
+    const auto first = static_cast<std::size_t>(cut.command->first_key);
+    if (first == 0 || first >= cut.words.size()) continue;
+    cut.hash = tier::hash_text(cut.words[first]);
+    cut.hashed = true;
+    const tier::Key key = hashed_key(session.db, cut.words[first], cut.hash);
+    const auto shards = static_cast<unsigned>(outboxes_.size());
+    if (shards == 1 || key.shard(shards) == index_) shard_->prefetch(key);
+  }
+  return wire::Parsed::kCommand;
+}
+
+// Runs what is whole in `bytes`; how many of them are done with.
+std::size_t Worker::process(Session& session, std::string_view bytes) {
+  const std::size_t all = bytes.size();
+  current_ = &session;
+  call_started_ns_ = steady_ns();
+  bool more = true;
+  while (more && !bytes.empty()) {
+    std::size_t count = 0, done = 0;
+    const wire::Parsed got = cut_batch(session, bytes, count);
+    for (std::size_t i = 0; i < count; ++i) {
+      Cut& cut = batch_[i];
+      if (!cut.words.empty() && run_command(session, cut) == Ran::kWait) {
+        session.waiting = true;
+        waiting_.push_back(&session);
+        more = false;
+        break;
+      }
+      done = cut.end;
+      if (cut.words.capacity() > kWordsKept) cut.words = {};
+      if (scratch_.size() > kFreeBufferBytes / 2) spill(session);
+      if (session.dead || session.close_after_reply) {
+        more = false;
+        break;
+      }
+    }
+    bytes.remove_prefix(done);
+    if (!more) {
+      session.parser.reset();  // what it has seen beyond is seen again, or never
+      break;
+    }
+    if (got == wire::Parsed::kNeedMore) break;
+    if (got == wire::Parsed::kError) {
+      wire::ReplyWriter(scratch_, session.resp).error("ERR " + session.parser.error());
+      stats_.protocol_errors.add();
+      session.close_after_reply = true;
+      bytes = {};
+    }
+  }
+  current_ = nullptr;
+  return all - bytes.size();
+}
+
+// Errors that are there before the command runs also spoil a transaction.
+bool Worker::refused(Session& session, Context& context, const Command* command) {
+  const auto refuse = [&](std::string_view text) {
+    context.error(text);
+    return true;
+  };
+  if (command == nullptr) return refuse(unknown_command(context.words));
+  if (!arity_fits(*command, context.words.size())) {
+    context.wrong_arity();
+    return true;
+  }
+  if (session.multi && (command->flags & kNoMulti)) {
+    return refuse("ERR Command not allowed inside a transaction");
+  }
+  if (in_pubsub_mode(session) && !allowed_in_pubsub_mode(command->name)) {
+    return refuse("ERR Can't execute '" + lower_case(command->name) +
+                  "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in "
+                  "this context");
+  }
+  return false;
+}
+
+Worker::Ran Worker::run_command(Session& session, Cut& cut) {
+  const std::vector<std::string_view>& words = cut.words;
+  const Command* command = cut.command != nullptr ? cut.command : command_named(words[0]);
+  if (command != nullptr && (command->flags & kContainer) && words.size() > 1) {
+    const Command* sub = find_subcommand(*command, words[1]);
+    if (sub != nullptr) {
+      command = sub;
+    } else {
+      Context context{server_,
+                      *this,
+                      session,
+                      &session,
+                      words,
+                      command,
+                      wire::ReplyWriter(scratch_, session.resp),
+                      0,
+                      false};
+      const std::size_t before = scratch_.size();
+      context.unknown_subcommand();
+      if (session.multi) session.multi_failed = true;
+      finish_reply(session, before);
+      return Ran::kDone;
+    }
+  }
+  // The usual case first: a known command of a client in no special state.
+  const bool special = command == nullptr || session.multi || session.subscriptions() > 0 ||
+                       server_.paused_until_ms.load(std::memory_order_relaxed) != 0 ||
+                       !arity_fits(*command, words.size());
+  if (special) {
+    Context context{server_,
+                    *this,
+                    session,
+                    &session,
+                    words,
+                    command,
+                    wire::ReplyWriter(scratch_, session.resp),
+                    0,
+                    false};
+    const std::size_t before = scratch_.size();
+    if (refused(session, context, command)) {
+      if (command != nullptr && std::string_view(command->name) == "exec") {
+        abort_exec(context, before);
+      } else if (session.multi) {
+        session.multi_failed = true;
+      }
+      if (command != nullptr) stats_.commands[command_index(command)].rejected.add();
+      finish_reply(session, before);
+      return Ran::kDone;
+    }
+    if (must_pause(session, *command)) return Ran::kWait;
+    if (session.multi && queue_command(session, *command, words)) {
+      context.out.simple("QUEUED");
+      finish_reply(session, before);
+      return Ran::kDone;
+    }
+  }
+  return dispatch(session, *command, cut);
+}
+
+// An EXEC that is refused ends the transaction; its error says so.
+void Worker::abort_exec(Context& context, std::size_t before) {
+  std::string why(scratch_.view().substr(before + 1));
+  scratch_.truncate(before);
+  why = why.substr(why.find(' ') + 1);
+  why.resize(why.size() - 2);
+  discard_quietly(context);
+  context.error("EXECABORT Transaction discarded because of: " + why);
+}
+
+bool Worker::must_pause(const Session& session, const Command& command) const {
+  const std::uint64_t until = server_.paused_until_ms.load(std::memory_order_relaxed);
+  if (until == 0 || now_ms_ >= until) return false;
+  if (server_.paused_all.load(std::memory_order_relaxed)) return true;
+  const bool writes = (command.flags & (kWrite | kMayReplicate)) != 0;
+  const std::string_view name = command.name;
+  return writes || (name == "exec" && session.multi_writes);
+}
+
+bool Worker::queue_command(Session& session, const Command& command,
+                           const std::vector<std::string_view>& words) {
+  for (const char* now : {"exec", "discard", "multi", "watch", "quit", "reset"}) {
+    if (std::string_view(command.name) == now) return false;
+  }
+  SessionExtras& extras = session.extras();
+  for (const std::string_view word : words) extras.queued_bytes += word.size() + 32;
+  extras.queued.emplace_back(words.begin(), words.end());
+  if (command.flags & (kWrite | kMayReplicate)) session.multi_writes = true;
+  if (!grant_buffers(session)) kill(session);
+  return true;
+}
+
+}  // namespace ullage::server

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A client's replies: gathered over its turn, written at once, kept when it does not read.
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "server/server.h"
+#include "server/worker.h"
+
+namespace ullage::server {
+namespace {
+
+// Client gone, or gone wrong.
+constexpr ssize_t kBroken = -1;
+
+ssize_t send_some(int fd, const char* bytes, std::size_t count) {
+  for (;;) {
+    const ssize_t sent = send(fd, bytes, count, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent >= 0) return sent;
+    if (errno == EINTR) continue;
+    return errno == EAGAIN ? 0 : kBroken;
+  }
+}
+
+ssize_t send_queue(int fd, const OutQueue& queue) {
+  iovec vectors[OutQueue::kVectors];
+  msghdr message{};
+  message.msg_iov = vectors;
+  message.msg_iovlen = queue.vectors(vectors);
+  for (;;) {
+    const ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent >= 0) return sent;
+    if (errno == EINTR) continue;
+    return errno == EAGAIN ? 0 : kBroken;
+  }
+}
+
+}  // namespace
+
+bool Worker::grant_buffers(Session& session) {
+  const SessionExtras* extras = session.known_extras();
+  const std::uint64_t all = session.in.capacity() + session.out.memory_bytes() +
+                            (extras != nullptr ? extras->queued_bytes : 0);
+  const std::uint64_t needed = all > kFreeBufferBytes ? all - kFreeBufferBytes : 0;
+  const int shard = static_cast<int>(index_);
+  if (needed > session.granted_bytes) {
+    if (!server_.budget().take(tier::Component::kClients, needed - session.granted_bytes, shard)) {
+      stats_.denied_buffers.add();
+      return false;
+    }
+  } else if (needed < session.granted_bytes) {
+    server_.budget().give_back(tier::Component::kClients, session.granted_bytes - needed, shard);
+  }
+  session.granted_bytes = needed;
+  return true;
+}
+
+// What scratch_ holds is this session's: out with it, as far as the socket takes it.
+void Worker::spill(Session& session) {
+  if (scratch_.empty()) return;
+  std::string_view bytes = scratch_.view();
+  if (session.out.empty() && !session.dead) {
+    const ssize_t sent = send_some(session.fd, bytes.data(), bytes.size());
+    if (sent == kBroken) {
+      kill(session);
+    } else {
+      bytes.remove_prefix(static_cast<std::size_t>(sent));
+      stats_.bytes_out.add(static_cast<std::uint64_t>(sent));
+      session.bytes_out += static_cast<std::uint64_t>(sent);
+    }
+  }
+  if (!bytes.empty() && !session.dead) {
+    if (session.out.size() + bytes.size() > server_.config().output_buffer_bytes) {
+      stats_.output_limit_cuts.add();
+      kill(session);
+    } else {
+      session.out.append(bytes);
+      if (!grant_buffers(session)) kill(session);
+    }
+  }
+  scratch_.clear();
+  if (scratch_.capacity() > kFreeBufferBytes * 2) scratch_.release();
+}
+
+void Worker::flush(Session& session) {
+  if (session.dead) {
+    if (current_ == nullptr) scratch_.clear();
+    return;
+  }
+  spill(session);
+  while (!session.out.empty() && !session.dead) {
+    const ssize_t sent = send_queue(session.fd, session.out);
+    if (sent == kBroken) kill(session);
+    if (sent <= 0) break;
+    session.out.consume(static_cast<std::size_t>(sent));
+    stats_.bytes_out.add(static_cast<std::uint64_t>(sent));
+    session.bytes_out += static_cast<std::uint64_t>(sent);
+  }
+  if (session.dead) return;
+  if (session.granted_bytes > 0) (void)grant_buffers(session);
+  if (session.close_after_reply && session.out.empty() && session.slots.empty()) {
+    kill(session);
+    return;
+  }
+  watch_events(session);
+}
+
+void Worker::mark_dirty(Session& session) {
+  if (session.dirty) return;
+  session.dirty = true;
+  dirty_.push_back(session.id);
+}
+
+// The command under way has written behind `before`: does its client want that?
+void Worker::finish_reply(Session& session, std::size_t before) {
+  if (session.reply_mode == ReplyMode::kOn) {
+    if (session.slots.empty()) return;
+    // Earlier commands are still under way elsewhere: this reply waits behind theirs.
+    Slot& slot = session.slots.emplace_back();
+    slot.reply.append(scratch_.view().substr(before));
+    slot.done = true;
+    scratch_.truncate(before);
+    return;
+  }
+  scratch_.truncate(before);
+  if (session.reply_mode == ReplyMode::kSkip) session.reply_mode = ReplyMode::kOn;
+  if (session.reply_mode == ReplyMode::kSkipNext) session.reply_mode = ReplyMode::kSkip;
+}
+
+void Worker::settle_slots(Session& session) {
+  while (!session.slots.empty() && session.slots.front().done) {
+    const std::string_view reply = session.slots.front().reply.view();
+    if (session.out.size() + reply.size() > server_.config().output_buffer_bytes) {
+      stats_.output_limit_cuts.add();
+      return kill(session);
+    }
+    session.out.append(reply);
+    session.slots.pop_front();
+  }
+  if (!grant_buffers(session)) return kill(session);
+  mark_dirty(session);
+}
+
+void Worker::push(unsigned worker, std::uint64_t session, PushKind kind,
+                  std::vector<std::string> words, bool redirected) {
+  if (worker == index_) {
+    const auto found = sessions_.find(session);
+    if (found != sessions_.end()) deliver(*found->second, kind, words, redirected);
+    return;
+  }
+  PostPtr post = new_post();
+  post->kind = Post::Kind::kPush;
+  post->session = session;
+  post->push = kind;
+  post->words = std::move(words);
+  post->redirected = redirected;
+  auto& box = session == posted_caller_ ? behind_reply_ : outboxes_[worker];
+  box.push_back(std::move(post));
+}
+
+void Worker::deliver(Session& session, PushKind kind, const std::vector<std::string>& words,
+                     bool redirected) {
+  if (session.dead) return;
+  wire::ByteBuffer bytes;
+  wire::ReplyWriter out(bytes, session.resp);
+  switch (kind) {
+    case PushKind::kMessage:
+      out.push(3), out.bulk("message"), out.bulk(words[0]), out.bulk(words[1]);
+      break;
+    case PushKind::kPMessage:
+      out.push(4), out.bulk("pmessage");
+      out.bulk(words[0]), out.bulk(words[1]), out.bulk(words[2]);
+      break;
+    case PushKind::kInvalidate:
+      if (session.resp > 2) {
+        out.push(2), out.bulk("invalidate");
+      } else if (redirected && session.subscriptions() > 0) {
+        out.push(3), out.bulk("message"), out.bulk("__redis__:invalidate");
+      } else {
+        return;  // RESP2 has no way to tell it
+      }
+      if (words.empty()) {
+        out.null();
+      } else {
+        out.array(words.size());
+        for (const std::string& key : words) out.bulk(key);
+      }
+      break;
+    case PushKind::kRedirectBroken:
+      session.extras().tracking.broken_redirect = true;
+      if (session.resp < 3) return;
+      out.push(2), out.bulk("tracking-redir-broken");
+      out.integer(static_cast<std::int64_t>(std::stoull(words[0])));
+      break;
+  }
+  if (&session == current_) {
+    (in_call_ ? deferred_ : scratch_).append(bytes.view());
+    return;
+  }
+  if (session.out.size() + bytes.size() > server_.config().output_buffer_bytes) {
+    stats_.output_limit_cuts.add();
+    return kill(session);
+  }
+  session.out.append(bytes.view());
+  if (!grant_buffers(session)) return kill(session);
+  mark_dirty(session);
+}
+
+}  // namespace ullage::server

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Commands run here: on the thread that owns their keys.
+#include <algorithm>
+
+#include "server/clock.h"
+#include "server/keys_of.h"
+#include "server/server.h"
+#include "server/standstill.h"
+#include "server/worker.h"
+
+namespace ullage::server {
+namespace {
+
+// Commands of one client under way on other threads; the next one waits.
+constexpr std::size_t kSlotsMax = 1024;
+// Posts kept for reuse.
+constexpr std::size_t kSparePostsMax = 1024;
+// What SLOWLOG keeps of a command.
+constexpr std::size_t kSlowWordsMax = 32, kSlowWordBytesMax = 128;
+
+}  // namespace
+
+Worker::Ran Worker::dispatch(Session& session, const Command& command, Cut& cut) {
+  const std::vector<std::string_view>& words = cut.words;
+  Context context{
+      server_, *this, session, &session, words, &command, wire::ReplyWriter(scratch_, session.resp),
+      0,       false};
+  const std::size_t before = scratch_.size();
+  session.last_command = &command;
+  ++session.commands;
+  const auto first = static_cast<std::size_t>(command.first_key);
+  if (command.first_key > 0 && first < words.size()) {
+    context.first_hash =
+        cut.hashed && &command == cut.command ? cut.hash : tier::hash_text(words[first]);
+    context.hashed = true;
+    if (words[first].size() > server_.config().max_key_bytes && (command.flags & kWrite)) {
+      context.error("ERR key is longer than server.max_key allows");
+      stats_.commands[command_index(&command)].rejected.add();
+      finish_reply(session, before);
+      return Ran::kDone;
+    }
+  }
+  if (outboxes_.size() > 1 && command.route != Route::kHere) {
+    const unsigned count = static_cast<unsigned>(outboxes_.size());
+    switch (command.route) {
+      case Route::kHere:
+        break;
+      case Route::kKey: {
+        const unsigned owner = context.key(first).shard(count);
+        if (owner == index_) break;
+        if (session.slots.size() >= kSlotsMax) return Ran::kWait;
+        forward(session, command, words, context.first_hash, owner);
+        return Ran::kDone;
+      }
+      case Route::kKeys: {
+        const int owner = owner_of(context, count);
+        if (owner == static_cast<int>(index_)) break;
+        if (owner >= 0 && session.slots.size() < kSlotsMax) {
+          forward(session, command, words, context.first_hash, static_cast<unsigned>(owner));
+          return Ran::kDone;
+        }
+        [[fallthrough]];
+      }
+      case Route::kAll: {
+        if (!session.slots.empty()) return Ran::kWait;
+        const Standstill still(server_, this);
+        call(context);
+        after_call(session, context, before);
+        return Ran::kDone;
+      }
+      case Route::kOrdered:
+        if (!session.slots.empty()) return Ran::kWait;
+        break;
+    }
+  }
+  call(context);
+  after_call(session, context, before);
+  return Ran::kDone;
+}
+
+void Worker::call(Context& context) {
+  const bool outer = in_call_;
+  in_call_ = true;
+  context.command->run(context);
+  in_call_ = outer;
+  const std::uint64_t now = steady_ns();
+  const std::uint64_t ns = now - call_started_ns_;
+  call_started_ns_ = now;
+  CommandStats& stats = stats_.commands[command_index(context.command)];
+  stats.calls.add();
+  stats.ns.add(ns);
+  stats.durations.record(ns);
+  stats_.processed.add();
+  if (context.failed) stats.failed.add();
+  if (context.caller.tracking && (context.command->flags & kReadonly)) {
+    for_each_key(*context.command, context.words, [&](std::size_t i) {
+      server_.tracking().remember(context.caller.id, context.words[i],
+                                  server_.config().tracking_table_max_keys, *this);
+    });
+  }
+  const Config& config = server_.config();
+  if (config.slowlog_log_slower_than_us >= 0 &&
+      ns >= static_cast<std::uint64_t>(config.slowlog_log_slower_than_us) * 1000) {
+    note_slow(context.session, context, ns);
+  }
+  if (config.latency_monitor_threshold_ms > 0 &&
+      ns >= config.latency_monitor_threshold_ms * 1'000'000) {
+    server_.latency().add_event((context.command->flags & kFast) ? "fast-command" : "command",
+                                static_cast<std::int64_t>(unix_ms() / 1000),
+                                static_cast<std::uint32_t>(ns / 1'000'000));
+  }
+}
+
+void Worker::note_slow(Session* session, const Context& context, std::uint64_t ns) {
+  if ((context.command->flags & kSkipSlowlog) || server_.config().slowlog_max_len == 0) return;
+  SlowEntry entry;
+  entry.unix_s = static_cast<std::int64_t>(unix_ms() / 1000);
+  entry.us = static_cast<std::int64_t>(ns / 1000);
+  const std::size_t count = context.words.size();
+  for (std::size_t i = 0; i < std::min(count, kSlowWordsMax); ++i) {
+    if (count > kSlowWordsMax && i == kSlowWordsMax - 1) {
+      entry.words.push_back("... (" + std::to_string(count - i) + " more arguments)");
+      break;
+    }
+    const std::string_view word = context.words[i];
+    std::string kept(word.substr(0, kSlowWordBytesMax));
+    if (word.size() > kSlowWordBytesMax) {
+      kept += "... (" + std::to_string(word.size() - kSlowWordBytesMax) + " more bytes)";
+    }
+    entry.words.push_back(std::move(kept));
+  }
+  if (session != nullptr) {
+    entry.peer = session->peer;
+    if (session->known_extras() != nullptr) entry.name = session->known_extras()->name;
+  }
+  server_.latency().add_slow(std::move(entry), server_.config().slowlog_max_len);
+}
+
+void Worker::after_call(Session& session, Context& context, std::size_t before) {
+  finish_reply(session, before);
+  if (!deferred_.empty()) {
+    scratch_.append(deferred_.view());
+    deferred_.clear();
+  }
+  if (session.known_extras() == nullptr) return;
+  TrackingState& tracking = session.extras().tracking;
+  if (tracking.caching_next && !session.multi &&
+      !std::string_view(context.command->name).starts_with("client")) {
+    tracking.caching_next = false;
+    session.tracking = tracking.on && !tracking.broadcast && !tracking.optin;
+  }
+}
+
+void Worker::run_queued(Context& exec, std::span<const std::string_view> words) {
+  const Command* command = find_command(words[0]);
+  if ((command->flags & kContainer) && words.size() > 1) {
+    command = find_subcommand(*command, words[1]);
+  }
+  Context context{server_, *this, exec.caller, exec.session, words, command, exec.out, 0, false};
+  context.out = wire::ReplyWriter(exec.out.buffer(), exec.caller.resp);
+  call(context);
+}
+
+void Worker::forward(Session& session, const Command& command,
+                     const std::vector<std::string_view>& words, std::uint64_t hash, unsigned to) {
+  PostPtr post = new_post();
+  post->kind = Post::Kind::kCommand;
+  post->from = index_;
+  post->command = &command;
+  post->caller = session;
+  post->first_hash = hash;
+  post->lengths.clear();
+  post->bytes.clear();
+  for (const std::string_view word : words) {
+    post->lengths.push_back(static_cast<std::uint32_t>(word.size()));
+    post->bytes.append(word);
+  }
+  Slot& slot = session.slots.emplace_back();
+  slot.dropped = session.reply_mode != ReplyMode::kOn;
+  if (session.reply_mode == ReplyMode::kSkip) session.reply_mode = ReplyMode::kOn;
+  post->slot = &slot;
+  outboxes_[to].push_back(std::move(post));
+}
+
+PostPtr Worker::new_post() {
+  if (spare_.empty()) return std::make_unique<Post>();
+  PostPtr post = std::move(spare_.back());
+  spare_.pop_back();
+  return post;
+}
+
+void Worker::send_posts() {
+  for (std::size_t to = 0; to < outboxes_.size(); ++to) {
+    if (outboxes_[to].empty()) continue;
+    stats_.posts.add(outboxes_[to].size());
+    Worker& other = *server_.workers()[to];
+    other.inbox_.put(outboxes_[to]);
+    other.wake();
+  }
+}
+
+void Worker::take_posts() {
+  if (!inbox_.take(taken_)) return;
+  for (PostPtr& post : taken_) run_post(std::move(post));
+  taken_.clear();
+  if (!waiting_.empty()) resume_waiting();
+}
+
+void Worker::run_post(PostPtr post) {
+  switch (post->kind) {
+    case Post::Kind::kCommand: {
+      std::vector<std::string_view> words;
+      const char* at = post->bytes.data();
+      for (const std::uint32_t length : post->lengths) {
+        words.emplace_back(at, length);
+        at += length;
+      }
+      aside_.clear();
+      call_started_ns_ = steady_ns();
+      Context context{server_,
+                      *this,
+                      post->caller,
+                      nullptr,
+                      words,
+                      post->command,
+                      wire::ReplyWriter(aside_, post->caller.resp),
+                      post->first_hash,
+                      true};
+      posted_caller_ = post->caller.id;
+      call(context);
+      posted_caller_ = 0;
+      post->bytes.swap(aside_);
+      post->kind = Post::Kind::kReply;
+      const unsigned from = post->from;
+      outboxes_[from].push_back(std::move(post));
+      for (PostPtr& behind : behind_reply_) outboxes_[from].push_back(std::move(behind));
+      behind_reply_.clear();
+      return;
+    }
+    case Post::Kind::kReply: {
+      const auto found = sessions_.find(post->caller.id);
+      if (found != sessions_.end()) {
+        post->slot->reply.swap(post->bytes);
+        if (post->slot->dropped) post->slot->reply.clear();
+        post->slot->done = true;
+        if (!found->second->dead) settle_slots(*found->second);
+      }
+      break;
+    }
+    case Post::Kind::kPush:
+      if (const auto found = sessions_.find(post->session); found != sessions_.end()) {
+        deliver(*found->second, post->push, post->words, post->redirected);
+      }
+      break;
+  }
+  if (post->bytes.capacity() <= kFreeBufferBytes && spare_.size() < kSparePostsMax) {
+    spare_.push_back(std::move(post));
+  }
+}
+
+}  // namespace ullage::server

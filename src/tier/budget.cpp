@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tier/budget.h"
+
+#include <algorithm>
+#include <cassert>
+#include <limits>
+
+#include "tier/kernel.h"
+
+namespace ullage::tier {
+namespace {
+
+constexpr std::uint64_t kUnlimited = std::numeric_limits<std::int64_t>::max();
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+// Of the cgroup's limit, what is left to others before the budget is lowered: 1/32.
+constexpr std::uint64_t kCgroupReserve = 32;
+// Tasks waited for memory in more than this share of the last ten seconds: no further growth.
+constexpr double kStalledPercent = 10;
+
+std::uint64_t or_unlimited(std::uint64_t bytes) {
+  return bytes == 0 || bytes > kUnlimited ? kUnlimited : bytes;
+}
+
+}  // namespace
+
+const char* to_string(Component component) noexcept {
+  switch (component) {
+    case Component::kEntries:
+      return "entries";
+    case Component::kLarge:
+      return "large";
+    case Component::kTable:
+      return "table";
+    case Component::kClients:
+      return "clients";
+  }
+  return "unknown";
+}
+
+const char* to_string(Pressure pressure) noexcept {
+  switch (pressure) {
+    case Pressure::kNone:
+      return "none";
+    case Pressure::kLimit:
+      return "limit";
+    case Pressure::kProcess:
+      return "process";
+    case Pressure::kCgroup:
+      return "cgroup";
+    case Pressure::kStalled:
+      return "stalled";
+  }
+  return "unknown";
+}
+
+Budget::Budget(const BudgetOptions& options)
+    : options_(options),
+      limit_(or_unlimited(options.limit_bytes)),
+      allowed_(or_unlimited(options.limit_bytes)) {
+  assert(options.shards >= 1 && options.shards <= kShardsMax);
+}
+
+bool Budget::take(Component component, std::uint64_t bytes, int shard) noexcept {
+  const std::uint64_t allowed = allowed_.load(kRelaxed);
+  std::uint64_t granted = granted_.load(kRelaxed);
+  do {
+    if (granted > allowed || bytes > allowed - granted) {
+      denied_.fetch_add(1, kRelaxed);
+      starved_.fetch_add(1, kRelaxed);
+      return false;
+    }
+  } while (!granted_.compare_exchange_weak(granted, granted + bytes, std::memory_order_acq_rel,
+                                           kRelaxed));
+  components_[static_cast<std::size_t>(component)].fetch_add(bytes, kRelaxed);
+  if (shard >= 0) shares_[static_cast<std::size_t>(shard)].bytes.fetch_add(bytes, kRelaxed);
+  std::uint64_t most = granted_max_.load(kRelaxed);
+  while (granted + bytes > most &&
+         !granted_max_.compare_exchange_weak(most, granted + bytes, kRelaxed)) {
+  }
+  return true;
+}
+
+void Budget::give_back(Component component, std::uint64_t bytes, int shard) noexcept {
+  assert(granted_.load(kRelaxed) >= bytes && "given back more than was taken");
+  granted_.fetch_sub(bytes, std::memory_order_acq_rel);
+  components_[static_cast<std::size_t>(component)].fetch_sub(bytes, kRelaxed);
+  if (shard >= 0) shares_[static_cast<std::size_t>(shard)].bytes.fetch_sub(bytes, kRelaxed);
+}
+
+void Budget::recast(Component from, Component to, std::uint64_t bytes) noexcept {
+  components_[static_cast<std::size_t>(from)].fetch_sub(bytes, kRelaxed);
+  components_[static_cast<std::size_t>(to)].fetch_add(bytes, kRelaxed);
+}
+
+void Budget::limit_bytes(std::uint64_t bytes) noexcept {
+  limit_.store(or_unlimited(bytes), kRelaxed);
+  set_allowed(limit_.load(kRelaxed), Pressure::kLimit);
+}
+
+std::uint64_t Budget::granted_bytes(Component component) const noexcept {
+  return components_[static_cast<std::size_t>(component)].load(kRelaxed);
+}
+
+std::uint64_t Budget::granted_bytes_max() const noexcept { return granted_max_.load(kRelaxed); }
+
+std::uint64_t Budget::excess_bytes(int shard) const noexcept {
+  const std::uint64_t granted = granted_.load(kRelaxed);
+  const std::uint64_t allowed = allowed_.load(kRelaxed);
+  const std::uint64_t mine = shares_[static_cast<std::size_t>(shard)].bytes.load(kRelaxed);
+  const std::uint64_t share = allowed / options_.shards;
+  const std::uint64_t above = mine > share ? mine - share : 0;
+  if (granted > allowed) return std::min(above, granted - allowed);
+  return 0;
+}
+
+void Budget::set_allowed(std::uint64_t bytes, Pressure why) noexcept {
+  allowed_.store(std::min(bytes, limit_.load(kRelaxed)), kRelaxed);
+  pressure_.store(granted_.load(kRelaxed) > bytes ? why : Pressure::kNone, kRelaxed);
+}
+
+void Budget::tick() {
+  const kernel::Resident resident = kernel::resident(options_.proc);
+  const kernel::CgroupMemory cgroup = kernel::cgroup_memory(options_.proc, options_.cgroup);
+  const double psi = kernel::memory_stalled_percent(options_.proc);
+  rss_.store(resident.resident_bytes, kRelaxed);
+  cgroup_bytes_.store(cgroup.used_bytes, kRelaxed);
+  cgroup_limit_.store(cgroup.limit_bytes, kRelaxed);
+  psi_.store(psi, kRelaxed);
+  ticks_.fetch_add(1, kRelaxed);
+  starved_.store(0, kRelaxed);
+
+  const std::uint64_t granted = granted_.load(kRelaxed);
+  std::uint64_t allowed = limit_.load(kRelaxed);
+  Pressure why = Pressure::kLimit;
+  const auto lower = [&](std::uint64_t bound, std::uint64_t used, Pressure cause) {
+    // What is used beyond what was granted is not ours to grant again.
+    const std::uint64_t beside = used > granted ? used - granted : 0;
+    const std::uint64_t left = bound > beside ? bound - beside : 0;
+    if (left < allowed) {
+      allowed = left;
+      why = cause;
+    }
+  };
+  if (options_.process_bytes != 0) {
+    lower(options_.process_bytes, resident.resident_bytes, Pressure::kProcess);
+  }
+  if (cgroup.limit_bytes != 0) {
+    lower(cgroup.limit_bytes - cgroup.limit_bytes / kCgroupReserve, cgroup.used_bytes,
+          Pressure::kCgroup);
+  }
+  if (psi >= kStalledPercent && granted < allowed) {
+    allowed = granted;
+    why = Pressure::kStalled;
+  }
+  set_allowed(allowed, why);
+  if (why == Pressure::kStalled) pressure_.store(why, kRelaxed);
+}
+
+Budget::Readings Budget::readings() const {
+  return {rss_.load(kRelaxed), cgroup_bytes_.load(kRelaxed), cgroup_limit_.load(kRelaxed),
+          psi_.load(kRelaxed), ticks_.load(kRelaxed)};
+}
+
+}  // namespace ullage::tier

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Budget: how much resident memory the tier may have, shared by all shards.
+//
+//   tier::Budget budget({.limit_bytes = 1_GiB, .process_bytes = 1200_MiB, .shards = 4});
+//   if (!budget.take(Component::kClients, bytes)) return "OOM ...";    // before, never after
+//   ...
+//   budget.give_back(Component::kClients, bytes);
+//   budget.tick();                       // ten times a second, by one thread: reads the kernel
+//
+// Promise   Never grants beyond allowed_bytes(). Memory is granted before it is touched.
+// Control   allowed_bytes() is the limit, less what the process (or its cgroup) is resident beyond
+//           what was granted: buffers, allocators' slack, libraries. When it falls below what is
+//           granted, shards see excess_bytes() and reclaim in slices.
+// Cost      take: one compare-and-swap, per segment or page, never per entry. tick: about 20 us.
+// Threads   take, give_back, readings: any. tick: one.
+
+#include <ullage/growth.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace ullage::tier {
+
+enum class Component : std::uint8_t {
+  kEntries,  // keys and values of up to 16 KiB
+  kLarge,    // larger values
+  kTable,    // segments and directories
+  kClients,  // buffers of connections above 64 KiB
+};
+inline constexpr std::size_t kComponents = 4;
+const char* to_string(Component component) noexcept;  // "entries", ...
+
+// Why memory is refused, or taken back.
+enum class Pressure : std::uint8_t {
+  kNone,
+  kLimit,    // the tier's own limit
+  kProcess,  // the process is resident beyond what was granted
+  kCgroup,   // the cgroup's limit is near
+  kStalled,  // the kernel reports that tasks wait for memory (PSI)
+};
+const char* to_string(Pressure pressure) noexcept;  // "none", "limit", ...
+
+struct BudgetOptions {
+  std::uint64_t limit_bytes = 0;    // of the tier; 0: none
+  std::uint64_t process_bytes = 0;  // of the whole process; 0: none
+  unsigned shards = 1;
+  std::string proc = "/proc";             // for tests
+  std::string cgroup = "/sys/fs/cgroup";  // for tests
+};
+
+class Budget {
+ public:
+  explicit Budget(const BudgetOptions& options);
+  Budget(const Budget&) = delete;
+  Budget& operator=(const Budget&) = delete;
+
+  // False: denied, nothing was taken. `shard`: on whose behalf, -1: nobody's.
+  [[nodiscard]] bool take(Component component, std::uint64_t bytes, int shard = -1) noexcept;
+  void give_back(Component component, std::uint64_t bytes, int shard = -1) noexcept;
+  // Bytes that were granted to one component now belong to another.
+  void recast(Component from, Component to, std::uint64_t bytes) noexcept;
+
+  std::uint64_t limit_bytes() const noexcept { return limit_.load(std::memory_order_relaxed); }
+  // Live: growths to come obey it, shards reclaim down to it.
+  void limit_bytes(std::uint64_t bytes) noexcept;
+  std::uint64_t allowed_bytes() const noexcept { return allowed_.load(std::memory_order_relaxed); }
+  std::uint64_t granted_bytes() const noexcept { return granted_.load(std::memory_order_relaxed); }
+  std::uint64_t granted_bytes(Component component) const noexcept;
+  std::uint64_t granted_bytes_max() const noexcept;  // high water
+  std::uint64_t denied() const noexcept { return denied_.load(std::memory_order_relaxed); }
+  // What this shard should free now: its part of what is granted beyond allowed_bytes(), and what
+  // it holds beyond its share while others are denied theirs.
+  std::uint64_t excess_bytes(int shard) const noexcept;
+  Pressure pressure() const noexcept { return pressure_.load(std::memory_order_relaxed); }
+
+  const BudgetOptions& options() const noexcept { return options_; }
+
+  // Reads the kernel's figures and sets allowed_bytes() and pressure().
+  void tick();
+  // Of the last tick.
+  struct Readings {
+    std::uint64_t process_resident_bytes = 0;                // VmRSS
+    std::uint64_t cgroup_bytes = 0, cgroup_limit_bytes = 0;  // 0: none, or not to be read
+    double psi_some_avg10 = -1;                              // percent; -1: no PSI here
+    std::uint64_t ticks = 0;
+  };
+  Readings readings() const;
+
+ private:
+  static constexpr unsigned kShardsMax = 64;
+  struct alignas(64) Share {
+    std::atomic<std::uint64_t> bytes{0};
+  };
+
+  void set_allowed(std::uint64_t bytes, Pressure why) noexcept;
+
+  const BudgetOptions options_;
+  std::atomic<std::uint64_t> limit_, allowed_;
+  std::atomic<std::uint64_t> granted_{0}, granted_max_{0}, denied_{0};
+  std::array<std::atomic<std::uint64_t>, kComponents> components_{};
+  std::array<Share, kShardsMax> shares_;
+  std::atomic<std::uint64_t> starved_{0};  // denials since the last tick
+  std::atomic<Pressure> pressure_{Pressure::kNone};
+  std::atomic<std::uint64_t> rss_{0}, cgroup_bytes_{0}, cgroup_limit_{0}, ticks_{0};
+  std::atomic<double> psi_{-1};
+};
+
+}  // namespace ullage::tier

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Shard::State: what a Shard is made of. For shard*.cpp alone.
+
+#include <array>
+#include <bitset>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tier/shadow.h"
+#include "tier/shard.h"
+#include "tier/store.h"
+
+namespace ullage::tier {
+
+// What one operation may do before it is refused: entries evicted, and cells moved, for its sake.
+// It rarely comes to it: writes pay as they go (pay()), and step() keeps a reserve.
+inline constexpr std::size_t kEvictionsPerOperationMax = 512;
+inline constexpr std::size_t kMovesPerOperationMax = 1024;
+
+struct Shard::State final : StoreOwner {
+  State(const ShardOptions& given, Budget& shared);
+  ~State();
+
+  // --- Finding. What has expired is collected and not found.
+  Spot find(const Key& key);
+  unsigned table_of(unsigned db) const { return tables[db]; }
+  void used(const Key& key, const Spot& spot);
+  void missed(const Key& key, const Spot& spot);
+
+  // --- Writing.
+  Status write(const Key& key, std::string_view value, std::uint64_t expires_ms, bool keep);
+  Status grow(const Key& key, std::size_t bytes, std::size_t offset, std::string_view with);
+  Status create(const Key& key, std::size_t value_bytes, std::uint64_t expires_ms, bool zeros,
+                char*& value);
+  bool allocate_large(std::size_t bytes, LargeBlock& block);
+  Status refuse() {
+    counters.denied.add();
+    return Status::kDenied;
+  }
+  void stored(const Key& key, const Spot& spot);
+
+  // --- Removing.
+  void remove(const Spot& spot, std::uint64_t hash);
+  void remove(const Spot& spot, std::uint64_t hash, unsigned db, Removal why);
+  void changed(unsigned db, std::string_view key);
+  int db_of(unsigned table) const { return databases[table]; }
+
+  // --- Memory.
+  bool collect(Segment& segment) noexcept override;
+  bool make_room(Heap::Class c) noexcept override;
+  void grew(growth_kind kind, const Segment& segment, std::uint64_t bytes_before,
+            std::uint64_t moved) noexcept override;
+  bool make_room_bytes(std::uint64_t bytes);
+  bool evict_one();
+  void pay(std::size_t bytes);
+  bool reserve_is_there();
+  Segment* next_in_turn();
+  std::size_t collect_expired(Segment& segment);
+  bool use_up(std::size_t moves, std::size_t evictions);
+  void begin_operation(const Key* key);
+  void report(growth_kind kind, growth_cause cause, std::uint64_t before, std::uint64_t after,
+              std::uint64_t moved);
+  void publish();
+
+  // --- step(), one slice of each.
+  bool release_some();
+  bool reclaim_some();
+  bool keep_reserve();
+  bool sweep_expired();
+  bool tidy();
+  void look_after_shadow();
+
+  void retire();
+  std::uint64_t random() {
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state;
+  }
+
+  ShardOptions options;
+  Budget& budget;
+  const int shard;
+  std::uint64_t now_ms = 0;
+  Counters counters;
+  Memory memory;
+
+  std::unique_ptr<Store> store;
+  std::vector<std::unique_ptr<Store>> retired;    // flushed: only their memory is still here
+  std::array<std::uint8_t, kDatabases> tables{};  // of each database
+  std::array<std::int8_t, kTables> databases{};   // of each table; -1: none
+  std::vector<std::pair<unsigned, std::uint64_t>> dying;  // tables, and how far they are swept
+
+  std::unique_ptr<Shadow> shadow;
+  std::uint64_t shadow_bytes = 0;
+  unsigned window_percent = 1;
+
+  struct Watched {
+    unsigned watchers = 0;
+    std::uint64_t version = 1;
+  };
+  std::map<std::pair<unsigned, std::string>, Watched, std::less<>> watched;
+
+  // Of the operation that runs.
+  unsigned own_table = 0;
+  std::optional<std::uint64_t> own_hash;
+  std::size_t moves_done = 0, evictions_done = 0;
+
+  // Where the rounds are: a table and a place in it.
+  struct Hand {
+    unsigned table = 0;
+    std::uint64_t place = 0;
+  };
+  Segment* advance(Hand& hand);
+  Hand evict_hand, expire_hand, tidy_hand;
+
+  // When the clock showed which stamp, for idle times: at most kMomentsMax, older ones thinner.
+  struct Moment {
+    std::uint32_t era;
+    std::uint16_t stamp;
+    std::uint64_t at_ms;
+  };
+  static constexpr std::size_t kMomentsMax = 64;
+  std::vector<Moment> moments;
+  std::uint64_t idle_ms(Segment& segment, std::size_t slot);
+
+  std::uint64_t random_state = 0x2545f4914f6cdd1dull;
+};
+
+}  // namespace ullage::tier

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How a table grows and shrinks: one segment at a time.
+//
+//   61 groups -> 73 -> 92 -> split into two of 61     load 0.66 .. 0.875, always
+//
+// Every step obtains its memory first, so a denial changes nothing.
+#include <algorithm>
+#include <cassert>
+#include <new>
+
+#include "tier/store.h"
+
+namespace ullage::tier {
+namespace {
+
+// Indices into kSegmentBytes: where segments come from a split, and where they split.
+constexpr unsigned kFromSplit = 5, kToSplit = 7;
+static_assert(kSegmentBytes[kFromSplit] == 10880 && kSegmentBytes[kToSplit] == 16384);
+// A split that leaves less than this share on one side does not help: 1/16.
+constexpr std::uint32_t kPoorShare = 16;
+constexpr int kAttemptsMax = 8;
+// A segment, or two buddies together, that fill less than this of what they would become, shrink:
+// well below what a growth leaves, so that nothing swings.
+constexpr std::uint32_t kShrinkPercent = 55;
+
+}  // namespace
+
+Ref Store::allocate(Heap::Class c) noexcept {
+  for (;;) {
+    const Ref ref = heap_.allocate(c);
+    if (ref != 0 || !owner_.make_room(c)) return ref;
+  }
+}
+
+Segment* Store::create(unsigned size, unsigned table, std::uint64_t first, unsigned depth,
+                       Ref& ref) noexcept {
+  ref = heap_.allocate(Heap::segment_class(size));
+  if (ref == 0) return nullptr;
+  Segment* segment = segment_at(ref);
+  segment->begin(size, table, first, depth, &totals_, clock_.era());
+  ++tables_[table].segments;
+  return segment;
+}
+
+void Store::release(Table& table, Ref ref) noexcept {
+  --table.segments;
+  heap_.free(ref);
+}
+
+void Store::point(Table& table, const Segment& segment, Ref ref) noexcept {
+  const std::size_t at = segment.first >> (kPlaceBits - table.depth);
+  const std::size_t count = std::size_t{1} << (table.depth - segment.depth);
+  std::fill_n(table.directory.begin() + static_cast<std::ptrdiff_t>(at), count, ref);
+}
+
+Segment* Store::room(unsigned id, std::uint64_t hash) noexcept {
+  Table& table = tables_[id];
+  if (table.directory.empty()) {
+    const Ref ref = allocate(Heap::segment_class(0));
+    if (ref == 0) return nullptr;
+    bool granted = budget_.take(Component::kTable, sizeof(Ref), shard_);
+    try {
+      if (granted) table.directory.assign(1, ref);
+    } catch (const std::bad_alloc&) {
+      budget_.give_back(Component::kTable, sizeof(Ref), shard_);
+      granted = false;
+    }
+    if (!granted) {
+      heap_.free(ref);
+      return nullptr;
+    }
+    directory_bytes_ += sizeof(Ref);
+    table.segments = 1;
+    Segment* segment = segment_at(ref);
+    segment->begin(0, id, 0, 0, &totals_, clock_.era());
+    owner_.grew(growth_kind::first, *segment, 0, 0);
+    return segment;
+  }
+  // A denial may be of the directory, for which make_room cannot know: so a few times only.
+  for (int attempt = 0;; ++attempt) {
+    Segment* segment = segment_for(table, hash);
+    if (segment->entries < segment->limit) return segment;
+    if (attempt == 0 && owner_.collect(*segment)) continue;
+    bool done = false;
+    if (segment->size < kToSplit) {
+      done = rebuild(id, segment, segment->size + 1, growth_kind::stretched);
+    } else if (segment->size > kToSplit || segment->depth >= kDepthMax || poor_split(*segment)) {
+      if (segment->size + 1u >= kSegmentBytes.size()) return nullptr;
+      done = rebuild(id, segment, segment->size + 1, growth_kind::poor_hash);
+    } else {
+      done = split(id, segment);
+    }
+    if (done) continue;
+    const unsigned wanted = segment->size < kToSplit ? segment->size + 1u : kFromSplit;
+    if (attempt < kAttemptsMax && owner_.make_room(Heap::segment_class(wanted))) continue;
+    // The slack that is kept for short probes is better than an error.
+    segment = segment_for(table, hash);
+    return segment->entries < segment->groups * kSlots ? segment : nullptr;
+  }
+}
+
+void Store::copy(Segment& from, Segment& to, std::size_t slot, std::uint64_t hash) noexcept {
+  const Ref ref = from.ref(slot);
+  const std::uint16_t word = from.all_words()[slot];
+  const std::size_t added = to.add(hash, ref);
+  to.all_words()[added] = word;
+  rank::join(to.ranks, rank::list_of(word), rank::stamp_of(word), weight(ref));
+  // What is known of keys that are not stored goes: blocks cannot be cut along the new groups, and
+  // merging neighbours made every growth double the noise.
+  sketch::raise(to.sketch(to.home(place_of(hash))), hash,
+                sketch::estimate(from.sketch(from.home(place_of(hash))), hash));
+  const std::uint64_t expires = entry(ref).expires_ms();
+  if (expires != 0) {
+    ++to.expiring;
+    to.earliest_ms = std::min(to.earliest_ms, expires);
+  }
+}
+
+bool Store::rebuild(unsigned id, Segment* segment, unsigned size, growth_kind kind) noexcept {
+  Table& table = tables_[id];
+  catch_up(*segment);
+  Ref ref = 0;
+  Segment* fresh = create(size, id, segment->first, segment->depth, ref);
+  if (fresh == nullptr) return false;
+  assert(segment->entries <= fresh->groups * kSlots);
+  // Bytes are counted in the old one until it goes: take them out of the totals once.
+  for (std::size_t i = 0; i < 3; ++i) totals_.bytes[i] -= segment->ranks.bytes[i];
+  for (unsigned group = 0; group < segment->groups; ++group) {
+    if (group + 1u < segment->groups) prefetch_group(*segment, group + 1);
+    for (unsigned bits = ~match(segment->tags(group), 0) & 0x7fffu; bits != 0; bits &= bits - 1) {
+      const std::size_t slot =
+          group * std::size_t{16} + static_cast<unsigned>(std::countr_zero(bits));
+      copy(*segment, *fresh, slot, hash_of(segment->ref(slot)));
+    }
+  }
+  const Ref old = table.directory[segment->first >> (kPlaceBits - table.depth)];
+  point(table, *fresh, ref);
+  const std::uint64_t before = kSegmentBytes[segment->size];
+  release(table, old);
+  owner_.grew(kind, *fresh, before, fresh->entries);
+  return true;
+}
+
+// Whether nearly all would be on one side.
+bool Store::poor_split(Segment& segment) noexcept {
+  const std::uint64_t middle = segment.first + (kPlaceEnd >> (segment.depth + 1));
+  std::uint32_t right = 0;
+  for (unsigned group = 0; group < segment.groups; ++group) {
+    if (group + 1u < segment.groups) prefetch_group(segment, group + 1);
+    for (unsigned bits = ~match(segment.tags(group), 0) & 0x7fffu; bits != 0; bits &= bits - 1) {
+      const Ref ref = segment.refs(group)[std::countr_zero(bits)];
+      right += place_of(hash_of(ref)) >= middle ? 1 : 0;
+    }
+  }
+  const std::uint32_t left = segment.entries - right;
+  return std::min(left, right) < segment.entries / kPoorShare;
+}
+
+bool Store::deepen(Table& table) noexcept {
+  const std::size_t more = table.directory.size() * sizeof(Ref);
+  // Old and new are there at once, for as long as copying takes.
+  if (!budget_.take(Component::kTable, more, shard_)) return false;
+  try {
+    std::vector<Ref> twice(table.directory.size() * 2);
+    for (std::size_t i = 0; i < twice.size(); ++i) twice[i] = table.directory[i / 2];
+    table.directory = std::move(twice);
+  } catch (const std::bad_alloc&) {
+    budget_.give_back(Component::kTable, more, shard_);
+    return false;
+  }
+  directory_bytes_ += more;
+  ++table.depth;
+  return true;
+}
+
+bool Store::split(unsigned id, Segment* segment) noexcept {
+  Table& table = tables_[id];
+  catch_up(*segment);
+  if (segment->depth == table.depth && !deepen(table)) return false;
+  const std::uint64_t middle = segment->first + (kPlaceEnd >> (segment->depth + 1));
+  Ref left_ref = 0, right_ref = 0;
+  const unsigned depth = segment->depth + 1u;
+  Segment* left = create(kFromSplit, id, segment->first, depth, left_ref);
+  if (left == nullptr) return false;
+  Segment* right = create(kFromSplit, id, middle, depth, right_ref);
+  if (right == nullptr) {
+    release(table, left_ref);
+    return false;
+  }
+  for (std::size_t i = 0; i < 3; ++i) totals_.bytes[i] -= segment->ranks.bytes[i];
+  for (unsigned group = 0; group < segment->groups; ++group) {
+    if (group + 1u < segment->groups) prefetch_group(*segment, group + 1);
+    for (unsigned bits = ~match(segment->tags(group), 0) & 0x7fffu; bits != 0; bits &= bits - 1) {
+      const std::size_t slot =
+          group * std::size_t{16} + static_cast<unsigned>(std::countr_zero(bits));
+      const std::uint64_t hash = hash_of(segment->ref(slot));
+      copy(*segment, place_of(hash) >= middle ? *right : *left, slot, hash);
+    }
+  }
+  const Ref old = table.directory[segment->first >> (kPlaceBits - table.depth)];
+  point(table, *left, left_ref);
+  point(table, *right, right_ref);
+  const std::uint64_t before = kSegmentBytes[segment->size], entries = segment->entries;
+  release(table, old);
+  owner_.grew(growth_kind::split, *left, before, entries);
+  return true;
+}
+
+bool Store::shrink(unsigned id, std::uint64_t place) noexcept {
+  Table& table = tables_[id];
+  if (table.directory.empty()) return false;
+  const auto at = [&](std::uint64_t p) {
+    return segment_at(table.directory[p >> (kPlaceBits - table.depth)]);
+  };
+  const auto limit = [](unsigned size) { return Segment::groups_in(size) * kSlots * 7u / 8u; };
+  Segment* segment = at(place);
+  if (segment->depth > 0) {
+    const std::uint64_t width = kPlaceEnd >> segment->depth;
+    Segment* buddy = at(segment->first ^ width);
+    if (buddy->depth == segment->depth &&
+        (segment->entries + buddy->entries) * 100 < limit(kFromSplit) * kShrinkPercent) {
+      Segment* left = segment->first < buddy->first ? segment : buddy;
+      Segment* right = left == segment ? buddy : segment;
+      catch_up(*left);
+      catch_up(*right);
+      Ref ref = 0;
+      Segment* fresh = create(kFromSplit, id, left->first, left->depth - 1u, ref);
+      if (fresh == nullptr) return false;
+      for (Segment* from : {left, right}) {
+        for (std::size_t i = 0; i < 3; ++i) totals_.bytes[i] -= from->ranks.bytes[i];
+        for (unsigned group = 0; group < from->groups; ++group) {
+          if (group + 1u < from->groups) prefetch_group(*from, group + 1);
+          for (unsigned bits = ~match(from->tags(group), 0) & 0x7fffu; bits != 0;
+               bits &= bits - 1) {
+            const std::size_t slot =
+                group * std::size_t{16} + static_cast<unsigned>(std::countr_zero(bits));
+            copy(*from, *fresh, slot, hash_of(from->ref(slot)));
+          }
+        }
+      }
+      const std::uint64_t before = kSegmentBytes[left->size] + kSegmentBytes[right->size];
+      const Ref refs[] = {table.directory[left->first >> (kPlaceBits - table.depth)],
+                          table.directory[right->first >> (kPlaceBits - table.depth)]};
+      point(table, *fresh, ref);
+      for (const Ref old : refs) release(table, old);
+      owner_.grew(growth_kind::merged, *fresh, before, fresh->entries);
+      return true;
+    }
+  }
+  if (segment->size == 0 || segment->size > kToSplit) return false;
+  if (segment->entries * 100 >= limit(segment->size - 1u) * kShrinkPercent) return false;
+  // A table of many segments keeps them at the size that splits make.
+  if (segment->depth > 0 && segment->size <= kFromSplit) return false;
+  return rebuild(id, segment, segment->size - 1u, growth_kind::shrunk);
+}
+
+}  // namespace ullage::tier

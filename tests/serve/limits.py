@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clients that are slow, half open, flooding or many: what each may take, and that others do not notice."""
+import resource
+import signal
+import socket
+import struct
+import time
+
+import support
+import wire
+
+
+def resident_bytes(process):
+    with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
+        for line in status:
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+    raise AssertionError("no VmRSS")
+
+
+def info(client, section):
+    text = client.ask("INFO", section).decode()
+    return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)
+
+
+def test_a_giant_pipeline_is_answered_in_order(_folder):
+    for threads in (1, 3):
+        with wire.store(f"--server.threads={threads}") as server, server.client() as client:
+            count = 20000
+            for start in range(0, count, 1000):
+                client.socket.sendall(b"".join(client.packed("SET", f"k{i}", f"v{i}") + client.packed("GET", f"k{i}")
+                                               for i in range(start, start + 1000)))
+                for i in range(start, start + 1000):
+                    assert client.read() == "OK"
+                    assert client.read() == f"v{i}".encode()
+            assert client.ask("DBSIZE") == count
+
+
+def test_a_command_may_arrive_byte_by_byte(_folder):
+    with wire.store() as server, server.client() as client, server.client() as other:
+        for byte in client.packed("SET", "slow", "x" * 50):
+            client.socket.sendall(bytes([byte]))
+            assert other.ask("PING") == "PONG"
+        assert client.read() == "OK"
+
+
+def test_half_open_and_silent_connections_cost_others_nothing(_folder):
+    with wire.store() as server, server.client() as other:
+        half = [wire.Client(server.port) for _ in range(300)]
+        for client in half:
+            client.socket.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100\r\nhalf")
+        for i in range(1000):
+            assert other.ask("SET", "k", i) == "OK"
+        for client in half:
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.socket.close()  # a reset, in the middle of a command
+        support.wait_until(lambda: info(other, "clients")["connected_clients"] == "1", "all of them are gone")
+        assert other.ask("GET", "k") == b"999"
+
+
+def test_a_client_that_does_not_read_is_closed_at_its_bound(_folder):
+    with wire.store("--server.output_buffer=1MiB") as server, server.client() as slow, server.client() as other:
+        other.ask("SET", "big", "x" * 100_000)
+        try:
+            for _ in range(2000):
+                slow.send("GET", "big")
+        except (ConnectionError, socket.timeout):
+            pass
+        support.wait_until(lambda: int(info(other, "stats")["client_output_buffer_limit_disconnections"]) == 1,
+                           "the slow reader is closed")
+        assert other.ask("STRLEN", "big") == 100_000
+
+
+def test_a_pipeline_whose_replies_are_read_late_is_answered(_folder):
+    with wire.store() as server, server.client() as client:
+        client.ask("SET", "v", "x" * 1000)
+        count = 20000  # 20 MB of replies, none of them read before the last command is sent
+        client.socket.sendall(client.packed("GET", "v") * count)
+        for _ in range(count):
+            assert client.read() == b"x" * 1000
+
+
+def test_a_subscriber_that_does_not_read_is_closed(_folder):
+    with wire.store("--server.output_buffer=256KiB") as server, server.client() as slow, server.client() as other:
+        slow.ask("SUBSCRIBE", "news")
+        payload = "x" * 100_000
+        support.wait_until(lambda: other.ask("PUBLISH", "news", payload) == 0, "the subscriber is closed")
+        assert other.ask("PING") == "PONG"
+
+
+def test_an_endless_command_is_closed_at_its_bound(_folder):
+    with wire.store("--server.query_buffer=1MiB") as server, server.client() as client, server.client() as other:
+        client.socket.sendall(b"*1000000\r\n")
+        try:
+            for _ in range(3000):
+                client.socket.sendall(b"$1000\r\n" + b"x" * 1000 + b"\r\n")
+        except ConnectionError:
+            pass
+        assert client.closed()
+        assert int(info(other, "stats")["client_query_buffer_limit_disconnections"]) == 1
+
+
+def test_buffers_that_the_budget_denies_close_their_client(_folder):
+    with wire.store("--residency.hot=8MiB") as server, server.client() as client, server.client() as other:
+        client.socket.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100000000\r\n")
+        try:
+            client.socket.sendall(b"x" * 1_000_000)
+        except ConnectionError:
+            pass
+        assert client.closed()
+        assert int(info(other, "stats")["evicted_clients"]) == 1
+        assert other.ask("SET", "k", "v") == "OK"
+
+
+def test_large_values_go_in_and_come_out_whole(_folder):
+    value = bytes(range(256)) * (32 << 12)  # 32 MiB
+    with wire.store("--residency.hot=512MiB") as server, server.client() as client:
+        assert client.ask("SET", "large", value) == "OK"
+        assert client.ask("GET", "large") == value
+        assert client.ask("APPEND", "large", b"end") == len(value) + 3
+        assert client.ask("GETRANGE", "large", -4, -1) == value[-1:] + b"end"
+        assert client.ask("DEL", "large") == 1
+
+
+def test_words_beyond_their_bounds_are_refused(_folder):
+    with wire.store("--server.max_value=1MiB", "--server.max_key=100") as server:
+        with server.client() as client:
+            client.socket.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1048577\r\n")
+            assert client.read_raw() == b"-ERR Protocol error: invalid bulk length\r\n"
+            assert client.closed()
+        with server.client() as client:
+            assert client.ask("SET", "k" * 100, "v") == "OK"
+            assert "server.max_key" in client.error("SET", "k" * 101, "v")
+            assert client.ask("SETRANGE", "k", 1048575, "x") == 1048576
+            assert "maximum allowed size" in client.error("APPEND", "k", "x")
+
+
+def test_more_clients_than_declared_are_told_so(_folder):
+    with wire.store("--server.max_clients=3") as server:
+        clients = [server.client() for _ in range(3)]
+        for client in clients:
+            assert client.ask("PING") == "PONG"
+        with server.client() as late:
+            assert late.read_raw() == b"-ERR max number of clients reached\r\n"
+            assert late.closed()
+        clients[0].socket.close()
+        support.wait_until(lambda: len(clients[1].ask("CLIENT", "LIST").split(b"\n")) == 3, "one has left")
+        with server.client() as next_one:
+            assert next_one.ask("PING") == "PONG"
+
+
+def test_silent_clients_are_closed_after_their_time(_folder):
+    with wire.store("--server.timeout=1s") as server, server.client() as silent, server.client() as listener:
+        listener.ask("SUBSCRIBE", "x")
+        assert silent.closed()
+        with server.client() as other:
+            assert other.ask("PUBLISH", "x", "still there") == 1
+
+
+def test_thousands_of_connections_take_little_memory_and_are_all_served(_folder):
+    count = 10_000 if support.FULL else 1500
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard < count + 100:
+        raise support.Skip(f"only {hard} files may be open (soft {soft})")
+    with wire.store("--server.threads=2") as server:
+        with server.client() as first:
+            first.ask("PING")
+        before = resident_bytes(server.process)
+        clients = [wire.Client(server.port) for _ in range(count)]
+        for i, client in enumerate(clients):
+            client.send("SET", f"k{i}", i)
+        for client in clients:
+            assert client.read() == "OK"
+        per_client = (resident_bytes(server.process) - before) / count
+        for client in clients:
+            client.socket.close()
+        if "address" not in support.os.environ.get("ULLAGE_SANITIZE", ""):
+            assert per_client < 4096, f"{per_client} B for each connection"
+
+
+def test_a_flood_does_not_keep_others_from_their_turn(_folder):
+    with wire.store() as server, server.client() as flood, server.client() as other:
+        flood.socket.setblocking(False)
+        batch = flood.packed("SET", "k", "x" * 100) * 100
+        turns = 0
+        while turns < 200:
+            try:
+                flood.socket.send(batch)
+            except BlockingIOError:
+                pass
+            try:
+                flood.socket.recv(1 << 20)
+            except BlockingIOError:
+                pass
+            assert other.ask("INCR", "turns") == turns + 1
+            turns += 1
+
+
+def test_sigterm_lets_replies_under_way_go_out(_folder):
+    with wire.store("--server.threads=2") as server, server.client() as client:
+        client.ask("SET", "v", "x" * 1000)
+        client.socket.sendall(client.packed("GET", "v") * 5000)
+        time.sleep(0.2)  # the server has read them and waits for us
+        server.process.send_signal(signal.SIGTERM)
+        got = 0
+        try:
+            while client.read() == b"x" * 1000:
+                got += 1
+        except (EOFError, ConnectionError):
+            pass
+        assert got > 0
+        server.process.wait(timeout=support.TIMEOUT_S)

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Contract, reload, metrics and HTTP of `ullage serve`."""
+import json
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+import support
+import wire
+
+SCRAPE = "application/openmetrics-text; version=1.0.0"
+
+
+def get(server, path, accept=None):
+    request = urllib.request.Request(f"http://127.0.0.1:{server.http_port}{path}")
+    if accept:
+        request.add_header("Accept", accept)
+    with urllib.request.urlopen(request, timeout=wire.REPLY_SECONDS_MAX) as answer:
+        return answer.headers["Content-Type"], answer.read().decode()
+
+
+def test_metrics_are_what_prometheus_takes(_folder):
+    with wire.store(http=True) as server, server.client() as client:
+        for i in range(10):
+            client.ask("SET", f"k{i}", "v")
+        client.ask("GET", "k1")
+        kind, text = get(server, "/metrics")
+        assert kind == "text/plain; version=0.0.4; charset=utf-8", kind
+        assert 'ullage_server_command_calls_total{command="set"} 10\n' in text, text[:2000]
+        assert 'ullage_server_command_calls_total{command="del"} 0\n' in text, "a series appears only later"
+        kind, text = get(server, "/metrics", SCRAPE)
+        assert kind.startswith("application/openmetrics-text; version=1.0.0") and text.endswith("# EOF\n"), kind
+        promtool, = support.need("promtool")
+        done = subprocess.run([promtool, "check", "metrics"], input=get(server, "/metrics")[1], text=True,
+                              capture_output=True, check=False)
+        assert done.returncode == 0 and not done.stderr + done.stdout, done.stdout + done.stderr
+
+
+def test_a_real_prometheus_scrapes_it(folder):
+    prometheus, = support.need("prometheus")
+    with wire.store("--server.threads=2", http=True) as server, server.client() as client:
+        client.ask("SET", "k", "v")
+        config = folder / "prometheus.yml"
+        config.write_text("global: {scrape_interval: 200ms, scrape_timeout: 200ms}\n"
+                          "scrape_configs:\n- job_name: ullage\n  static_configs:\n"
+                          f"  - targets: ['127.0.0.1:{server.http_port}']\n")
+        port = wire.free_port()
+        process = subprocess.Popen(
+            [prometheus, f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}",
+             f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        try:
+            def value():
+                query = f"http://127.0.0.1:{port}/api/v1/query?query=ullage_server_command_calls_total"
+                try:
+                    with urllib.request.urlopen(query, timeout=5) as answer:
+                        results = json.load(answer)["data"]["result"]
+                except OSError:
+                    return None
+                return {r["metric"]["command"]: r["value"][1] for r in results}.get("set")
+
+            support.wait_until(lambda: value() == "1", "prometheus has the number of SETs")
+        finally:
+            process.terminate()
+            process.communicate()
+
+
+def test_http_answers_and_refuses(_folder):
+    with wire.store(http=True) as server:
+        assert get(server, "/healthz")[1] == "ok\n"
+        assert get(server, "/readyz")[1] == "ready\n"
+        topology = json.loads(get(server, "/topology")[1])
+        assert topology["budget_bytes"] == 256 << 20
+        assert topology["accounted_resident_bytes"] <= topology["kernel_resident_bytes"] * 1.05
+        for path, code in (("/nothing", 404), ("/metrics", 405)):
+            request = urllib.request.Request(f"http://127.0.0.1:{server.http_port}{path}",
+                                             method="GET" if code == 404 else "DELETE")
+            try:
+                urllib.request.urlopen(request, timeout=wire.REPLY_SECONDS_MAX)
+                raise AssertionError(f"{path} was answered")
+            except urllib.error.HTTPError as problem:
+                assert problem.code == code, (path, problem.code)
+        for nonsense in (b"\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/1.1\r\nContent-Length: 5\r\n\r\n"):
+            with wire.Client(server.http_port) as client:
+                client.socket.sendall(nonsense)
+                assert client.socket.recv(1 << 12).startswith(b"HTTP/1.1 400 "), nonsense
+        with wire.Client(server.http_port) as client:
+            try:
+                client.socket.sendall(b"GET /" + b"x" * 100_000)
+            except ConnectionError:
+                pass
+            assert client.closed()
+
+
+def test_sighup_takes_over_what_may_change_and_refuses_the_rest(folder):
+    contract = folder / "ullage.toml"
+    contract.write_text('[residency]\nhot = "64MiB"\n[server]\nmax_clients = 50\n')
+    with wire.store("--contract", str(contract), "--residency.hot=96MiB") as server, server.client() as client:
+        asked = lambda name: client.ask("CONFIG", "GET", name)[1]
+        assert asked("maxclients") == b"50"
+        assert asked("maxmemory") == str(96 << 20).encode(), "a flag wins over the file"
+        contract.write_text('[residency]\nhot = "32MiB"\n[server]\nmax_clients = 60\n')
+        server.process.send_signal(signal.SIGHUP)
+        support.wait_until(lambda: asked("maxclients") == b"60", "the file was read again")
+        assert asked("maxmemory") == str(96 << 20).encode()
+        contract.write_text("[server]\nhttp_port = 2\nmax_clients = 70\n")
+        server.process.send_signal(signal.SIGHUP)
+        line = ""
+        while "not reloaded" not in line:
+            line += server.process.stderr.readline()
+        line += server.process.stderr.readline()
+        assert "ullage.toml:2: server.http_port can't change while the server runs" in line, line
+        assert asked("maxclients") == b"60", "half of a refused contract was taken over"
+        contract.write_text("[server\n")
+        server.process.send_signal(signal.SIGHUP)
+        while "is not TOML" not in line:
+            line += server.process.stderr.readline()
+        assert asked("maxclients") == b"60"
+
+
+def test_config_set_obeys_the_contract(_folder):
+    with wire.store("--server.threads=2") as server, server.client() as client:
+        assert client.ask("CONFIG", "SET", "maxmemory", "100mb") == "OK"
+        assert client.ask("CONFIG", "GET", "residency.hot")[1] == str(100 << 20).encode()
+        assert client.ask("CONFIG", "SET", "server.max_clients", "77", "timeout", "5") == "OK"
+        assert client.ask("CONFIG", "GET", "maxclients") == [b"maxclients", b"77"]
+        assert "can't change while the server runs" in client.error("CONFIG", "SET", "server.threads", "1")
+        assert "can't change while the server runs" in client.error("CONFIG", "SET", "port", "1")
+        assert "memory only" in client.error("CONFIG", "SET", "appendonly", "yes")
+        assert "nine tenths" in client.error("CONFIG", "SET", "maxmemory", "15TiB")
+        assert "whole number" in client.error("CONFIG", "SET", "maxclients", "many")
+        assert client.ask("CONFIG", "GET", "maxclients")[1] == b"77", "half of it was taken over"
+
+
+def test_a_store_that_can_not_start_says_why(folder):
+    with wire.store() as server:
+        done = support.ullage("serve", f"--server.resp_port={server.port}", expect=3)
+        assert "can't listen on 127.0.0.1" in done.stderr and "--server.resp_port=" in done.stderr, done.stderr
+    done = support.ullage("serve", "--server.bind=example.com", expect=3)
+    assert "is no address" in done.stderr, done.stderr
+    contract = folder / "ullage.toml"
+    contract.write_text('[residency]\nprocess = "1GiB"\nhot = "2GiB"\n')
+    for words in (("serve", "--contract", contract), ("contract", "check", contract)):
+        done = support.ullage(*words, expect=3)
+        assert f"{contract}:3: residency.hot" in done.stderr, done.stderr
+    contract.write_text('[server]\nthreads = "four"\nresp_prt = 5\nbind = 7\n')
+    done = support.ullage("contract", "check", contract, expect=3)
+    for mistake in (":2: server.threads: expected a whole number", ":3: server.resp_prt is no key",
+                    "server.resp_port", ":4: server.bind: expected a text"):
+        assert mistake in done.stderr, done.stderr
+
+
+def test_growth_is_told_and_bounded(_folder):
+    with wire.store() as server, server.client() as client:
+        for start in range(0, 50_000, 500):
+            client.socket.sendall(b"".join(client.packed("SET", f"key:{i}", "v" * 50)
+                                           for i in range(start, start + 500)))
+            for _ in range(500):
+                assert client.read() == "OK"
+        told = client.ask("ULLAGE.GROWTH")
+        growth = dict(zip(told[::2], told[1::2]))
+        assert growth[b"splits"] > 0, growth
+        told = client.ask("ULLAGE.TIER", "key:7")
+        where = dict(zip(told[::2], told[1::2]))
+        assert where[b"tier"] == b"hot" and where[b"bytes"] > 50, where
+        assert b"hot tier" in client.ask("ULLAGE.EXPLAIN", "key:7")
+        assert client.ask("ULLAGE.TIER", "absent") is None
+        told = client.ask("ULLAGE.BUDGET")
+        budget = dict(zip(told[::2], told[1::2]))
+        assert 0 < budget[b"granted_bytes"] <= budget[b"limit_bytes"] == 256 << 20, budget
+        for section in ("tiers", "growth", "budget"):
+            assert client.ask("INFO", section).decode().startswith(f"# {section.capitalize()}\r\n")
+
+
+def test_the_budget_holds_while_more_is_written_than_fits(_folder):
+    with wire.store("--residency.hot=16MiB") as server, server.client() as client:
+        for start in range(0, 100_000, 500):
+            client.socket.sendall(b"".join(client.packed("SET", f"key:{i}", "v" * 500)
+                                           for i in range(start, start + 500)))
+            for _ in range(500):
+                assert client.read() == "OK"
+        text = client.ask("INFO", "stats", "budget").decode()
+        fields = dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)
+        assert int(fields["evicted_keys"]) > 50_000, fields
+        assert int(fields["budget_granted_bytes_max"]) <= 16 << 20, fields
+        client.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        refused = 0
+        for i in range(40_000):
+            try:
+                client.ask("SET", f"more:{i}", "v" * 500)
+            except wire.ReplyError as problem:
+                assert str(problem) == "OOM command not allowed when used memory > 'maxmemory'.", problem
+                refused += 1
+                break
+        assert refused == 1
+
+
+def test_shutdown_ends_it(_folder):
+    with wire.store("--server.threads=2") as server, server.client() as client:
+        client.send("SHUTDOWN", "NOSAVE")
+        assert client.closed()
+        deadline = time.monotonic() + support.TIMEOUT_S
+        while server.process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert server.process.poll() == 0

@@ -1,0 +1,31 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""`ullage serve`, end to end: its replies, its limits, its operation, real clients."""
+import pathlib
+import sys
+
+import support
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import differential  # noqa: E402
+import limits  # noqa: E402
+import operation  # noqa: E402
+import real_clients  # noqa: E402
+import wire  # noqa: E402
+
+
+def test_replies_are_redis_s_byte_for_byte(folder):
+    for threads in (1, 3):
+        with wire.redis(folder) as redis, wire.store(f"--server.threads={threads}") as ours:
+            found = []
+            for name in differential.names():
+                for resp in (2, 3):
+                    found += differential.differences(name, resp, redis, ours)
+            assert not found, f"{len(found)} replies differ with {threads} threads:\n" + "\n".join(found)
+
+
+for module in (limits, operation, real_clients):
+    globals().update({name: test for name, test in vars(module).items() if name.startswith("test_")})
+
+if __name__ == "__main__":
+    support.main(globals())
