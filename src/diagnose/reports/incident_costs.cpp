@@ -37,6 +37,7 @@ std::uint32_t telling_snapshot(const evidence::Incident& incident) {
 std::vector<CostStack> incident_costs(const evidence::Incident& incident,
                                       const std::vector<Finding>& findings) {
   std::vector<CostStack> costs;
+  if (incident.empty()) return costs;  // a recording has costs of its own
   const auto add = [&costs](const evidence::Stack& stack) -> CostStack& {
     costs.push_back({stack, {}});
     return costs.back();

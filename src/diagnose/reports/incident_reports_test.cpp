@@ -11,6 +11,7 @@
 #include "diagnose/reports/incident_json.h"
 #include "diagnose/reports/incident_sample_testing.h"
 #include "diagnose/reports/reports.h"
+#include "diagnose/reports/sample_testing.h"
 
 namespace ullage::diagnose {
 namespace {
@@ -116,6 +117,15 @@ TEST(IncidentFolded, HasALineForEveryCostOfAStackThatBeginsWithIt) {
   const std::string with = folded_report(sample_incident(), {held, note}, {});
   EXPECT_THAT(with, HasSubstr("finding_wasted;main.cache 5000000\n"));
   EXPECT_THAT(with, Not(HasSubstr("main.note")));
+}
+
+TEST(IncidentCosts, AreNoneOfARecordingWhateverItsFindings) {
+  const std::vector<Finding> findings = diagnose(sample_evidence(), {});
+  ASSERT_FALSE(findings.empty());
+  EXPECT_TRUE(incident_costs(sample_evidence().incident, findings).empty());
+  EXPECT_EQ(folded_report(sample_evidence(), findings, {}),
+            folded_report(sample_evidence(), {}, {}));
+  EXPECT_EQ(pprof_report(sample_evidence(), findings, {}), pprof_report(sample_evidence(), {}, {}));
 }
 
 TEST(IncidentSarif, NamesItsArtefactsAndTheirNotes) {
