@@ -22,7 +22,7 @@ std::atomic<bool> armed{false}, making{false};
 }  // namespace
 
 // The state allocates while it is made: that is when the fork comes.
-void* operator new(std::size_t bytes) {
+[[gnu::noinline]] void* operator new(std::size_t bytes) {
   if (armed.exchange(false)) {
     making = true;
     making.notify_all();
@@ -31,8 +31,8 @@ void* operator new(std::size_t bytes) {
   if (void* got = std::malloc(bytes)) return got;
   throw std::bad_alloc();
 }
-void operator delete(void* at) noexcept { std::free(at); }
-void operator delete(void* at, std::size_t) noexcept { std::free(at); }
+[[gnu::noinline]] void operator delete(void* at) noexcept { std::free(at); }
+[[gnu::noinline]] void operator delete(void* at, std::size_t) noexcept { std::free(at); }
 
 int main() {
   std::thread maker([] {
