@@ -68,28 +68,30 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config) {
   std::uint16_t port = static_cast<std::uint16_t>(config.resp_port);
   for (unsigned i = 0; i < config.threads; ++i) {
     Result<int> fd = listen_on(config.bind, port, shared, "server.resp_port");
-    if (!fd.ok()) {
-      for (const int open : server->listeners_) ::close(open);
-      return fd.error();
-    }
+    if (!fd.ok()) return fd.error();
     if (i == 0) port = listening_port(fd.value());
     server->listeners_.push_back(fd.value());
   }
   server->port_ = port;
-  server->live_workers_ = static_cast<unsigned>(config.threads);
-  for (unsigned i = 0; i < config.threads; ++i) {
-    server->threads_.emplace_back([raw = server.get(), i] {
-      raw->workers_[i]->run(raw->listeners_[i]);
-      raw->workers_[i]->gone.store(true, std::memory_order_release);
-      raw->live_workers_.fetch_sub(1, std::memory_order_release);
+  return server;
+}
+
+void Server::launch() {
+  live_workers_ = static_cast<unsigned>(workers_.size());
+  for (unsigned i = 0; i < workers_.size(); ++i) {
+    threads_.emplace_back([this, i, listener = listeners_[i]] {
+      workers_[i]->run(listener);
+      workers_[i]->gone.store(true, std::memory_order_release);
+      live_workers_.fetch_sub(1, std::memory_order_release);
     });
   }
-  return server;
+  listeners_.clear();  // theirs now
 }
 
 Server::~Server() {
   stop();
   join();
+  for (const int fd : listeners_) ::close(fd);
 }
 
 void Server::stop() noexcept {

@@ -4,7 +4,8 @@
 // Server: an in-memory store in RESP, one thread per core, within one budget.
 //
 //   Result<std::unique_ptr<Server>> server = Server::start(config);   // listens when it returns
-//   server.value()->wait(signals);                                     // until SIGTERM
+//   server.value()->launch();                                          // its threads serve
+//   control.run();                                                     // until SIGTERM
 //
 // What threads share lives here; what one of them owns is its Worker's.
 
@@ -35,6 +36,9 @@ class Server {
  public:
   // Errors: a port that is taken, an address that is none; limits of the system.
   static Result<std::unique_ptr<Server>> start(const Config& config);
+  // Starts the threads. From then on config() may change: read it before, or where they stand
+  // still.
+  void launch();
   ~Server();
 
   std::uint16_t port() const { return port_; }

@@ -55,6 +55,7 @@ class ServeVerb : public Verb {
         *server.value(), [this] { return flags_.read(path_); }, say);
     if (!control.ok()) return fail(control.error());
     if (!quiet_) greet(*server.value(), *control.value());
+    server.value()->launch();
     control.value()->run();
     return kExitOk;
   }
