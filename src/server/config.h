@@ -31,7 +31,7 @@ struct Config {
   std::uint64_t max_clients = 10'000;
   std::uint64_t query_buffer_bytes = 1u << 30;
   std::uint64_t output_buffer_bytes = 256u << 20;
-  std::uint64_t max_key_bytes = 65535;
+  std::uint64_t max_key_bytes = 16000;
   std::uint64_t max_value_bytes = 512u << 20;
   std::uint64_t timeout_ns = 0;  // 0: idle clients stay
   // By CONFIG SET alone, as Redis's tools expect them.
