@@ -100,6 +100,8 @@ class Worker final : public tier::Listener {
 
   const Command* command_named(std::string_view name);
   wire::Parsed cut_batch(Session& session, std::string_view bytes, std::size_t& count);
+  Context context_of(Session& session, std::span<const std::string_view> words,
+                     const Command* command);
   Ran run_command(Session& session, Cut& cut);
   Ran dispatch(Session& session, const Command& command, Cut& cut);
   bool refused(Session& session, Context& context, const Command* command);

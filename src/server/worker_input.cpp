@@ -216,6 +216,14 @@ bool Worker::refused(Session& session, Context& context, const Command* command)
   return false;
 }
 
+// Of a command of this thread's own client, whose reply goes behind what scratch_ holds.
+Context Worker::context_of(Session& session, std::span<const std::string_view> words,
+                           const Command* command) {
+  return {
+      server_, *this, session, &session, words, command, wire::ReplyWriter(scratch_, session.resp),
+      0,       false};
+}
+
 Worker::Ran Worker::run_command(Session& session, Cut& cut) {
   const std::vector<std::string_view>& words = cut.words;
   const Command* command = cut.command != nullptr ? cut.command : command_named(words[0]);
@@ -224,15 +232,7 @@ Worker::Ran Worker::run_command(Session& session, Cut& cut) {
     if (sub != nullptr) {
       command = sub;
     } else {
-      Context context{server_,
-                      *this,
-                      session,
-                      &session,
-                      words,
-                      command,
-                      wire::ReplyWriter(scratch_, session.resp),
-                      0,
-                      false};
+      Context context = context_of(session, words, command);
       const std::size_t before = scratch_.size();
       context.unknown_subcommand();
       if (session.multi) session.multi_failed = true;
@@ -245,15 +245,7 @@ Worker::Ran Worker::run_command(Session& session, Cut& cut) {
                        server_.paused_until_ms.load(std::memory_order_relaxed) != 0 ||
                        !arity_fits(*command, words.size());
   if (special) {
-    Context context{server_,
-                    *this,
-                    session,
-                    &session,
-                    words,
-                    command,
-                    wire::ReplyWriter(scratch_, session.resp),
-                    0,
-                    false};
+    Context context = context_of(session, words, command);
     const std::size_t before = scratch_.size();
     if (refused(session, context, command)) {
       if (command != nullptr && std::string_view(command->name) == "exec") {

@@ -23,9 +23,7 @@ constexpr std::size_t kSlowWordsMax = 32, kSlowWordBytesMax = 128;
 
 Worker::Ran Worker::dispatch(Session& session, const Command& command, Cut& cut) {
   const std::vector<std::string_view>& words = cut.words;
-  Context context{
-      server_, *this, session, &session, words, &command, wire::ReplyWriter(scratch_, session.resp),
-      0,       false};
+  Context context = context_of(session, words, &command);
   const std::size_t before = scratch_.size();
   session.last_command = &command;
   ++session.commands;
