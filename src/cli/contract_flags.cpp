@@ -12,9 +12,15 @@ void ContractFlags::describe(Command& command, bool hidden) {
     option.hidden = hidden;
     option.set = [this, path = std::string(key.path)](const std::string& value) -> Result<void> {
       contract::Contract scratch;  // a mistake is told where the command line is read
-      Result<void> fine = scratch.set(path, value, "--" + path);
-      if (fine.ok()) given_.emplace_back(path, value);
-      return fine;
+      const std::string flag = "--" + path;
+      Result<void> fine = scratch.set(path, value, flag);
+      if (fine.ok()) {
+        given_.emplace_back(path, value);
+        return fine;
+      }
+      Error error = fine.error();  // the command line says itself which flag it was
+      if (error.message.starts_with(flag + ": ")) error.message.erase(0, flag.size() + 2);
+      return error;
     };
     command.options.push_back(std::move(option));
   }

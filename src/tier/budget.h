@@ -73,8 +73,8 @@ class Budget {
   std::uint64_t granted_bytes(Component component) const noexcept;
   std::uint64_t granted_bytes_max() const noexcept;  // high water
   std::uint64_t denied() const noexcept { return denied_.load(std::memory_order_relaxed); }
-  // What this shard should free now: its part of what is granted beyond allowed_bytes(), and what
-  // it holds beyond its share while others are denied theirs.
+  // What this shard should free now: its part of what is granted beyond allowed_bytes(). A shard
+  // that holds more than its share keeps it while nothing is beyond; others then evict their own.
   std::uint64_t excess_bytes(int shard) const noexcept;
   Pressure pressure() const noexcept { return pressure_.load(std::memory_order_relaxed); }
 

@@ -150,6 +150,8 @@ def test_a_store_that_can_not_start_says_why(folder):
     for mistake in (":2: server.threads: expected a whole number", ":3: server.resp_prt is no key",
                     "server.resp_port", ":4: server.bind: expected a text"):
         assert mistake in done.stderr, done.stderr
+    done = support.ullage("serve", "--residency.hot=lots", expect=2)
+    assert done.stderr.count("--residency.hot") == 1, support.shown(done)
 
 
 def test_growth_is_told_and_bounded(_folder):

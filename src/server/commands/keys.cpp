@@ -4,6 +4,7 @@
 #include <cctype>
 #include <cerrno>
 #include <cstdlib>
+#include <functional>
 #include <random>
 #include <string>
 #include <vector>
@@ -27,6 +28,17 @@ void erase_keys(Context& c) {
     ++erased;
   }
   c.out.integer(erased);
+}
+
+// Replies how many of the keys `holds` is true of.
+template <class Predicate>
+void count_keys(Context& c, Predicate holds) {
+  std::int64_t count = 0;
+  for (std::size_t i = 1; i < c.words.size(); ++i) {
+    const tier::Key key = c.key(i);
+    count += std::invoke(holds, c.shard(key), key) ? 1 : 0;
+  }
+  c.out.integer(count);
 }
 
 // Takes an entry to another name, perhaps on another shard. kDenied: it is where it was.
@@ -86,23 +98,8 @@ bool parse_cursor(std::string_view text, std::uint64_t& cursor) {
 void del_command(Context& c) { erase_keys(c); }
 void unlink_command(Context& c) { erase_keys(c); }
 
-void exists_command(Context& c) {
-  std::int64_t count = 0;
-  for (std::size_t i = 1; i < c.words.size(); ++i) {
-    const tier::Key key = c.key(i);
-    count += c.shard(key).contains(key) ? 1 : 0;
-  }
-  c.out.integer(count);
-}
-
-void touch_command(Context& c) {
-  std::int64_t count = 0;
-  for (std::size_t i = 1; i < c.words.size(); ++i) {
-    const tier::Key key = c.key(i);
-    count += c.shard(key).touch(key) ? 1 : 0;
-  }
-  c.out.integer(count);
-}
+void exists_command(Context& c) { count_keys(c, &tier::Shard::contains); }
+void touch_command(Context& c) { count_keys(c, &tier::Shard::touch); }
 
 void type_command(Context& c) {
   const tier::Key key = c.key(1);
