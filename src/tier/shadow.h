@@ -132,7 +132,7 @@ class Shadow {
   std::array<std::uint32_t, kWindows.size()> now_{};  // hits in this epoch
   std::array<double, HitCurve::kPoints> size_hits_{};
   double seen_decayed_ = 0, curve_seen_ = 0;
-  std::uint32_t seen_ = 0, epoch_ = 0;
+  std::uint32_t seen_ = 0;
   std::uint64_t sampled_total_ = 0;
   unsigned best_ = 0;
 };
