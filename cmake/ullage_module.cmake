@@ -247,6 +247,9 @@ function(ullage_plugin path)
   set_target_properties(ullage_${name} PROPERTIES LINK_DEPENDS "${versions}"
                         LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
   set_property(GLOBAL APPEND PROPERTY ullage_plugins ullage_${name})
+  if(TARGET ${name}_test)
+    add_dependencies(${name}_test ullage_${name})  # one of them loads it
+  endif()
 endfunction()
 
 # ullage_program(NAME MAIN file USES module...): <build>/bin/NAME.
