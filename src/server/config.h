@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "contract/contract.h"
+#include "tls/tls.h"
 
 namespace ullage::server {
 
@@ -26,6 +27,8 @@ struct Config {
   std::uint64_t resp_port = 6379;  // 0: any that is free
   std::uint64_t http_port = 0;     // 0: any that is free
   bool http_on = false;
+  std::uint64_t tls_port = 0;  // 0: any that is free
+  bool tls_on = false;
   std::uint64_t threads = 1;
   // [server], live
   std::uint64_t max_clients = 10'000;
@@ -35,6 +38,8 @@ struct Config {
   std::uint64_t max_value_bytes = 512u << 20;
   std::uint64_t timeout_ns = 0;  // 0: idle clients stay
   std::string requirepass;       // of the default user; empty: none
+  bool protected_mode = true;
+  tls::Options tls;
   // By CONFIG SET alone, as Redis's tools expect them.
   std::uint32_t notify_flags = 0;
   std::string maxmemory_policy = "allkeys-lfu";

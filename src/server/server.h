@@ -64,6 +64,11 @@ class Server {
 
   // Applies what a new contract changes, everything standing still.
   Result<void> reload(const contract::Contract& contract);
+  // What TLS connections begin with from now on; read from the files that `next` names, when they
+  // are others than now or `anyway`. Errors: it stays as it was.
+  Result<void> renew_tls(const Config& next, bool anyway = false);
+  tls::ContextPtr tls_context() const;
+  std::uint16_t tls_port() const { return tls_port_; }
   // Users as server.acl_file has them, everything standing still; `myself` asked for it (or null).
   Result<void> load_users(const Session* myself);
   // What config() says now holds for shards and budget, too.
@@ -96,7 +101,9 @@ class Server {
   void register_metrics();
 
   Config config_;
-  std::uint16_t port_ = 0;
+  std::uint16_t port_ = 0, tls_port_ = 0;
+  mutable std::mutex tls_mutex_;
+  tls::ContextPtr tls_;
   std::unique_ptr<tier::Budget> budget_;
   PubSub pubsub_;
   Tracking tracking_;
@@ -107,7 +114,7 @@ class Server {
   metrics::Registry registry_;
   std::unique_ptr<metrics::GrowthMetrics> growth_metrics_;
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::vector<int> listeners_;
+  std::vector<int> listeners_, tls_listeners_;
   std::vector<std::thread> threads_;
   std::atomic<bool> stopping_{false};
   std::atomic<unsigned> live_workers_{0};

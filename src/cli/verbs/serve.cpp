@@ -27,8 +27,11 @@ class ServeVerb : public Verb {
         "over the file (`ullage contract explain`). SIGHUP reads the file again; what can't change "
         "while it runs is refused with a reason. SIGTERM lets replies under way go out, then ends "
         "it.\n\n"
-        "There are no passwords and no TLS: it listens on 127.0.0.1 unless server.bind says "
-        "otherwise.";
+        "It listens on 127.0.0.1 unless server.bind says otherwise, and without a password lets "
+        "only "
+        "this machine in (server.requirepass, server.acl_file, server.protected_mode); TLS has a "
+        "port "
+        "of its own (server.tls_port).";
     command.option("--contract", "FILE", "The contract to go by.", path_).completes =
         Completes::kFiles;
     command.flag("-q,--quiet", "Say nothing but errors.", quiet_);
@@ -72,6 +75,10 @@ class ServeVerb : public Verb {
               << " (" << config.contract.setting("residency.hot").origin << ")\n";
     std::cout << "  talk to it:  redis-cli -h " << config.bind << " -p " << port
               << " SET greeting hello\n";
+    if (config.tls_on) {
+      std::cout << "  over TLS:    redis-cli --tls --cacert CA.pem -h " << config.bind << " -p "
+                << server.tls_port() << "\n";
+    }
     if (control.http_port() >= 0) {
       std::cout << "  look at it:  curl http://" << host << ":" << control.http_port()
                 << "/metrics\n";
