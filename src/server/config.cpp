@@ -24,6 +24,13 @@ void take_live(Config& config, const contract::Contract& contract) {
   config.max_value_bytes = number("server.max_value");
   config.timeout_ns = number("server.timeout");
   config.requirepass = contract.text("server.requirepass");
+  config.drain_ns = number("server.drain");
+  const bool json = contract.text("server.log_format") == "json";
+  config.log_format = json ? Log::Format::kJson : Log::Format::kText;
+  const std::string& level = contract.text("server.log_level");
+  config.log_level = level == "error"     ? Log::Level::kError
+                     : level == "warning" ? Log::Level::kWarning
+                                          : Log::Level::kInfo;
   config.protected_mode = contract.text("server.protected_mode") != "no";
   config.tls.certificate = contract.text("server.tls_cert");
   config.tls.key = contract.text("server.tls_key");
@@ -54,6 +61,8 @@ constexpr std::string_view kYes = "yes", kNo = "no";
 const Choice kChoices[] = {
     {"server.protected_mode", {kYes, kNo}},
     {"server.tls_auth_clients", {kNo, "optional", kYes}},
+    {"server.log_format", {"text", "json"}},
+    {"server.log_level", {"info", "warning", "error"}},
 };
 
 Result<void> check_choices(const contract::Contract& contract) {

@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "contract/contract.h"
+#include "server/log.h"
 #include "tls/tls.h"
 
 namespace ullage::server {
@@ -39,6 +40,9 @@ struct Config {
   std::uint64_t timeout_ns = 0;  // 0: idle clients stay
   std::string requirepass;       // of the default user; empty: none
   bool protected_mode = true;
+  std::uint64_t drain_ns = 5'000'000'000;
+  Log::Format log_format = Log::Format::kText;
+  Log::Level log_level = Log::Level::kInfo;
   tls::Options tls;
   // By CONFIG SET alone, as Redis's tools expect them.
   std::uint32_t notify_flags = 0;

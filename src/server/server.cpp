@@ -143,6 +143,7 @@ int Server::worker_of(std::uint64_t id) const {
 }
 
 void Server::apply_config() {
+  log_.configure(config_.log_format, config_.log_level);
   budget_->limit_bytes(config_.hot_bytes);
   notify_flags.store(config_.notify_flags, std::memory_order_relaxed);
   active_expire.store(config_.active_expire, std::memory_order_relaxed);
@@ -206,6 +207,13 @@ Result<void> Server::reload(const contract::Contract& contract) {
 
 void Server::tick() {
   budget_->tick();
+  if (const tier::Pressure pressure = budget_->pressure(); pressure != pressure_told_) {
+    pressure_told_ = pressure;
+    log_.warning("memory_pressure", "what presses on memory has changed",
+                 {{"pressure", tier::to_string(pressure)},
+                  {"granted_bytes", std::to_string(budget_->granted_bytes())},
+                  {"limit_bytes", std::to_string(budget_->limit_bytes())}});
+  }
   std::uint64_t commands = 0;
   for (const auto& worker : workers_) commands += worker->stats().processed.value();
   const std::uint64_t now = unix_ms();

@@ -54,6 +54,7 @@ class Server {
   Users& users() { return users_; }
   const Users& users() const { return users_; }
   AclLog& acl_log() { return acl_log_; }
+  Log& log() { return log_; }
   metrics::Registry& registry() { return registry_; }
 
   // Clients' numbers, and which thread has each.
@@ -110,6 +111,7 @@ class Server {
   Latency latency_;
   Users users_;
   AclLog acl_log_;
+  Log log_;
   std::string password_in_force_;  // server.requirepass, as it was applied last
   metrics::Registry registry_;
   std::unique_ptr<metrics::GrowthMetrics> growth_metrics_;
@@ -125,6 +127,7 @@ class Server {
   std::uint64_t started_ms_ = 0;
   std::atomic<std::uint64_t> commands_per_second_{0};
   std::uint64_t rate_commands_ = 0, rate_since_ms_ = 0;
+  tier::Pressure pressure_told_{};
   std::string run_id_;
 };
 

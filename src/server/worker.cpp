@@ -24,8 +24,6 @@ constexpr std::uint64_t kWakeTag = 1, kListenTag = 2, kTlsListenTag = 3;
 constexpr int kAcceptsMax = 64;
 constexpr int kEventsMax = 256;
 constexpr std::uint64_t kTickMs = 100;
-// What a drain may take before clients that do not read are left behind.
-constexpr std::uint64_t kDrainMs = 5000;
 constexpr std::chrono::microseconds kStepIdle{200}, kStepBusy{50};
 
 std::string address_text(const sockaddr_storage& address) {
@@ -118,7 +116,7 @@ void Worker::run(int listener, int tls_listener) {
     turn(timeout);
     if (!draining_.load(std::memory_order_relaxed)) continue;
     if (drain_until_ms_ == 0) {
-      drain_until_ms_ = now_ms_ + kDrainMs;
+      drain_until_ms_ = now_ms_ + server_.config().drain_ns / 1'000'000;
       for (int* fd : {&listener_, &tls_listener_}) {
         if (*fd >= 0) ::close(*fd);
         *fd = -1;
@@ -195,6 +193,8 @@ void Worker::accept_clients(int listener) {
       (void)!send(fd, kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
       ::close(fd);
       stats_.rejected_connections.add();
+      server_.log().warning("clients_full", "a connection beyond server.max_clients was refused",
+                            {{"client", address_text(peer)}});
       continue;
     }
     const int yes = 1;
@@ -231,6 +231,8 @@ bool Worker::may_come(const Session& session, bool from_here) {
     return true;
   }
   stats_.protected_refusals.add();
+  server_.log().warning("protected_mode", "a connection from elsewhere was refused: no password",
+                        {{"client", session.peer}});
   constexpr std::string_view kWhy =
       "-DENIED this store is in protected mode: it has no password, so it takes connections from "
       "its "

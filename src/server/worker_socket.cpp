@@ -81,6 +81,8 @@ void Worker::shake(Session& session) {
       return watch_events(session);
     case tls::Stream::Shake::kBroken:
       stats_.tls_failures.add();
+      server_.log().warning("tls_failed", "a TLS handshake failed",
+                            {{"client", session.peer}, {"why", session.tls->problem()}});
       return kill(session);
     case tls::Stream::Shake::kDone:
       break;

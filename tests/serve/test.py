@@ -12,6 +12,7 @@ import limits  # noqa: E402
 import locks  # noqa: E402
 import operation  # noqa: E402
 import real_clients  # noqa: E402
+import service  # noqa: E402
 import tls  # noqa: E402
 import wire  # noqa: E402
 
@@ -26,7 +27,7 @@ def test_replies_are_redis_s_byte_for_byte(folder):
             assert not found, f"{len(found)} replies differ with {threads} threads:\n" + "\n".join(found)
 
 
-for module in (limits, locks, operation, real_clients, tls):
+for module in (limits, locks, operation, real_clients, service, tls):
     globals().update({name: test for name, test in vars(module).items() if name.startswith("test_")})
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <unistd.h>
 
+#include <cstdlib>
 #include <iostream>
 
 #include "base/format.h"
@@ -12,8 +13,6 @@
 namespace ullage::cli {
 
 namespace {
-
-void say(const std::string& line) { std::cerr << "ullage serve: " << line << std::endl; }
 
 class ServeVerb : public Verb {
  public:
@@ -47,23 +46,33 @@ class ServeVerb : public Verb {
   }
 
   int run() override {
-    Result<contract::Contract> contract = flags_.read(path_);
+    Result<contract::Contract> contract = read();
     if (!contract.ok()) return fail(contract.error());
     Result<server::Config> config = server::Config::from(contract.value());
     if (!config.ok()) return fail(config.error());
     server::Control::block_signals();
     auto server = server::Server::start(config.value());
     if (!server.ok()) return fail(server.error());
-    auto control = server::Control::make(
-        *server.value(), [this] { return flags_.read(path_); }, say);
+    auto control = server::Control::make(*server.value(), [this] { return read(); });
     if (!control.ok()) return fail(control.error());
-    if (!quiet_) greet(*server.value(), *control.value());
+    // The journal has its own line for it.
+    const bool journal = std::getenv("NOTIFY_SOCKET") != nullptr;
+    if (!quiet_ && !journal) greet(*server.value(), *control.value());
     server.value()->launch();
     control.value()->run();
     return kExitOk;
   }
 
  private:
+  Result<contract::Contract> read() {
+    Result<contract::Contract> contract = flags_.read(path_);
+    if (contract.ok() && quiet_ && contract->setting("server.log_level").origin == "default") {
+      Result<void> done = contract->set("server.log_level", "error", "--quiet");
+      if (!done.ok()) return done.error();
+    }
+    return contract;
+  }
+
   static void greet(const server::Server& server, const server::Control& control) {
     const server::Config& config = server.config();
     const std::string host =
