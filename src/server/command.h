@@ -41,6 +41,7 @@ enum CommandFlags : std::uint32_t {
   kDangerous = 1u << 21,
   kOwn = 1u << 22,        // Ullage's, not Redis's
   kContainer = 1u << 23,  // has subcommands, "client|list"
+  kInternal = 1u << 24,   // for the other doors (errand.h): no client finds it
 };
 
 // Which threads a command needs (server with one thread: always its own).
@@ -71,6 +72,8 @@ inline std::size_t command_index(const Command* command) {
   return static_cast<std::size_t>(command - commands().data());
 }
 
+// By its whole name, whoever may run it; null: there is none.
+const Command* find_internal(std::string_view name);
 // By name in any case, without subcommands; null: there is none.
 const Command* find_command(std::string_view name);
 // "client" and "LIST"; null: there is none.

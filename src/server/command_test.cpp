@@ -17,7 +17,8 @@ TEST(Commands, AreFoundByNameInAnyCaseAndBySubcommand) {
     const std::size_t bar = name.find('|');
     for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
     if (bar == std::string::npos) {
-      EXPECT_EQ(find_command(name), &command);
+      EXPECT_EQ(find_command(name), command.flags & kInternal ? nullptr : &command);
+      EXPECT_EQ(find_internal(name), &command);
       continue;
     }
     const Command* container = find_command(name.substr(0, bar));

@@ -54,7 +54,7 @@ Worker::Worker(Server& server, unsigned index)
   shard_ = std::make_unique<tier::Shard>(tier::ShardOptions{.index = index,
                                                             .eviction = tier::Eviction::kAll,
                                                             .listener = this,
-                                                            .sink = nullptr,
+                                                            .sink = &server.growth_feed(),
                                                             .window_percent = std::nullopt},
                                          server.budget());
   shard_->now(now_ms_);
@@ -96,10 +96,7 @@ void Worker::run(int listener) {
       sleeping_.store(true, std::memory_order_seq_cst);
       const std::uint64_t now = unix_ms();
       timeout = now >= next_tick_ms_ ? 0 : static_cast<int>(next_tick_ms_ - now);
-      if (park_wanted.load(std::memory_order_seq_cst) != 0 ||
-          (outboxes_.size() > 1 && !inbox_.empty())) {
-        timeout = 0;
-      }
+      if (park_wanted.load(std::memory_order_seq_cst) != 0 || inbox_.waiting()) timeout = 0;
     }
     turn(timeout);
     if (!draining_.load(std::memory_order_relaxed)) continue;
@@ -124,7 +121,7 @@ void Worker::turn(int timeout_ms) {
   now_ms_ = unix_ms();
   shard_->now(now_ms_);
   park_if_wanted();
-  if (outboxes_.size() > 1) take_posts();
+  if (inbox_.waiting()) take_posts();
   for (int i = 0; i < count; ++i) {
     const std::uint64_t tag = events[i].data.u64;
     if (tag == kWakeTag) {
@@ -155,7 +152,7 @@ void Worker::turn(int timeout_ms) {
       if (!found->second->dead) flush(*found->second);
     }
   }
-  if (outboxes_.size() > 1) send_posts();
+  if (outboxes_.size() > 1 || !errands_done_.empty()) send_posts();
   if (!dead_.empty()) close_dead();
   if (more_steps_) more_steps_ = shard_->step(count > 0 ? kStepBusy : kStepIdle);
 }

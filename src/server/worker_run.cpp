@@ -189,6 +189,7 @@ PostPtr Worker::new_post() {
 }
 
 void Worker::send_posts() {
+  if (!errands_done_.empty()) server_.errand_box().give(errands_done_);
   for (std::size_t to = 0; to < outboxes_.size(); ++to) {
     if (outboxes_[to].empty()) continue;
     stats_.posts.add(outboxes_[to].size());
@@ -214,6 +215,7 @@ void Worker::run_post(PostPtr post) {
         words.emplace_back(at, length);
         at += length;
       }
+      if (post->has_last) words.push_back(post->last.view());
       aside_.clear();
       call_started_ns_ = steady_ns();
       Context context{server_,
@@ -230,6 +232,10 @@ void Worker::run_post(PostPtr post) {
       posted_caller_ = 0;
       post->bytes.swap(aside_);
       post->kind = Post::Kind::kReply;
+      if (post->errand != 0) {
+        errands_done_.push_back(std::move(post));
+        return;
+      }
       const unsigned from = post->from;
       outboxes_[from].push_back(std::move(post));
       for (PostPtr& behind : behind_reply_) outboxes_[from].push_back(std::move(behind));

@@ -9,14 +9,14 @@
 //     bytes.remove_prefix(parser.consumed());
 //     if (got == HttpParsed::kHead) decide(parser.request());      // before the body is there
 //     if (got == HttpParsed::kBody) body.append(parser.body());    // a part of it
-//     if (got == HttpParsed::kDone) answer();                      // the next call: the next request
-//     if (got == HttpParsed::kNeedMore || got == HttpParsed::kError) break;
+//     if (got == HttpParsed::kDone) answer();                      // the next call: the next
+//     request if (got == HttpParsed::kNeedMore || got == HttpParsed::kError) break;
 //   }
 //
-// Strict    Where two readings of one message are possible, it is refused: what stands between us and
-//           the client may read it the other way (request smuggling). Content-Length beside
-//           Transfer-Encoding, or twice; a folded line, a bare CR or LF, a blank before the colon; an
-//           encoding other than chunked. After an error nothing more may be parsed.
+// Strict    Where two readings of one message are possible, it is refused: what stands between us
+//           and the client may read it the other way (request smuggling). Content-Length beside
+//           Transfer-Encoding, or twice; a folded line, a bare CR or LF, a blank before the colon;
+//           an encoding other than chunked. After an error nothing more may be parsed.
 // Cost      A head is read once it is whole; bodies are views of the caller's bytes.
 // Threads   One at a time. Views are as good as the bytes they are of.
 // Limits    HttpLimits, each met with the status that HTTP has for it.
