@@ -151,14 +151,14 @@ std::optional<Found> Shard::get(const Key& key) {
   s.used(key, spot);
   s.counters.hits.add();
   const Entry e = s.store->entry(spot.ref);
-  return Found{e.text(), e.expires_ms()};
+  return Found{e.text(), e.expires_ms(), e.kind()};
 }
 
 std::optional<Found> Shard::peek(const Key& key) {
   const Spot spot = state_->find(key);
   if (!spot) return std::nullopt;
   const Entry e = state_->store->entry(spot.ref);
-  return Found{e.text(), e.expires_ms()};
+  return Found{e.text(), e.expires_ms(), e.kind()};
 }
 
 bool Shard::contains(const Key& key) { return static_cast<bool>(state_->find(key)); }
@@ -231,6 +231,7 @@ std::optional<Shard::About> Shard::about(const Key& key) {
   about.idle_ms = s.idle_ms(segment, spot.slot);
   about.expires_ms = e.expires_ms();
   about.large = e.large();
+  about.kind = e.kind();
   return about;
 }
 

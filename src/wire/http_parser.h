@@ -9,8 +9,8 @@
 //     bytes.remove_prefix(parser.consumed());
 //     if (got == HttpParsed::kHead) decide(parser.request());      // before the body is there
 //     if (got == HttpParsed::kBody) body.append(parser.body());    // a part of it
-//     if (got == HttpParsed::kDone) answer();                      // the next call: the next
-//     request if (got == HttpParsed::kNeedMore || got == HttpParsed::kError) break;
+//     if (got == HttpParsed::kDone) answer();                      // then comes the next request
+//     if (got == HttpParsed::kNeedMore || got == HttpParsed::kError) break;
 //   }
 //
 // Strict    Where two readings of one message are possible, it is refused: what stands between us

@@ -13,6 +13,8 @@
 #include "server/context.h"
 #include "server/glob.h"
 #include "server/keys_of.h"
+#include "server/kinds.h"
+#include "server/numbers.h"
 #include "server/server.h"
 #include "server/worker.h"
 
@@ -103,7 +105,8 @@ void touch_command(Context& c) { count_keys(c, &tier::Shard::touch); }
 
 void type_command(Context& c) {
   const tier::Key key = c.key(1);
-  c.out.simple(c.shard(key).contains(key) ? "string" : "none");
+  const auto found = c.shard(key).peek(key);
+  c.out.simple(found ? type_name(found->kind) : "none");
 }
 
 void rename_command(Context& c) { rename(c, false); }
@@ -133,7 +136,8 @@ void copy_command(Context& c) {
   const auto again = c.shard(from).peek(from);
   if (!again) return c.out.integer(0);
   const std::string value(again->value);
-  if (!c.wrote(c.shard(to).set(to, value, {.expires_ms = again->expires_ms}))) return;
+  const tier::SetOptions how{.expires_ms = again->expires_ms, .kind = again->kind};
+  if (!c.wrote(c.shard(to).set(to, value, how))) return;
   c.changed(to, kNotifyGeneric, "copy_to");
   c.out.integer(1);
 }
@@ -187,7 +191,7 @@ void scan_command(Context& c) {
   if (!parse_cursor(c.word(1), cursor)) return c.error("ERR invalid cursor");
   std::size_t count = kScanDefault;
   std::string_view pattern;
-  bool matches_type = true;
+  std::optional<std::string_view> type;
   for (std::size_t i = 2; i < c.words.size(); i += 2) {
     if (i + 1 >= c.words.size()) return c.syntax_error();
     if (c.is(i, "COUNT")) {
@@ -198,7 +202,7 @@ void scan_command(Context& c) {
     } else if (c.is(i, "MATCH")) {
       pattern = c.word(i + 1) == "*" ? std::string_view{} : c.word(i + 1);
     } else if (c.is(i, "TYPE")) {
-      matches_type = c.is(i + 1, "string");
+      type = c.word(i + 1);
     } else {
       return c.syntax_error();
     }
@@ -210,9 +214,10 @@ void scan_command(Context& c) {
   std::size_t seen = 0;
   while (shard < workers.size() && seen < count) {
     place = workers[shard]->shard().scan(
-        c.caller.db, place, count - seen, [&](std::string_view name, const tier::Found&) {
+        c.caller.db, place, count - seen, [&](std::string_view name, const tier::Found& found) {
           ++seen;
-          if (matches_type && (pattern.empty() || glob_match(pattern, name))) {
+          if (type && !equals_ignoring_case(*type, type_name(found.kind))) return;
+          if (pattern.empty() || glob_match(pattern, name)) {
             names.emplace_back(name);
           }
         });
