@@ -5,6 +5,8 @@ import uPlot from 'uplot';
 import * as format from './format.js';
 
 const HEIGHT_PX = 190;
+// Steps between the lines of a chart of bytes.
+const POWERS = Array.from({length: 45}, (_, i) => 2 ** i);
 
 export const colour = (name) =>
   getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -39,7 +41,8 @@ export class Chart {
       ms: 1,
       scales: {x: {time}, y: {range: range ?? ((_, low, high) => [0, high > 0 ? high * 1.08 : 1])}},
       cursor: {points: {size: 6}, drag: {x: false, y: false}},
-      axes: [axis(x, {space: 70}), axis(series[0][2], {size: ySize})],
+      axes: [axis(x ?? ((v) => format.clock(v)), {space: 90}),
+        axis(series[0][2], {size: ySize, ...(series[0][2] === format.bytes && {incrs: POWERS})})],
       series: [{label: '', value: (_, v) => (v === null || v === undefined ? '–' : (x ?? format.clock)(v))},
         ...series.map(line)],
     }, this.data, this.box);
@@ -57,7 +60,11 @@ export class Chart {
     this.data = data;
     this.plot.setData(data);
     this.box.setAttribute('aria-label', `${this.title}: ${says}. Arrow keys walk through it.`);
-    if (this.at !== undefined && this.at !== null) this.point(Math.min(this.at, data[0].length - 1));
+    if (this.at !== undefined && this.at !== null) {
+      this.point(Math.min(this.at, data[0].length - 1));
+    } else if (!(this.plot.cursor.left >= 0) && data[0].length > 0) {
+      this.plot.setLegend({idx: data[0].length - 1});  // nobody points at it: the newest
+    }
   }
 
   redraw() { this.plot.redraw(false, true); }

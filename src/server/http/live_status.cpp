@@ -17,8 +17,9 @@ namespace {
 
 // Of the latest slow commands, and of those that took most time.
 constexpr std::size_t kSlowMax = 12, kCommandsMax = 12;
-// Words of a slow command: its name, a key, a little more.
-constexpr std::size_t kWordsMax = 4, kWordBytesMax = 48;
+// Words of a slow command: its name and what comes next, most often a key. Values are nobody's
+// business here.
+constexpr std::size_t kWordsMax = 2, kWordBytesMax = 64;
 
 template <class Fn>
 std::uint64_t sum(Server& server, Fn of) {
