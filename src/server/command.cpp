@@ -65,6 +65,12 @@ const Command* find_command(std::string_view name) {
 
 const Command* find_internal(std::string_view name) { return table().find(name); }
 
+const Command& public_form(const Command& command) {
+  if (!(command.flags & kInternal)) return command;
+  const std::string_view name = command.name;
+  return *find_command(name.substr(name.find('.') + 1));
+}
+
 const Command* find_subcommand(const Command& container, std::string_view name) {
   constexpr std::size_t kLongest = 32;
   if (name.size() > kLongest) return nullptr;

@@ -19,6 +19,7 @@ TEST(Commands, AreFoundByNameInAnyCaseAndBySubcommand) {
     if (bar == std::string::npos) {
       EXPECT_EQ(find_command(name), command.flags & kInternal ? nullptr : &command);
       EXPECT_EQ(find_internal(name), &command);
+      EXPECT_EQ(public_form(command).flags & kInternal, 0u) << name;
       continue;
     }
     const Command* container = find_command(name.substr(0, bar));

@@ -140,12 +140,10 @@ void Http::tick() {
   listen_again();
   errands_.tick(now_ms_);
   const bool status = live_.tick(now_ms_, streams_ > 0);
-  std::string text;
-  if (status && streams_ > 0) text = "event: status\ndata: " + live_.status_json() + "\n\n";
   for (const auto& [id, connection] : connections_) {
     if (connection->dead()) continue;
     if (connection->streaming()) {
-      connection->tell(text);
+      connection->tell(status ? live_.status_event(connection->caller()) : "");
     } else {
       connection->tick();
     }

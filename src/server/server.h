@@ -22,6 +22,7 @@
 #include "base/result.h"
 #include "metrics/growth_metrics.h"
 #include "metrics/registry.h"
+#include "server/acl/door.h"
 #include "server/config.h"
 #include "server/errand.h"
 #include "server/growth_feed.h"
@@ -54,6 +55,9 @@ class Server {
   Latency& latency() { return latency_; }
   ErrandBox& errand_box() { return errand_box_; }
   GrowthFeed& growth_feed() { return growth_feed_; }
+  Users& users() { return users_; }
+  const Users& users() const { return users_; }
+  AclLog& acl_log() { return acl_log_; }
   metrics::Registry& registry() { return registry_; }
 
   // Clients' numbers, and which thread has each.
@@ -64,6 +68,8 @@ class Server {
 
   // Applies what a new contract changes, everything standing still.
   Result<void> reload(const contract::Contract& contract);
+  // Users as server.acl_file has them, everything standing still; `myself` asked for it (or null).
+  Result<void> load_users(const Session* myself);
   // What config() says now holds for shards and budget, too.
   void apply_config();
   // Called again and again, ten times a second.
@@ -103,6 +109,9 @@ class Server {
   Latency latency_;
   ErrandBox errand_box_;
   GrowthFeed growth_feed_;
+  Users users_;
+  AclLog acl_log_;
+  std::string password_in_force_;  // server.requirepass, as it was applied last
   metrics::Registry registry_;
   std::unique_ptr<metrics::GrowthMetrics> growth_metrics_;
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the HTTP door asks of the thread that owns a key: reads with the time that is left, and
-// writes under a condition, each in one step. No client of RESP finds these.
+// writes under a condition, each in one step. No client of RESP finds
+// these; http.NAME takes the rights of NAME.
 #include <algorithm>
 
+#include "server/acl/door.h"
 #include "server/commands/handlers.h"
 #include "server/context.h"
 #include "server/http/etag.h"
@@ -66,9 +68,9 @@ void http_mget_command(Context& c) {
   }
 }
 
-// http.put KEY TTL_MS CONDITION [TAG...] VALUE: 1, it is new; 0, it took another's place; -1, the
+// http.set KEY TTL_MS CONDITION [TAG...] VALUE: 1, it is new; 0, it took another's place; -1, the
 // condition did not hold. TTL_MS: 0, none; -1, the time that is left stays.
-void http_put_command(Context& c) {
+void http_set_command(Context& c) {
   std::int64_t ttl_ms = 0;
   if (!c.integer(2, ttl_ms)) return;
   const tier::Key key = c.key(1);
@@ -88,9 +90,9 @@ void http_put_command(Context& c) {
   c.out.integer(fresh ? 1 : 0);
 }
 
-// http.delete KEY CONDITION [TAG...]: 1, it is gone; 0, it was not there; -1, the condition did not
+// http.del KEY CONDITION [TAG...]: 1, it is gone; 0, it was not there; -1, the condition did not
 // hold.
-void http_delete_command(Context& c) {
+void http_del_command(Context& c) {
   const tier::Key key = c.key(1);
   tier::Shard& shard = c.shard(key);
   if (c.word(2) != "any" && !fits(c, shard.peek(key), 2, c.words.size())) return c.out.integer(-1);
@@ -113,7 +115,8 @@ void http_scan_command(Context& c) {
     place = c.worker.shard().scan(c.caller.db, place, wanted - names.size(),
                                   [&](std::string_view name, const tier::Found&) {
                                     ++seen;
-                                    if (name.starts_with(prefix)) names.emplace_back(name);
+                                    if (!name.starts_with(prefix)) return;
+                                    if (may_see(c, name)) names.emplace_back(name);
                                   });
     ++seen;  // places without entries take time as well
   } while (place != 0 && names.size() < wanted && seen < kScanEntriesMax);
@@ -123,9 +126,9 @@ void http_scan_command(Context& c) {
   for (const std::string& name : names) c.out.bulk(name);
 }
 
-// http.curve, of the thread it runs on: requests sampled, then size in percent and hit ratio in
+// http.ullage.mrc, of the thread it runs on: requests sampled, then size in percent and hit ratio in
 // millionths, of each point.
-void http_curve_command(Context& c) {
+void http_mrc_command(Context& c) {
   const tier::HitCurve curve = c.worker.shard().hit_curve();
   c.out.array(1 + curve.points.size() * 2);
   c.out.integer(static_cast<std::int64_t>(curve.sampled));

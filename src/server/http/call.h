@@ -32,6 +32,7 @@ class Live;
 struct Call {
   Server& server;
   Live& live;
+  Caller caller;  // who asks, in database 0
   wire::HttpRequest request;
   wire::HttpTarget target;
   wire::ByteBuffer body;
@@ -52,6 +53,7 @@ struct Round {
 struct Plan {
   std::uint64_t body_bytes_max = 0;
   Step (*begin)(Call&) = nullptr;
+  Caller caller;
 };
 // By path and method; or why not.
 std::variant<Plan, Answer> plan_of(Server& server, const wire::HttpRequest& request,
@@ -64,8 +66,13 @@ std::optional<Answer> refuse_parameters(const wire::HttpTarget& target,
                                         std::initializer_list<std::string_view> known);
 // The thread that owns a key.
 unsigned owner_of_key(Server& server, unsigned db, std::string_view key);
+// What the server tells of itself is for those who may run INFO; slow commands, whose words are
+// somebody's keys, for those who may run SLOWLOG GET.
+bool may_look(Server& server, const Caller& caller);
+bool may_see_slow(Server& server, const Caller& caller);
 // Of an error reply: what HTTP says to it.
 Answer refused(const wire::Reply& reply);
+Answer not_permitted(std::string_view detail);
 
 // Routes.
 Step get_key(Call& call);

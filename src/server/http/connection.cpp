@@ -155,7 +155,8 @@ void Connection::take_body() {
 }
 
 void Connection::run() {
-  Call call{http_.server(), http_.live(), parser_.request(), std::move(target_), std::move(body_)};
+  Call call{http_.server(),    http_.live(),       plan_.caller,
+            parser_.request(), std::move(target_), std::move(body_)};
   take(plan_.begin(call));
 }
 
@@ -232,10 +233,11 @@ void Connection::start_stream() {
   http_.count_stream(true);
   put("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
       "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\nretry: 2000\n\n");
-  tell("event: status\ndata: " + http_.live().status_json() + "\n\n");
+  tell(http_.live().status_event(plan_.caller));
 }
 
 void Connection::tell(const std::string& event) {
+  if (!may_look(http_.server(), plan_.caller)) return close();  // users have changed
   if (out_bytes_ > kStreamBytesMax) {
     if (http_.now_ms() - since_ms_ > kProgressMs) close();
     return;

@@ -39,6 +39,7 @@ class Connection {
   void tick();
   // An event for a listener, and the growths since; "": only those.
   void tell(const std::string& event);
+  const Caller& caller() const { return plan_.caller; }
   bool streaming() const { return phase_ == Phase::kStreaming; }
   bool dead() const { return phase_ == Phase::kDead; }
 

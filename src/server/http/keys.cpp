@@ -88,10 +88,11 @@ Answer missing(const Place& place) {
                  "PUT a value to the same address to make one.");
 }
 
-Ask ask(Server& server, const Place& place, const char* name) {
+Ask ask(const Call& call, const Place& place, const char* name) {
   Ask ask;
-  ask.owner = owner_of_key(server, place.db, place.key);
+  ask.owner = owner_of_key(call.server, place.db, place.key);
   ask.command = find_internal(name);
+  ask.caller = call.caller;
   ask.caller.db = place.db;
   ask.words = {name, place.key};
   return ask;
@@ -143,7 +144,7 @@ Step get_key(Call& call) {
   if (auto* answer = std::get_if<Answer>(&condition)) return std::move(*answer);
   const Place& where = std::get<Place>(place);
   Round round;
-  round.asks.push_back(ask(call.server, where, "http.get"));
+  round.asks.push_back(ask(call, where, "http.get"));
   round.then = [where, condition = std::get<Condition>(condition)](Replies& replies) -> Step {
     wire::Reply& reply = replies[0];
     if (reply.is_error()) return refused(reply);
@@ -165,7 +166,7 @@ Step put_key(Call& call) {
                    "Content-Encoding and Content-Range are not understood here.",
                    "Send the value's own bytes, all of them.");
   }
-  Ask put = ask(call.server, std::get<Place>(place), "http.put");
+  Ask put = ask(call, std::get<Place>(place), "http.set");
   put.words.push_back(std::to_string(std::get<std::int64_t>(ttl)));
   for (std::string& word : std::get<Condition>(condition).words) {
     put.words.push_back(std::move(word));
@@ -190,7 +191,7 @@ Step delete_key(Call& call) {
   auto condition = condition_of(call, true);
   if (auto* answer = std::get_if<Answer>(&condition)) return std::move(*answer);
   const Place& where = std::get<Place>(place);
-  Ask erase = ask(call.server, where, "http.delete");
+  Ask erase = ask(call, where, "http.del");
   for (std::string& word : std::get<Condition>(condition).words) {
     erase.words.push_back(std::move(word));
   }

@@ -99,6 +99,10 @@ std::string Live::history_json() const {
   return json.text();
 }
 
+std::string Live::status_event(const Caller& caller) const {
+  return "event: status\ndata: " + status_json(caller) + "\n\n";
+}
+
 std::uint64_t Live::newest_event() const { return server_.growth_feed().newest(); }
 
 std::string Live::events_text(std::uint64_t& cursor) const {
@@ -132,8 +136,9 @@ std::vector<Ask> Live::curve_asks() const {
   std::vector<Ask> asks(server_.workers().size());
   for (std::size_t i = 0; i < asks.size(); ++i) {
     asks[i].owner = static_cast<unsigned>(i);
-    asks[i].command = find_internal("http.curve");
-    asks[i].words = {"http.curve"};
+    asks[i].caller.guarded = false;  // who may see it was asked before
+    asks[i].command = find_internal("http.ullage.mrc");
+    asks[i].words = {"http.ullage.mrc"};
   }
   return asks;
 }

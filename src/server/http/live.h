@@ -4,7 +4,7 @@
 // Live: what the page at / shows: the server's state as JSON, its last ten minutes, what happens.
 //
 //   live.tick(now_ms, watched);        // four times a second; `watched`: somebody looks on
-//   live.status_json()                 // GET /v1/status, and the event "status"
+//   live.status_json(caller)           // GET /v1/status, and the event "status"
 //   live.history_json()                // GET /v1/history
 //   live.events_text(cursor)           // growth events behind `cursor`, as server-sent events
 //
@@ -34,7 +34,8 @@ class Live {
 
   // True: a second has passed, there is a new status.
   bool tick(std::uint64_t now_ms, bool watched);
-  std::string status_json() const;
+  std::string status_json(const Caller& caller) const;
+  std::string status_event(const Caller& caller) const;
   std::string history_json() const;
   std::string events_text(std::uint64_t& cursor) const;
   std::uint64_t newest_event() const;

@@ -166,7 +166,7 @@ void write_commands(JsonWriter& json, Server& server) {
 
 }  // namespace
 
-std::string Live::status_json() const {
+std::string Live::status_json(const Caller& caller) const {
   JsonWriter json(JsonWriter::Style::kCompact);
   json.begin_object();
   json.field("unix_ms", unix_ms());
@@ -183,7 +183,11 @@ std::string Live::status_json() const {
   write_budget(json, server_);
   write_tiers(json, server_);
   write_curve(json, curves_);
-  write_slow(json, server_);
+  if (may_see_slow(server_, caller)) {
+    write_slow(json, server_);
+  } else {
+    json.begin_array("slow"), json.end_array();
+  }
   write_commands(json, server_);
   json.end_object();
   std::string text = json.text();

@@ -179,7 +179,7 @@ Step list_keys(Call& call) {
   }
   auto db = database_of(call.target);
   if (auto* answer = std::get_if<Answer>(&db)) return std::move(*answer);
-  auto listing = std::make_shared<Listing>(Listing{call.server, {}, {}, 0, 0, 0, 0, {}});
+  auto listing = std::make_shared<Listing>(Listing{call.server, call.caller, {}, 0, 0, 0, 0, {}});
   listing->caller.db = std::get<std::uint8_t>(db);
   std::int64_t limit = kLimitDefault;
   const std::string* text = call.target.parameter("limit");
@@ -203,7 +203,7 @@ Step list_keys(Call& call) {
 Step batch_get(Call& call) {
   if (auto answer = refuse_parameters(call.target, {})) return std::move(*answer);
   auto batch = std::make_shared<Batch>();
-  Caller caller;
+  Caller caller = call.caller;
   if (auto answer = parse_batch(call.body.view(), *batch, caller.db)) return std::move(*answer);
   call.body.release();
   const std::size_t owners = call.server.workers().size();

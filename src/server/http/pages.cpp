@@ -41,9 +41,10 @@ Step ready_page(Call& call) {
 
 Step status_page(Call& call) {
   Live& live = call.live;
-  return Round{.asks = live.curve_asks(), .then = [&live](Replies& replies) -> Step {
+  return Round{.asks = live.curve_asks(),
+               .then = [&live, caller = call.caller](Replies& replies) -> Step {
                  for (std::size_t i = 0; i < replies.size(); ++i) live.take_curve(i, replies[i]);
-                 Answer answer = json_answer(live.status_json());
+                 Answer answer = json_answer(live.status_json(caller));
                  answer.fields = {{"Cache-Control", "no-store"}};
                  return answer;
                }};

@@ -3,6 +3,7 @@
 // Which paths there are, and what each lets one do.
 #include <algorithm>
 
+#include "server/acl/door.h"
 #include "server/clock.h"
 #include "server/http/call.h"
 #include "server/server.h"
@@ -15,23 +16,52 @@ constexpr std::string_view kKeys = "/v1/keys/";
 // Of a batch: some hundred keys.
 constexpr std::uint64_t kBatchBytesMax = 4u << 20;
 
+// Who may: anybody, whoever has said who they are (each key asks on), who may look at the server.
+enum class For { kAll, kUsers, kLookers };
 struct Path {
   std::string_view method, path;
   Step (*begin)(Call&);
+  For whom;
 };
 constexpr Path kPaths[] = {
-    {"GET", "/v1/keys", list_keys},
-    {"POST", "/v1/keys:batchGet", batch_get},
-    {"GET", "/v1/status", status_page},
-    {"GET", "/v1/history", history_page},
-    {"GET", "/v1/events", events_page},
-    {"GET", "/v1/openapi.json", openapi_page},
-    {"GET", "/metrics", metrics_page},
-    {"GET", "/topology", topology_page},
-    {"GET", "/healthz", health_page},
-    {"GET", "/readyz", ready_page},
-    {"GET", "/", live_page},
+    {"GET", "/v1/keys", list_keys, For::kUsers},
+    {"POST", "/v1/keys:batchGet", batch_get, For::kUsers},
+    {"GET", "/v1/status", status_page, For::kLookers},
+    {"GET", "/v1/history", history_page, For::kLookers},
+    {"GET", "/v1/events", events_page, For::kLookers},
+    {"GET", "/v1/openapi.json", openapi_page, For::kAll},
+    {"GET", "/metrics", metrics_page, For::kAll},
+    {"GET", "/topology", topology_page, For::kLookers},
+    {"GET", "/healthz", health_page, For::kAll},
+    {"GET", "/readyz", ready_page, For::kAll},
+    {"GET", "/", live_page, For::kLookers},
 };
+
+// Who asks, if that is somebody who may; else why not.
+std::variant<Caller, Answer> caller_for(Server& server, const wire::HttpRequest& request,
+                                        For whom) {
+  if (whom == For::kAll) return Caller{};
+  const auto caller = caller_of(server, request.field("authorization").value_or(""));
+  if (!caller) {
+    Answer answer = problem(401, "who-are-you", "It must be known who asks.",
+                            "There is no Authorization, or no such user with this password.",
+                            "Send Basic name:password, or Bearer with the default user's.");
+    answer.fields.emplace_back("WWW-Authenticate", "Basic realm=\"ullage\", charset=\"UTF-8\"");
+    return answer;
+  }
+  if (whom == For::kLookers && !may_look(server, *caller)) {
+    return not_permitted("This user may not run INFO.");
+  }
+  return *caller;
+}
+
+bool may_run(Server& server, const Caller& caller, const Command& command,
+             std::initializer_list<std::string_view> words) {
+  if (!caller.guarded) return true;
+  const auto lock = server.users().reading();
+  const User* user = server.users().find(caller.user);
+  return user != nullptr && user->check(command, words).why == Refusal::kNone;
+}
 
 Answer no_method(const wire::HttpRequest& request, std::string_view allowed) {
   Answer answer = problem(405, "method-not-allowed", "This is not what can be done here.",
@@ -77,19 +107,24 @@ std::variant<Plan, Answer> plan_of(Server& server, const wire::HttpRequest& requ
     const auto begin = of_key(request.method);
     if (begin == nullptr) return no_method(request, "GET, HEAD, PUT, DELETE");
     const bool writes = begin != get_key;
+    auto caller = caller_for(server, request, For::kUsers);
+    if (auto* answer = std::get_if<Answer>(&caller)) return std::move(*answer);
     if (auto answer = held_back(server, writes)) return std::move(*answer);
     const std::uint64_t most = server.max_value_bytes.load(std::memory_order_relaxed);
-    return Plan{begin == put_key ? most : 0, begin};
+    return Plan{begin == put_key ? most : 0, begin, std::get<Caller>(caller)};
   }
   std::string allowed;
   for (const Path& route : kPaths) {
     if (route.path != path) continue;
     const bool head = route.method == "GET" && request.method == "HEAD";
     if (route.method == request.method || head) {
+      auto caller = caller_for(server, request, route.whom);
+      if (auto* answer = std::get_if<Answer>(&caller)) return std::move(*answer);
       if (path.starts_with("/v1/keys")) {
         if (auto answer = held_back(server, false)) return std::move(*answer);
       }
-      return Plan{route.begin == batch_get ? kBatchBytesMax : 0, route.begin};
+      const std::uint64_t most = route.begin == batch_get ? kBatchBytesMax : 0;
+      return Plan{most, route.begin, std::get<Caller>(caller)};
     }
     allowed = route.method == "GET" ? "GET, HEAD" : route.method;
   }
@@ -131,6 +166,19 @@ unsigned owner_of_key(Server& server, unsigned db, std::string_view key) {
   return tier::Key(db, key).shard(static_cast<unsigned>(server.workers().size()));
 }
 
+bool may_look(Server& server, const Caller& caller) {
+  return may_run(server, caller, *find_command("info"), {"info"});
+}
+
+bool may_see_slow(Server& server, const Caller& caller) {
+  return may_run(server, caller, *find_internal("slowlog|get"), {"slowlog", "get"});
+}
+
+Answer not_permitted(std::string_view detail) {
+  return problem(403, "not-permitted", "This user may not do this.", detail,
+                 "Ask whoever keeps the users (ACL SETUSER).");
+}
+
 Answer refused(const wire::Reply& reply) {
   const std::string& text = reply.text;
   if (text.starts_with("OOM")) {
@@ -144,8 +192,7 @@ Answer refused(const wire::Reply& reply) {
                    "Use the commands of that kind (JSON.GET), or erase the key first.");
   }
   if (text.starts_with("NOPERM") || text.starts_with("NOAUTH")) {
-    return problem(403, "not-permitted", "This user may not do this.", text,
-                   "Ask whoever keeps the users (ACL SETUSER).");
+    return not_permitted(text);
   }
   return problem(500, "refused", "The store refused it.", text, "See the server's log.");
 }
