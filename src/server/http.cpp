@@ -21,6 +21,8 @@ namespace {
 enum Tag : std::uint64_t { kListenTag, kWakeTag, kErrandTag, kFirstConnection };
 constexpr int kEventsMax = 64;
 constexpr int kTickMs = 250;
+// What the end may take, so that answers under way go out.
+constexpr std::uint64_t kEndMs = 2000;
 
 }  // namespace
 
@@ -73,8 +75,20 @@ void Http::watch(int fd, std::uint64_t id, std::uint32_t events) {
   epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event);
 }
 
+bool Http::owing() const {
+  for (const auto& [id, connection] : connections_) {
+    if (connection->owing()) return true;
+  }
+  return false;
+}
+
 void Http::run() {
-  while (!ending_.load()) {
+  std::uint64_t until_ms = 0;
+  for (;;) {
+    if (ending_.load()) {
+      if (until_ms == 0) until_ms = unix_ms() + kEndMs;
+      if (!owing() || unix_ms() >= until_ms) return;
+    }
     epoll_event events[kEventsMax];
     const int count = epoll_wait(epoll_, events, kEventsMax, kTickMs);
     now_ms_ = unix_ms();
@@ -83,8 +97,11 @@ void Http::run() {
         case kListenTag:
           accept_some();
           break;
-        case kWakeTag:
+        case kWakeTag: {
+          std::uint64_t drained;
+          (void)!read(wake_, &drained, sizeof drained);
           break;
+        }
         case kErrandTag:
           errands_.arrived();
           break;

@@ -8,7 +8,7 @@
 //   Http http(server, listener);
 //   http.start();
 //   ...
-//   http.stop();          // closes what is open; errands under way are left behind
+//   http.stop();          // answers under way go out (2 s at most), what is open is closed
 //
 // Promise   Connections are independent: one that waits for its key (or sends slowly) holds up no
 //           other. Requests of one connection are answered in their order, one at a time.
@@ -57,6 +57,7 @@ class Http {
 
  private:
   void run();
+  bool owing() const;
   void accept_some();
   void tick();
   void listen_again();

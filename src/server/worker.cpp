@@ -106,9 +106,10 @@ void Worker::run(int listener) {
       ::close(listener_);
       listener_ = -1;
     }
-    const bool owing = std::any_of(sessions_.begin(), sessions_.end(), [](const auto& s) {
-      return !s.second->out.empty() || !s.second->slots.empty();
-    });
+    const bool owing =
+        inbox_.waiting() || std::any_of(sessions_.begin(), sessions_.end(), [](const auto& s) {
+          return !s.second->out.empty() || !s.second->slots.empty();
+        });
     if (!owing || now_ms_ >= drain_until_ms_) break;
   }
 }

@@ -2,6 +2,7 @@
 //
 // Commands run here: on the thread that owns their keys.
 #include <algorithm>
+#include <optional>
 
 #include "server/clock.h"
 #include "server/keys_of.h"
@@ -229,7 +230,11 @@ void Worker::run_post(PostPtr post) {
                       post->first_hash,
                       true};
       posted_caller_ = post->caller.id;
-      if (!post->caller.guarded || !refused_at_door(context, kAtTop)) call(context);
+      if (!post->caller.guarded || !refused_at_door(context, kAtTop)) {
+        std::optional<Standstill> still;  // of an errand: workers do this before they post
+        if (post->command->route == Route::kAll) still.emplace(server_, this);
+        call(context);
+      }
       posted_caller_ = 0;
       post->bytes.swap(aside_);
       post->kind = Post::Kind::kReply;

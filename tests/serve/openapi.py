@@ -145,6 +145,18 @@ def ask_while_it_says_no(check, client):
     check("POST", "/v1/keys:batchGet", '{"keys": []}', expect=503)
 
 
+def ask_as_somebody_else(check, client):
+    """Every operation that asks who comes: as nobody, and as one who may nothing."""
+    client.ask("ACL", "SETUSER", "nothing", "reset", "on", ">x")
+    client.ask("CONFIG", "SET", "requirepass", "opener")
+    for (path, method, status) in sorted(check.promised()):
+        if status in ("401", "403"):
+            who = {} if status == "401" else {"Authorization": "Bearer nothing:x"}
+            body = '{"keys": ["a"]}' if method == "POST" else None
+            check(method, path.replace("{key}", "a"), body, who, expect=int(status))
+    client.ask("CONFIG", "SET", "requirepass", "")
+
+
 def test_every_answer_is_as_the_openapi_document_says(_folder):
     with wire.store("--server.max_value=1KiB", "--server.threads=2", http=True) as server, server.client() as client:
         check = Checked(server)
@@ -166,6 +178,7 @@ def test_every_answer_is_as_the_openapi_document_says(_folder):
         check("GET", "/v1/events", expect=503)
         for stream in held:
             stream.close()
+        ask_as_somebody_else(check, client)
         ask_while_it_says_no(check, client)
         # /readyz while it stops: shown below.
         left = check.promised() - check.met - {("/readyz", "GET", "503"), ("/", "GET", "200")}

@@ -5,7 +5,6 @@
 // these; http.NAME takes the rights of NAME.
 #include <algorithm>
 
-#include "server/acl/door.h"
 #include "server/commands/handlers.h"
 #include "server/context.h"
 #include "server/http/etag.h"
@@ -13,9 +12,6 @@
 
 namespace ullage::server {
 namespace {
-
-// Entries that one http.scan looks at, about: some 100 us.
-constexpr std::size_t kScanEntriesMax = 1000;
 
 // Value and the time it ends (Unix ms; 0: never), or null.
 void reply_found(Context& c, const std::optional<tier::Found>& found) {
@@ -99,31 +95,6 @@ void http_del_command(Context& c) {
   if (!shard.erase(key)) return c.out.integer(0);
   c.changed(key, kNotifyGeneric, "del");
   c.out.integer(1);
-}
-
-// http.scan CURSOR COUNT PREFIX, of the thread it runs on: the cursor to go on from (0: this was
-// the last part), and about COUNT keys that begin so, or fewer when many others lie between.
-void http_scan_command(Context& c) {
-  std::int64_t cursor = 0, count = 0;
-  if (!c.integer(1, cursor) || !c.integer(2, count)) return;
-  const std::string_view prefix = c.word(3);
-  std::vector<std::string> names;
-  std::size_t seen = 0;
-  auto place = static_cast<std::uint64_t>(cursor);
-  const auto wanted = static_cast<std::size_t>(count);
-  do {
-    place = c.worker.shard().scan(c.caller.db, place, wanted - names.size(),
-                                  [&](std::string_view name, const tier::Found&) {
-                                    ++seen;
-                                    if (!name.starts_with(prefix)) return;
-                                    if (may_see(c, name)) names.emplace_back(name);
-                                  });
-    ++seen;  // places without entries take time as well
-  } while (place != 0 && names.size() < wanted && seen < kScanEntriesMax);
-  c.out.array(2);
-  c.out.bulk(std::to_string(place));
-  c.out.array(names.size());
-  for (const std::string& name : names) c.out.bulk(name);
 }
 
 // http.ullage.mrc, of the thread it runs on: requests sampled, then size in percent and hit ratio in

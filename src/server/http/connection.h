@@ -28,6 +28,11 @@ inline constexpr std::uint64_t kHeadMs = 10'000, kProgressMs = 30'000, kIdleMs =
 // Events that wait for a listener who does not read; then it misses some.
 inline constexpr std::size_t kStreamBytesMax = 256 * 1024;
 
+// Buffers of a connection up to here are free; more is granted by the budget.
+inline constexpr std::size_t kConnectionFreeBytes = 128 * 1024;
+// 507: the budget says no.
+Answer denied_buffer();
+
 class Connection {
  public:
   Connection(Http& http, int fd, std::uint64_t id);
@@ -42,6 +47,10 @@ class Connection {
   const Caller& caller() const { return plan_.caller; }
   bool streaming() const { return phase_ == Phase::kStreaming; }
   bool dead() const { return phase_ == Phase::kDead; }
+  // An answer is under way.
+  bool owing() const {
+    return phase_ == Phase::kWaiting || (!out_.empty() && phase_ != Phase::kStreaming);
+  }
 
  private:
   enum class Phase : std::uint8_t {

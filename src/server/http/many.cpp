@@ -23,7 +23,10 @@ constexpr std::size_t kBatchKeysMax = 1000;
 constexpr std::int64_t kBatchValuesBytesMax = 16 << 20;
 // Errands of one listing: when few keys match, it ends early with a cursor.
 constexpr int kScanRoundsMax = 16;
-constexpr unsigned kCursorShardShift = 48;
+// Cursors of SCAN are below 2^63.
+constexpr std::size_t kCursorDigitsMax = 19;
+// Entries that one of them looks at: some 100 us.
+constexpr std::size_t kScanCountMax = 1000;
 
 void write_bytes(JsonWriter& json, std::string_view bytes) {
   if (is_utf8(bytes)) return json.value(bytes);
@@ -32,42 +35,61 @@ void write_bytes(JsonWriter& json, std::string_view bytes) {
   json.end_object();
 }
 
-// --- The listing.
+// --- The listing: SCAN, until there are enough.
 
 struct Listing {
-  Server& server;
   Caller caller;
-  std::string prefix;
+  std::string pattern = {};
   std::size_t limit = 0;
-  std::uint64_t shard = 0, place = 0;
+  std::string cursor = "0";
+  std::size_t looked_at = 0;
   int rounds = 0;
-  std::vector<std::string> keys;
+  std::vector<std::string> keys = {};
 };
 using ListingPtr = std::shared_ptr<Listing>;
 
-Answer listed(const Listing& listing, bool whole) {
+// The pattern of all that begins so.
+std::string pattern_of(std::string_view prefix) {
+  std::string pattern;
+  for (const char c : prefix) {
+    if (std::string_view("*?[]^\\").find(c) != std::string_view::npos) pattern += '\\';
+    pattern += c;
+  }
+  return pattern + '*';
+}
+
+Answer listed(const Listing& listing) {
   JsonWriter json;
   json.begin_object();
   json.begin_array("keys");
   for (const std::string& key : listing.keys) write_bytes(json, key);
   json.end_array();
   json.key("cursor");
-  if (whole) {
+  if (listing.cursor == "0") {
     json.null();
   } else {
-    json.value(std::to_string(listing.shard << kCursorShardShift | listing.place));
+    json.value(listing.cursor);
   }
   json.end_object();
   return json_answer(json.text());
 }
 
+// How many to look at, so that about as many match as are wanted. Keys come in the order of their
+// hash: as many match in one part as in another.
+std::size_t next_count(const Listing& listing) {
+  const std::size_t wanted = listing.limit - listing.keys.size();
+  if (listing.looked_at == 0) return wanted;
+  const std::size_t found = std::max<std::size_t>(listing.keys.size(), 1);
+  return std::clamp(wanted * listing.looked_at / found, wanted, kScanCountMax);
+}
+
 Round next_part(const ListingPtr& listing) {
+  const std::size_t count = next_count(*listing);
   Ask ask;
-  ask.owner = static_cast<unsigned>(listing->shard);
-  ask.command = find_internal("http.scan");
+  ask.command = find_internal("scan");
   ask.caller = listing->caller;
-  ask.words = {"http.scan", std::to_string(listing->place),
-               std::to_string(listing->limit - listing->keys.size()), listing->prefix};
+  ask.words = {"scan", listing->cursor, "match", listing->pattern, "count", std::to_string(count)};
+  listing->looked_at += count;
   Round round;
   round.asks.push_back(std::move(ask));
   round.then = [listing](Replies& replies) -> Step {
@@ -76,24 +98,14 @@ Round next_part(const ListingPtr& listing) {
     for (wire::Reply& key : reply.elements[1].elements) {
       listing->keys.push_back(std::move(key.text));
     }
-    listing->place = std::stoull(reply.elements[0].text);
-    if (listing->place == 0) ++listing->shard;
-    const bool whole = listing->shard >= listing->server.workers().size();
-    if (whole || listing->keys.size() >= listing->limit || ++listing->rounds >= kScanRoundsMax) {
-      return listed(*listing, whole);
+    listing->cursor = reply.elements[0].text;
+    const bool enough = listing->keys.size() >= listing->limit;
+    if (enough || listing->cursor == "0" || ++listing->rounds >= kScanRoundsMax) {
+      return listed(*listing);
     }
     return next_part(listing);
   };
   return round;
-}
-
-bool parse_cursor(const std::string& text, Listing& listing) {
-  std::int64_t cursor = 0;
-  if (!wire::parse_integer(text, cursor) || cursor < 0) return false;
-  const auto bits = static_cast<std::uint64_t>(cursor);
-  listing.shard = bits >> kCursorShardShift;
-  listing.place = bits & ((std::uint64_t{1} << kCursorShardShift) - 1);
-  return listing.shard < listing.server.workers().size();
 }
 
 // --- The batch.
@@ -179,7 +191,7 @@ Step list_keys(Call& call) {
   }
   auto db = database_of(call.target);
   if (auto* answer = std::get_if<Answer>(&db)) return std::move(*answer);
-  auto listing = std::make_shared<Listing>(Listing{call.server, call.caller, {}, 0, 0, 0, 0, {}});
+  auto listing = std::make_shared<Listing>(Listing{.caller = call.caller});
   listing->caller.db = std::get<std::uint8_t>(db);
   std::int64_t limit = kLimitDefault;
   const std::string* text = call.target.parameter("limit");
@@ -191,12 +203,16 @@ Step list_keys(Call& call) {
   }
   listing->limit = static_cast<std::size_t>(limit);
   text = call.target.parameter("cursor");
-  if (text != nullptr && !parse_cursor(*text, *listing)) {
+  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (text != nullptr && (text->empty() || text->size() > kCursorDigitsMax ||
+                          !std::all_of(text->begin(), text->end(), digit))) {
     return problem(400, "bad-cursor", "The cursor is not one of ours.",
                    "The parameter cursor is \"" + text->substr(0, 64) + "\".",
                    "Send the cursor of the answer before as it came; begin without one.");
   }
-  if (const std::string* prefix = call.target.parameter("prefix")) listing->prefix = *prefix;
+  if (text != nullptr) listing->cursor = *text;
+  const std::string* prefix = call.target.parameter("prefix");
+  listing->pattern = pattern_of(prefix == nullptr ? "" : *prefix);
   return next_part(listing);
 }
 
