@@ -193,8 +193,8 @@ def test_it_is_not_ready_while_it_stops_and_takes_no_new_requests(_folder):
             slow.send("GET", "big")  # and does not read: the server owes it replies
         support.wait_until(lambda: check("GET", "/v1/status").json()["commands_total"] >= 21, "the replies wait")
         server.process.send_signal(signal.SIGTERM)
-        support.wait_until(lambda: rest.statuses(rest.raw(server, b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")) == [503],
-                           "it says that it stops")
+        asked = b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        support.wait_until(lambda: rest.statuses(rest.raw(server, asked)) == [503], "it says that it stops")
         check("GET", "/readyz", expect=503)
         answer = check("PUT", "/v1/keys/late", b"1", expect=503)
         assert answer.json()["type"] == "urn:ullage:problem:stopping", answer
