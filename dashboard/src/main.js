@@ -94,7 +94,7 @@ const show_now = (status) => {
   say('now-hits', reads === 0 ? '–' : format.percent(recent('hits') / reads));
   say('now-reads', reads === 0 ? 'no reads in 10 s' : `last 10 s · ${per_second(Math.round(reads / 10))}`);
   say('now-resident', format.bytes(budget.resident_bytes));
-  say('now-allowed', budget.limit_bytes ? `granted ${format.bytes(budget.granted_bytes)} of ${format.bytes(budget.allowed_bytes)}`
+  say('now-allowed', budget.limit_bytes ? `${format.bytes(budget.granted_bytes)} of ${format.bytes(budget.allowed_bytes)}`
     : 'no bound');
   say('now-pressure', budget.pressure);
   at('now-pressure').classList.toggle('bad-figure', budget.pressure !== 'none');

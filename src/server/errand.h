@@ -38,8 +38,8 @@ inline constexpr std::uint64_t kErrandMs = 30'000;
 struct Ask {
   unsigned owner = 0;
   const Command* command = nullptr;
-  Caller caller;  // who asks: the owner's thread lets it do what its user may
-  std::vector<std::string> words;        // its own name first
+  Caller caller;                   // who asks: the owner's thread lets it do what its user may
+  std::vector<std::string> words;  // its own name first
   std::optional<wire::ByteBuffer> last;  // one more word, which is not copied
 };
 

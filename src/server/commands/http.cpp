@@ -97,8 +97,8 @@ void http_del_command(Context& c) {
   c.out.integer(1);
 }
 
-// http.ullage.mrc, of the thread it runs on: requests sampled, then size in percent and hit ratio in
-// millionths, of each point.
+// http.ullage.mrc, of the thread it runs on: requests sampled, then size in percent and hit ratio
+// in millionths, of each point.
 void http_mrc_command(Context& c) {
   const tier::HitCurve curve = c.worker.shard().hit_curve();
   c.out.array(1 + curve.points.size() * 2);
