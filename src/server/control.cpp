@@ -56,7 +56,7 @@ Result<std::unique_ptr<Control>> Control::make(Server& server, Reload reload) {
         listen_on(server.config().bind, static_cast<std::uint16_t>(server.config().http_port),
                   false, "server.http_port");
     if (!fd.ok()) return fd.error();
-    control->http_ = std::make_unique<Http>(server, fd.value(), control->epoll_);
+    control->http_ = std::make_unique<Http>(server, fd.value());
   }
   return control;
 }
@@ -113,6 +113,7 @@ bool Control::workers_turn() {
 }
 
 void Control::run() {
+  if (http_) http_->start();
   server_.log().info("started", "started",
                      {{"port", std::to_string(server_.port())},
                       {"threads", std::to_string(server_.workers().size())},
@@ -136,12 +137,10 @@ void Control::run() {
         if (read(timer_, &ticks, sizeof ticks) < 0) continue;
         server_.tick();
         supervisor_.tick(unix_ms(), workers_turn());
-        if (http_) http_->tick(unix_ms());
-      } else if (http_) {
-        http_->ready(fd, events[i].events);
       }
     }
   }
+  if (http_) http_->stop();
   server_.join();
   server_.log().info("stopped", "stopped");
 }

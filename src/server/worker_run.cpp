@@ -2,6 +2,7 @@
 //
 // Commands run here: on the thread that owns their keys.
 #include <algorithm>
+#include <optional>
 
 #include "server/clock.h"
 #include "server/keys_of.h"
@@ -190,6 +191,7 @@ PostPtr Worker::new_post() {
 }
 
 void Worker::send_posts() {
+  if (!errands_done_.empty()) server_.errand_box().give(errands_done_);
   for (std::size_t to = 0; to < outboxes_.size(); ++to) {
     if (outboxes_[to].empty()) continue;
     stats_.posts.add(outboxes_[to].size());
@@ -215,6 +217,7 @@ void Worker::run_post(PostPtr post) {
         words.emplace_back(at, length);
         at += length;
       }
+      if (post->has_last) words.push_back(post->last.view());
       aside_.clear();
       call_started_ns_ = steady_ns();
       Context context{server_,
@@ -227,10 +230,18 @@ void Worker::run_post(PostPtr post) {
                       post->first_hash,
                       true};
       posted_caller_ = post->caller.id;
-      if (!post->caller.guarded || !refused_at_door(context, kAtTop)) call(context);
+      if (!post->caller.guarded || !refused_at_door(context, kAtTop)) {
+        std::optional<Standstill> still;  // of an errand: workers do this before they post
+        if (post->command->route == Route::kAll) still.emplace(server_, this);
+        call(context);
+      }
       posted_caller_ = 0;
       post->bytes.swap(aside_);
       post->kind = Post::Kind::kReply;
+      if (post->errand != 0) {
+        errands_done_.push_back(std::move(post));
+        return;
+      }
       const unsigned from = post->from;
       outboxes_[from].push_back(std::move(post));
       for (PostPtr& behind : behind_reply_) outboxes_[from].push_back(std::move(behind));
