@@ -100,6 +100,8 @@ Result<Config> Config::from(const contract::Contract& contract) {
   config.resp_port = contract.number("server.resp_port").value_or(0);
   config.http_port = contract.number("server.http_port").value_or(0);
   config.http_on = contract.setting("server.http_port").set;
+  config.https_port = contract.number("server.https_port").value_or(0);
+  config.https_on = contract.setting("server.https_port").set;
   config.tls_port = contract.number("server.tls_port").value_or(0);
   config.tls_on = contract.setting("server.tls_port").set;
   config.threads = contract.number("server.threads").value_or(machine.processors);

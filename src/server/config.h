@@ -28,6 +28,8 @@ struct Config {
   std::uint64_t resp_port = 6379;  // 0: any that is free
   std::uint64_t http_port = 0;     // 0: any that is free
   bool http_on = false;
+  std::uint64_t https_port = 0;  // 0: any that is free
+  bool https_on = false;
   std::uint64_t tls_port = 0;  // 0: any that is free
   bool tls_on = false;
   std::uint64_t threads = 1;

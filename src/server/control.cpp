@@ -51,13 +51,20 @@ Control::Control(Server& server, Reload reload) : server_(server), reload_(std::
 
 Result<std::unique_ptr<Control>> Control::make(Server& server, Reload reload) {
   std::unique_ptr<Control> control(new Control(server, std::move(reload)));
-  if (server.config().http_on) {
-    Result<int> fd =
-        listen_on(server.config().bind, static_cast<std::uint16_t>(server.config().http_port),
-                  false, "server.http_port");
-    if (!fd.ok()) return fd.error();
-    control->http_ = std::make_unique<Http>(server, fd.value());
+  const Config& config = server.config();
+  if (!config.http_on && !config.https_on) return control;
+  const auto listener = [&config](bool on, std::uint64_t port, const char* key) {
+    return on ? listen_on(config.bind, static_cast<std::uint16_t>(port), false, key)
+              : Result<int>(-1);
+  };
+  const Result<int> plain = listener(config.http_on, config.http_port, "server.http_port");
+  if (!plain.ok()) return plain.error();
+  const Result<int> secure = listener(config.https_on, config.https_port, "server.https_port");
+  if (!secure.ok()) {
+    if (plain.value() >= 0) ::close(plain.value());
+    return secure.error();
   }
+  control->http_ = std::make_unique<Http>(server, plain.value(), secure.value());
   return control;
 }
 

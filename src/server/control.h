@@ -31,6 +31,7 @@ class Control {
   ~Control();
 
   int http_port() const { return http_ ? http_->port() : -1; }
+  int https_port() const { return http_ ? http_->tls_port() : -1; }
   void run();
 
  private:

@@ -74,8 +74,8 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config) {
     server->listeners_.push_back(fd.value());
   }
   server->port_ = port;
+  if (Result<void> done = server->renew_tls(config, true); !done.ok()) return done.error();
   if (config.tls_on) {
-    if (Result<void> done = server->renew_tls(config, true); !done.ok()) return done.error();
     port = static_cast<std::uint16_t>(config.tls_port);
     for (unsigned i = 0; i < config.threads; ++i) {
       Result<int> fd = listen_on(config.bind, port, shared, "server.tls_port");
@@ -145,6 +145,7 @@ int Server::worker_of(std::uint64_t id) const {
 
 void Server::apply_config() {
   log_.configure(config_.log_format, config_.log_level);
+  protected_mode_.store(config_.protected_mode, std::memory_order_relaxed);
   budget_->limit_bytes(config_.hot_bytes);
   notify_flags.store(config_.notify_flags, std::memory_order_relaxed);
   active_expire.store(config_.active_expire, std::memory_order_relaxed);
@@ -171,7 +172,7 @@ void Server::apply_config() {
 }
 
 Result<void> Server::renew_tls(const Config& next, bool anyway) {
-  if (!next.tls_on || (!anyway && next.tls == config_.tls)) return {};
+  if (!(next.tls_on || next.https_on) || (!anyway && next.tls == config_.tls)) return {};
   Result<tls::ContextPtr> context = tls::make_context(next.tls);
   if (!context.ok()) return context.error();
   const std::lock_guard lock(tls_mutex_);

@@ -59,6 +59,12 @@ class Server {
   const Users& users() const { return users_; }
   AclLog& acl_log() { return acl_log_; }
   Log& log() { return log_; }
+  // Those who do not come from this machine are refused: there is no password. Any thread but
+  // workers.
+  bool locked() const {
+    const auto lock = users_.reading();
+    return protected_mode_.load(std::memory_order_relaxed) && !users_.password_needed();
+  }
   metrics::Registry& registry() { return registry_; }
 
   // Clients' numbers, and which thread has each.
@@ -120,6 +126,7 @@ class Server {
   Users users_;
   AclLog acl_log_;
   Log log_;
+  std::atomic<bool> protected_mode_{true};
   std::string password_in_force_;  // server.requirepass, as it was applied last
   metrics::Registry registry_;
   std::unique_ptr<metrics::GrowthMetrics> growth_metrics_;

@@ -14,6 +14,7 @@
 #include <chrono>
 
 #include "server/clock.h"
+#include "server/listen.h"
 #include "server/server.h"
 
 namespace ullage::server {
@@ -36,15 +37,6 @@ std::string address_text(const sockaddr_storage& address) {
   const auto& four = reinterpret_cast<const sockaddr_in&>(address);
   inet_ntop(AF_INET, &four.sin_addr, text, sizeof text);
   return std::string(text) + ":" + std::to_string(ntohs(four.sin_port));
-}
-
-// 127.0.0.0/8, ::1, and the first one written as IPv6.
-bool is_loopback(const sockaddr_storage& address) {
-  if (address.ss_family == AF_INET) {
-    return ntohl(reinterpret_cast<const sockaddr_in&>(address).sin_addr.s_addr) >> 24 == 127;
-  }
-  const in6_addr& six = reinterpret_cast<const sockaddr_in6&>(address).sin6_addr;
-  return IN6_IS_ADDR_LOOPBACK(&six) || (IN6_IS_ADDR_V4MAPPED(&six) && six.s6_addr[12] == 127);
 }
 
 }  // namespace
@@ -207,7 +199,7 @@ void Worker::accept_clients(int listener) {
     getsockname(fd, reinterpret_cast<sockaddr*>(&local), &size);
     session->local = address_text(local);
     session->authenticated = server_.users().admit(*session);
-    if (!may_come(*session, is_loopback(peer))) {
+    if (!may_come(*session, comes_from_here(fd))) {
       ::close(fd);
       server_.remove_client(session->id);
       continue;

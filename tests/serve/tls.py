@@ -190,6 +190,35 @@ def test_a_certificate_that_is_no_good_stops_the_start(folder):
         assert said in done.stderr, (change, done.stderr)
 
 
+def test_http_goes_over_tls(folder):
+    make_certificates(folder)
+    curl, = support.need("curl")
+    with tls_store(folder, "--server.https_port=0", "--server.requirepass=secret") as server, \
+            server.client() as client:
+        client.ask("AUTH", "secret")
+        big = "x" * 3_000_000
+
+        def ask(path, *words, user="default:secret"):
+            return support.run([curl, "-s", "--cacert", folder / "ca.pem", "-u", user, *words,
+                                f"https://127.0.0.1:{server.https_port}{path}"]).stdout
+
+        (folder / "big").write_text(big)
+        ask("/v1/keys/big", "-T", folder / "big")
+        assert client.ask("STRLEN", "big") == len(big) and ask("/v1/keys/big") == big
+        assert "Unauthorized" in ask("/v1/keys/big", "-i", user="default:wrong")
+        assert ask("/healthz") == "ok\n" and "ullage_server_tls_connections_total" in ask("/metrics")
+        client.ask("SET", "k", "v")
+        many = support.run([curl, "-s", "--cacert", folder / "ca.pem", "-u", "default:secret"] +
+                           [f"https://127.0.0.1:{server.https_port}/v1/keys/k"] * 20).stdout
+        assert many == "v" * 20, many
+        half = [socket.create_connection(("127.0.0.1", server.https_port)) for _ in range(50)]
+        assert ask("/healthz") == "ok\n"
+        for connection in half:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(1 << 16)[:1] in (b"", b"\x15", b"H")  # an alert, and no answer
+            connection.close()
+
+
 def test_half_handshakes_and_floods_take_little(folder):
     make_certificates(folder)
     with tls_store(folder) as server, Client(server.tls_port, folder) as client, server.client() as plain:

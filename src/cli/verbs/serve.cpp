@@ -88,6 +88,9 @@ class ServeVerb : public Verb {
       std::cout << "  over TLS:    redis-cli --tls --cacert CA.pem -h " << config.bind << " -p "
                 << server.tls_port() << "\n";
     }
+    if (control.https_port() >= 0) {
+      std::cout << "  and at it:   https://" << host << ":" << control.https_port() << "/\n";
+    }
     if (control.http_port() >= 0) {
       std::cout << "  look at it:  http://" << host << ":" << control.http_port()
                 << "/ (for Prometheus: /metrics)\n";
