@@ -142,7 +142,7 @@ TEST(HttpParser, KeepsItsLimits) {
   const std::string chunked = head + "Transfer-Encoding: chunked\r\n\r\n";
   EXPECT_EQ(status_of(chunked + "5\r\n01234\r\n6\r\n012345\r\n0\r\n\r\n", limits), 413);
   EXPECT_EQ(status_of(chunked + "fffffffffffffff\r\n", limits), 400) << "the line is too long";
-  EXPECT_EQ(status_of(chunked + "fffffff\r\n", limits), 413);
+  EXPECT_EQ(status_of(chunked + "ffffffff\r\n", limits), 413);
   EXPECT_EQ(status_of(chunked + "5;aaaaaaaaaaaa", limits), 400);
   EXPECT_EQ(status_of(chunked + "0\r\nA: bbbbbbbbbb\r\n\r\n", limits), 431);
 }
