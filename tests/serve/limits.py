@@ -122,6 +122,9 @@ def test_a_large_value_finds_room_in_a_full_store(_folder):
         for size in (100_000, 1_000_000, 4_000_000):
             assert client.ask("SET", "large", "y" * size) == "OK", size
             assert client.ask("STRLEN", "large") == size
+            assert client.ask("JSON.SET", "document", "$", '["%s"]' % ("y" * size)) == "OK", size
+            assert client.ask("JSON.MERGE", "document", "$", '["%s"]' % ("z" * size)) == "OK", size
+            assert client.ask("JSON.STRLEN", "document", "$[0]") == [size]
 
 
 def test_large_values_go_in_and_come_out_whole(_folder):
