@@ -215,7 +215,10 @@ def test_http_goes_over_tls(folder):
         assert ask("/healthz") == "ok\n"
         for connection in half:
             connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert connection.recv(1 << 16)[:1] in (b"", b"\x15", b"H")  # an alert, and no answer
+            try:
+                assert connection.recv(1 << 16)[:1] in (b"", b"\x15")  # an alert at most
+            except ConnectionResetError:
+                pass
             connection.close()
 
 
