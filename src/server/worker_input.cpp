@@ -48,6 +48,15 @@ std::string unknown_command(std::span<const std::string_view> words) {
 }  // namespace
 
 void Worker::readable(Session& session) {
+  read_some(session);
+  // What TLS has decrypted already no poll tells of; a record is 16 KiB at most.
+  while (session.tls && !session.dead && !session.waiting && !session.close_after_reply &&
+         session.tls->pending()) {
+    read_some(session);
+  }
+}
+
+void Worker::read_some(Session& session) {
   if (session.close_after_reply || session.waiting) {
     // Nothing is read from it; a hang-up alone is of interest.
     char probe;
@@ -65,8 +74,7 @@ void Worker::readable(Session& session) {
       if (needed > session.in.capacity()) {
         // The whole word's room at once, from the budget: nothing is copied while it arrives.
         const std::uint64_t more = needed - session.in.capacity();
-        if (needed > kFreeBufferBytes &&
-            !server_.budget().take(tier::Component::kClients, more, static_cast<int>(index_))) {
+        if (needed > kFreeBufferBytes && !borrow(more, needed)) {
           stats_.denied_buffers.add();
           return kill(session);
         }
@@ -77,7 +85,7 @@ void Worker::readable(Session& session) {
     }
     into = session.in.room(room);
   }
-  const ssize_t got = recv(session.fd, into, room, MSG_DONTWAIT);
+  const ssize_t got = receive(session, into, room);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (got <= 0) return kill(session);
   const auto count = static_cast<std::size_t>(got);
@@ -128,7 +136,9 @@ const Command* Worker::command_named(std::string_view name) {
 wire::Parsed Worker::cut_batch(Session& session, std::string_view bytes, std::size_t& count) {
   const std::size_t all = bytes.size();
   count = 0;
-  while (count < kBatch) {
+  // What a password makes of a client holds for the very next command.
+  const std::size_t batch = session.guarded && !session.authenticated ? 1 : kBatch;
+  while (count < batch) {
     const wire::Parsed got = session.parser.parse(bytes);
     if (got != wire::Parsed::kCommand) return got;
     bytes.remove_prefix(session.parser.consumed());
@@ -205,6 +215,7 @@ bool Worker::refused(Session& session, Context& context, const Command* command)
     context.wrong_arity();
     return true;
   }
+  if (session.guarded && refused_at_door(context, session.multi ? kInMulti : kAtTop)) return true;
   if (session.multi && (command->flags & kNoMulti)) {
     return refuse("ERR Command not allowed inside a transaction");
   }
@@ -241,7 +252,8 @@ Worker::Ran Worker::run_command(Session& session, Cut& cut) {
     }
   }
   // The usual case first: a known command of a client in no special state.
-  const bool special = command == nullptr || session.multi || session.subscriptions() > 0 ||
+  const bool special = command == nullptr || session.guarded || session.multi ||
+                       session.subscriptions() > 0 ||
                        server_.paused_until_ms.load(std::memory_order_relaxed) != 0 ||
                        !arity_fits(*command, words.size());
   if (special) {
@@ -271,7 +283,7 @@ Worker::Ran Worker::run_command(Session& session, Cut& cut) {
 void Worker::abort_exec(Context& context, std::size_t before) {
   std::string why(scratch_.view().substr(before + 1));
   scratch_.truncate(before);
-  why = why.substr(why.find(' ') + 1);
+  if (why.starts_with("ERR ")) why.erase(0, 4);
   why.resize(why.size() - 2);
   discard_quietly(context);
   context.error("EXECABORT Transaction discarded because of: " + why);

@@ -1,42 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A client's replies: gathered over its turn, written at once, kept when it does not read.
-#include <sys/socket.h>
-#include <sys/uio.h>
-
-#include <cerrno>
-#include <cstring>
-
 #include "server/server.h"
 #include "server/worker.h"
 
 namespace ullage::server {
 namespace {
 
-// Client gone, or gone wrong.
+// What transmit() says of a client that is gone, or gone wrong.
 constexpr ssize_t kBroken = -1;
-
-ssize_t send_some(int fd, const char* bytes, std::size_t count) {
-  for (;;) {
-    const ssize_t sent = send(fd, bytes, count, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent >= 0) return sent;
-    if (errno == EINTR) continue;
-    return errno == EAGAIN ? 0 : kBroken;
-  }
-}
-
-ssize_t send_queue(int fd, const OutQueue& queue) {
-  iovec vectors[OutQueue::kVectors];
-  msghdr message{};
-  message.msg_iov = vectors;
-  message.msg_iovlen = queue.vectors(vectors);
-  for (;;) {
-    const ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent >= 0) return sent;
-    if (errno == EINTR) continue;
-    return errno == EAGAIN ? 0 : kBroken;
-  }
-}
 
 }  // namespace
 
@@ -58,12 +30,25 @@ bool Worker::grant_buffers(Session& session) {
   return true;
 }
 
+bool Worker::borrow(std::uint64_t bytes, std::uint64_t beside) {
+  // Some 30 000 entries go at most: a stall of tens of milliseconds.
+  constexpr int kRoundsMax = 64;
+  const auto progress = [this] {
+    return shard_->counters().evicted.value() + shard_->counters().packed.value();
+  };
+  for (int round = 0; round < kRoundsMax; ++round) {
+    const std::uint64_t before = progress();
+    if (shard_->make_room(bytes + beside) || progress() == before) break;
+  }
+  return server_.budget().take(tier::Component::kClients, bytes, static_cast<int>(index_));
+}
+
 // What scratch_ holds is this session's: out with it, as far as the socket takes it.
 void Worker::spill(Session& session) {
   if (scratch_.empty()) return;
   std::string_view bytes = scratch_.view();
   if (session.out.empty() && !session.dead) {
-    const ssize_t sent = send_some(session.fd, bytes.data(), bytes.size());
+    const ssize_t sent = transmit(session, bytes);
     if (sent == kBroken) {
       kill(session);
     } else {
@@ -92,7 +77,7 @@ void Worker::flush(Session& session) {
   }
   spill(session);
   while (!session.out.empty() && !session.dead) {
-    const ssize_t sent = send_queue(session.fd, session.out);
+    const ssize_t sent = transmit_queue(session);
     if (sent == kBroken) kill(session);
     if (sent <= 0) break;
     session.out.consume(static_cast<std::size_t>(sent));
@@ -164,6 +149,14 @@ void Worker::push(unsigned worker, std::uint64_t session, PushKind kind,
 void Worker::deliver(Session& session, PushKind kind, const std::vector<std::string>& words,
                      bool redirected) {
   if (session.dead) return;
+  if (session.guarded && (kind == PushKind::kMessage || kind == PushKind::kPMessage)) {
+    if (!may_hear(server_, session, words[words.size() - 2], words.back())) return;
+  }
+  if (session.guarded && kind == PushKind::kInvalidate && !words.empty()) {
+    std::vector<std::string> seen = words;
+    if (!sift_keys(server_, session, seen)) return;
+    if (seen.size() < words.size()) return deliver(session, kind, seen, redirected);
+  }
   wire::ByteBuffer bytes;
   wire::ReplyWriter out(bytes, session.resp);
   switch (kind) {

@@ -2,6 +2,7 @@
 //
 // Commands run here: on the thread that owns their keys.
 #include <algorithm>
+#include <optional>
 
 #include "server/clock.h"
 #include "server/keys_of.h"
@@ -157,6 +158,7 @@ void Worker::run_queued(Context& exec, std::span<const std::string_view> words) 
   }
   Context context{server_, *this, exec.caller, exec.session, words, command, exec.out, 0, false};
   context.out = wire::ReplyWriter(exec.out.buffer(), exec.caller.resp);
+  if (exec.caller.guarded && refused_in_exec(context)) return;
   call(context);
 }
 
@@ -189,13 +191,22 @@ PostPtr Worker::new_post() {
 }
 
 void Worker::send_posts() {
-  for (std::size_t to = 0; to < outboxes_.size(); ++to) {
-    if (outboxes_[to].empty()) continue;
-    stats_.posts.add(outboxes_[to].size());
-    Worker& other = *server_.workers()[to];
-    other.inbox_.put(outboxes_[to]);
-    other.wake();
+  const auto holds_reply = [](const std::vector<PostPtr>& box) {
+    return std::any_of(box.begin(), box.end(),
+                       [](const PostPtr& post) { return post->kind == Post::Kind::kReply; });
+  };
+  // Replies last: whoever has one finds that what it brought about was told before, so that the
+  // next command's events come behind this one's, whichever thread tells them.
+  for (const bool replies : {false, true}) {
+    for (std::size_t to = 0; to < outboxes_.size(); ++to) {
+      if (outboxes_[to].empty() || holds_reply(outboxes_[to]) != replies) continue;
+      stats_.posts.add(outboxes_[to].size());
+      Worker& other = *server_.workers()[to];
+      other.inbox_.put(outboxes_[to]);
+      other.wake();
+    }
   }
+  if (!errands_done_.empty()) server_.errand_box().give(errands_done_);
 }
 
 void Worker::take_posts() {
@@ -214,6 +225,7 @@ void Worker::run_post(PostPtr post) {
         words.emplace_back(at, length);
         at += length;
       }
+      if (post->has_last) words.push_back(post->last.view());
       aside_.clear();
       call_started_ns_ = steady_ns();
       Context context{server_,
@@ -226,10 +238,18 @@ void Worker::run_post(PostPtr post) {
                       post->first_hash,
                       true};
       posted_caller_ = post->caller.id;
-      call(context);
+      if (!post->caller.guarded || !refused_at_door(context, kAtTop)) {
+        std::optional<Standstill> still;  // of an errand: workers do this before they post
+        if (post->command->route == Route::kAll) still.emplace(server_, this);
+        call(context);
+      }
       posted_caller_ = 0;
       post->bytes.swap(aside_);
       post->kind = Post::Kind::kReply;
+      if (post->errand != 0) {
+        errands_done_.push_back(std::move(post));
+        return;
+      }
       const unsigned from = post->from;
       outboxes_[from].push_back(std::move(post));
       for (PostPtr& behind : behind_reply_) outboxes_[from].push_back(std::move(behind));

@@ -162,6 +162,10 @@ def decoded(raw, at):
 class Server:
     def __init__(self, process, port, http_port=None, first_lines=""):
         self.process, self.port, self.http_port, self.first_lines = process, port, http_port, first_lines
+        found = re.search(r"over TLS: .* -p (\d+)", first_lines)
+        self.tls_port = int(found.group(1)) if found else None
+        found = re.search(r"https://\S+:(\d+)/", first_lines)
+        self.https_port = int(found.group(1)) if found else None
 
     def client(self):
         return Client(self.port)
@@ -192,7 +196,7 @@ def store(*flags, http=False, expect=0, signal_at_end=signal.SIGTERM, before=())
     try:
         lines = _first_lines(process, "end it:")
         port = int(re.search(r"ready on \S+:(\d+),", lines).group(1))
-        found = re.search(r"http://\S+:(\d+)/metrics", lines)
+        found = re.search(r"http://\S+:(\d+)/ ", lines)
         yield Server(process, port, int(found.group(1)) if found else None, lines)
         if process.poll() is None:
             process.send_signal(signal_at_end)

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A connection's answers: their bytes, what the socket takes of them, what the budget grants.
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "server/http.h"
+#include "server/http/connection.h"
+#include "server/server.h"
+
+namespace ullage::server {
+namespace {
+
+// Answers up to here go out in one piece with their head.
+constexpr std::size_t kJoinBytes = 32 * 1024;
+
+}  // namespace
+
+Answer denied_buffer() {
+  return problem(507, "budget-denied", "There is no memory for this.",
+                 "The budget denied a buffer of this connection.",
+                 "Send less at once, or raise residency.hot (see the page at /).");
+}
+
+void Connection::respond(Answer answer) {
+  const wire::HttpRequest& request = parser_.request();
+  const bool keep = request.keep_alive && !answer.close && !http_.server().stopping();
+  phase_ = keep ? Phase::kReading : Phase::kLast;
+  if (keep && request.minor == 0) answer.fields.emplace_back("Connection", "keep-alive");
+  std::string head = answer_head(answer, keep);
+  if (request.method == "HEAD") answer.body.clear();
+  if (answer.body.size() <= kJoinBytes) {
+    put(head + answer.body);
+  } else {
+    put(std::move(head));
+    put(std::move(answer.body));
+  }
+  body_.release();
+  since_ms_ = http_.now_ms();
+  if (!account()) {
+    // Nothing of it has gone out: another answer takes its place.
+    out_.clear();
+    out_at_ = out_bytes_ = 0;
+    Answer instead = denied_buffer();
+    put(answer_head(instead, keep) + (request.method == "HEAD" ? "" : instead.body));
+    (void)account();
+  }
+  flush();
+}
+
+void Connection::respond_last(Answer answer) {
+  answer.close = true;
+  respond(std::move(answer));
+}
+
+void Connection::put(std::string bytes) {
+  out_bytes_ += bytes.size();
+  out_.push_back(std::move(bytes));
+}
+
+ssize_t Connection::read_some(char* into, std::size_t room) {
+  if (tls_) return tls_->read(into, room);
+  return recv(fd_, into, room, MSG_DONTWAIT);
+}
+
+ssize_t Connection::write_some(std::string_view bytes) {
+  if (tls_) return tls_->write(bytes.data(), bytes.size());
+  return send(fd_, bytes.data(), bytes.size(),
+              MSG_NOSIGNAL | MSG_DONTWAIT | (out_.size() > 1 ? MSG_MORE : 0));
+}
+
+void Connection::shake() {
+  const tls::Stream::Shake shaken = tls_->handshake();
+  if (shaken == tls::Stream::Shake::kBroken) {
+    http_.server().log().warning("tls_failed", "a TLS handshake failed",
+                                 {{"door", "https"}, {"why", tls_->problem()}});
+    return close();
+  }
+  if (shaken == tls::Stream::Shake::kDone) handshaking_ = false;
+  watch();
+  // What came with the last of the handshake may lie decrypted already.
+  if (!handshaking_) ready(EPOLLIN);
+}
+
+void Connection::flush() {
+  while (!out_.empty()) {
+    const std::string& first = out_.front();
+    const ssize_t sent = write_some(std::string_view(first).substr(out_at_));
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0 && errno == EAGAIN) return;
+    if (sent < 0) return close();
+    since_ms_ = http_.now_ms();
+    out_at_ += static_cast<std::size_t>(sent);
+    out_bytes_ -= static_cast<std::size_t>(sent);
+    if (out_at_ < first.size()) continue;
+    out_.pop_front();
+    out_at_ = 0;
+  }
+  if (granted_bytes_ > 0) (void)account();
+  if (phase_ == Phase::kLast) {
+    phase_ = Phase::kLingering;
+    if (tls_) tls_->say_goodbye();
+    shutdown(fd_, SHUT_WR);
+  }
+}
+
+// Buffers beyond what is free are granted by the budget. False: it denied more.
+bool Connection::account() {
+  const std::uint64_t all = body_.capacity() + in_.capacity() + out_bytes_;
+  const std::uint64_t needed = all > kConnectionFreeBytes ? all - kConnectionFreeBytes : 0;
+  tier::Budget& budget = http_.server().budget();
+  if (needed > granted_bytes_) {
+    if (!budget.take(tier::Component::kClients, needed - granted_bytes_)) return false;
+    granted_bytes_ = needed;
+  } else if (needed < granted_bytes_) {
+    budget.give_back(tier::Component::kClients, granted_bytes_ - needed);
+    granted_bytes_ = needed;
+  }
+  return true;
+}
+
+void Connection::watch() {
+  const bool reads = phase_ == Phase::kLingering || phase_ == Phase::kStreaming ||
+                     (phase_ == Phase::kReading && out_.empty());
+  const bool writes =
+      handshaking_ ? tls_->wants_write() : !out_.empty() || (tls_ && tls_->wants_write());
+  const std::uint32_t events = (reads ? EPOLLIN : 0U) | (writes ? EPOLLOUT : 0U);
+  if (events == watched_) return;
+  watched_ = events;
+  http_.watch(fd_, id_, events);
+}
+
+}  // namespace ullage::server
