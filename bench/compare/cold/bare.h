@@ -20,8 +20,9 @@
 
 struct bare {
   bare(const std::string& folder, std::uint64_t cache_bytes)
-      : recipe(cache_bytes, ullage::tier::cold::memtable_bytes_of(cache_bytes),
-               [] { return std::uint64_t{1}; }, nullptr) {
+      : recipe(
+            cache_bytes, ullage::tier::cold::memtable_bytes_of(cache_bytes),
+            [] { return std::uint64_t{1}; }, nullptr) {
     ullage::tier::cold::tame_malloc();
     rocksdb::DB* opened = nullptr;
     if (!rocksdb::DB::Open(recipe.options(), folder, &opened).ok()) {

@@ -28,8 +28,10 @@ struct ours {
     options.directory = folder;
     options.readers = 1;
     auto meta = cold::open_directory(folder);
-    auto engine = cold::open_rocks({.directory = folder + "/db", .cache_bytes = cache_bytes,
-                                    .now_ms = [] { return std::uint64_t{1}; }});
+    auto engine =
+        cold::open_rocks({.directory = folder + "/db", .cache_bytes = cache_bytes, .now_ms = [] {
+                            return std::uint64_t{1};
+                          }});
     if (!meta.ok() || !engine.ok()) throw std::runtime_error("can't open");
     store = cold::make_store(options, meta.value().seed, std::move(engine).value());
     store->on_progress([this] {

@@ -36,7 +36,8 @@ class Joined {
   static constexpr std::uint64_t kInFlight = 64;
 
   Joined(const std::string& folder, std::uint64_t total_bytes)
-      : total_(total_bytes), budget_({.limit_bytes = total_bytes / 2, .process_bytes = total_bytes}) {
+      : total_(total_bytes),
+        budget_({.limit_bytes = total_bytes / 2, .process_bytes = total_bytes}) {
     using namespace ullage::tier;
     ColdOptions options;
     options.directory = folder;
@@ -155,11 +156,14 @@ class Joined {
       store_->tick(rss > granted ? rss - granted : 1);
       if (loud && i % 100 == 0) {
         const auto memory = store_->memory();
-        std::fprintf(stderr, "rss %.1f max %.1f hot %.1f allowed %.1f cold: cache %.1f memtables %.1f pending %.1f disk %.0f stalls %llu %.1fs\n",
+        std::fprintf(stderr,
+                     "rss %.1f max %.1f hot %.1f allowed %.1f cold: cache %.1f memtables %.1f "
+                     "pending %.1f disk %.0f stalls %llu %.1fs\n",
                      rss / 1048576.0, rss_max_ / 1048576.0, granted / 1048576.0,
                      budget_.allowed_bytes() / 1048576.0, memory.cache / 1048576.0,
                      memory.memtables / 1048576.0, memory.pending / 1048576.0,
-                     memory.disk / 1048576.0, (unsigned long long)store_->figures().stalls, store_->figures().stalled_ns / 1e9);
+                     memory.disk / 1048576.0, (unsigned long long)store_->figures().stalls,
+                     store_->figures().stalled_ns / 1e9);
       }
     }
   }
@@ -213,7 +217,8 @@ inline void budget(std::string_view name, const std::string& folder, bench::Repo
   report.add("load_ops_per_s", static_cast<double>(keys) / loading.count(), "1/s");
   report.add("mixed_ops_per_s", static_cast<double>(ops) / mixed.count(), "1/s");
   report.add("hot_mib", static_cast<double>(joined.hot_bytes()) / 1048576.0, "MiB");
-  report.add("cold_reads_per_op", static_cast<double>(joined.cold_reads) / static_cast<double>(ops), "1");
+  report.add("cold_reads_per_op", static_cast<double>(joined.cold_reads) / static_cast<double>(ops),
+             "1");
 }
 
 }  // namespace task

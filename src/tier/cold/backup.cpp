@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "tier/cold/meta.h"
 #include "tier/cold/rocks.h"
 
 namespace ullage::tier::cold {
@@ -16,13 +17,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
+const std::string kUnfinished = ".new";  // of the record, as write_meta leaves it when it fails
+
 // Makes it; false in `made` if it was there, empty.
 Result<void> make_empty(const std::string& directory, bool& made) {
   std::error_code error;
   if (fs::exists(directory, error) && !fs::is_empty(directory, error)) {
     return Error{Code::kInvalid,
-                 directory + " is not empty; nothing was changed.\n  Name a directory that does "
-                             "not exist, or remove it first."};
+                 directory +
+                     " is not empty; nothing was changed.\n  Name a directory that does "
+                     "not exist, or remove it first."};
   }
   made = fs::create_directories(directory, error);
   if (error) return Error{Code::kIo, directory + ": can't be made: " + error.message()};
@@ -43,8 +47,12 @@ Result<void> copy_files(const std::string& from, const std::string& to) {
   std::error_code error;
   fs::create_directory(to, error);
   for (const fs::directory_entry& entry : fs::directory_iterator(from, error)) {
-    if (!entry.is_regular_file(error)) continue;
-    const std::string target = to + "/" + entry.path().filename().string();
+    const std::string name = entry.path().filename().string();
+    // The record comes last: a directory without it is no store and no backup.
+    if (!entry.is_regular_file(error) || name == kMetaName || name == kMetaName + kUnfinished) {
+      continue;
+    }
+    const std::string target = to + "/" + name;
     if (!fs::copy_file(entry.path(), target, error)) {
       return Error{Code::kIo, target + ": " + error.message()};
     }
@@ -60,13 +68,16 @@ void remove_what_was_begun(const std::string& directory, bool made) {
     fs::remove_all(directory, error);
     return;
   }
-  fs::remove_all(directory + "/" + kDataName, error);
-  fs::remove(directory + "/" + kMetaName, error);
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory, error)) {
+    fs::remove_all(entry.path(), error);
+  }
 }
 
 }  // namespace
 
-Result<void> make_backup(Engine& engine, const Meta& meta, const std::string& directory) {
+Result<void> make_backup(Engine& engine, const std::string& from, const std::string& directory) {
+  const Result<Meta> meta = read_meta(from);
+  if (!meta.ok()) return meta.error();
   bool made = false;
   if (Result<void> empty = make_empty(directory, made); !empty.ok()) return empty;
   const Outcome outcome = engine.backup(directory + "/" + kDataName);
@@ -75,8 +86,8 @@ Result<void> make_backup(Engine& engine, const Meta& meta, const std::string& di
     done = Error{Code::kIo, directory + ": no backup was made: " + outcome.detail};
   } else {
     done = sync_path(directory + "/" + kDataName);
-    // Last: a directory without it is no backup.
-    if (done.ok()) done = write_meta(directory, meta);
+    if (done.ok()) done = copy_files(from, directory);
+    if (done.ok()) done = write_meta(directory, meta.value());
   }
   if (!done.ok()) remove_what_was_begun(directory, made);
   return done;
@@ -94,6 +105,7 @@ Result<std::uint64_t> restore_backup(const std::string& from, const std::string&
   if (const Result<void> empty = make_empty(to, made); !empty.ok()) return empty.error();
   const std::string target = to + "/" + kDataName;
   Result<void> done = copy_files(source, target);
+  if (done.ok()) done = copy_files(from, to);
   Result<std::uint64_t> bytes = std::uint64_t{0};
   if (done.ok()) {
     bytes = verify_rocks(target);

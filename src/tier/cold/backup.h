@@ -3,19 +3,19 @@
 
 // Backups: a directory that a store can be opened in, or restored from.
 //
-//   DIRECTORY/ULLAGE, DIRECTORY/db/     as of a store; on the same disk its files are links
+//   DIRECTORY/ULLAGE, DIRECTORY/db/     as of a store; on the same disk those in db/ are links
+//   DIRECTORY/*                         what others keep beside them, copied as it is
 
 #include <cstdint>
 #include <string>
 
 #include "base/result.h"
 #include "tier/cold/engine.h"
-#include "tier/cold/meta.h"
 
 namespace ullage::tier::cold {
 
 // `directory` must not exist, or be empty. What was begun and failed is removed.
-Result<void> make_backup(Engine& engine, const Meta& meta, const std::string& directory);
+Result<void> make_backup(Engine& engine, const std::string& from, const std::string& directory);
 
 // Copies a backup to where a store is opened then. Everything is read and its sums are checked,
 // before and after; the target must not exist, or be empty. The number of bytes of data.

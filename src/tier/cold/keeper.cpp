@@ -33,8 +33,8 @@ Keeper::Keeper(Engine& engine, std::uint64_t budget_bytes, growth_sink* sink)
 void Keeper::tick(std::uint64_t resident_bytes) {
   if (resident_bytes == 0) return;  // nobody knows
   const EngineMemory memory = engine_.memory();
-  const Steering::Step step = steering_.next(
-      {budget_bytes(), resident_bytes, memory.cache, memory.spare});
+  const Steering::Step step =
+      steering_.next({budget_bytes(), resident_bytes, memory.cache, memory.spare});
   if (step.changed) {
     // Writes first: what they may no longer take, the cache needs not make room for.
     engine_.memtable_bytes(memtable_bytes_of(step.cache_bytes));

@@ -29,8 +29,8 @@ constexpr int kCacheShardBits = 2;
 constexpr double kHighPriorityShare = 0.5;
 // Bits a key: 1 % of misses read a block for nothing.
 constexpr double kFilterBits = 10;
-// A block is closed when the next entry would not fit and less than this is free: so that entries of
-// a kilobyte do not make blocks of a page and a bit.
+// A block is closed when the next entry would not fit and less than this is free: so that entries
+// of a kilobyte do not make blocks of a page and a bit.
 constexpr int kBlockDeviationPercent = 30;
 // A compaction reads and writes through buffers of this size, which nobody charges.
 constexpr std::size_t kCompactionBufferBytes = 128 << 10;

@@ -22,7 +22,8 @@ constexpr unsigned kTrimAfterTicks = 2, kTrimEveryTicks = 10;
 }  // namespace
 
 std::uint64_t Steering::aim(std::uint64_t budget_bytes) noexcept {
-  return budget_bytes - std::min(budget_bytes / 2, std::max(budget_bytes / kMarginShare, kMarginLeast));
+  return budget_bytes -
+         std::min(budget_bytes / 2, std::max(budget_bytes / kMarginShare, kMarginLeast));
 }
 
 std::uint64_t Steering::least(std::uint64_t budget_bytes) noexcept {
@@ -33,9 +34,9 @@ Steering::Step Steering::next(const Seen& seen) {
   const std::uint64_t target = aim(seen.budget_bytes);
   const std::uint64_t known = seen.counted_bytes + seen.spare_bytes;
   const std::uint64_t uncounted = seen.resident_bytes > known ? seen.resident_bytes - known : 0;
-  uncounted_ = std::max(uncounted, uncounted_ - (uncounted_ > uncounted
-                                                     ? (uncounted_ - uncounted) / kForgetShare
-                                                     : 0));
+  uncounted_ =
+      std::max(uncounted,
+               uncounted_ - (uncounted_ > uncounted ? (uncounted_ - uncounted) / kForgetShare : 0));
   const std::uint64_t least_bytes = least(seen.budget_bytes);
   const std::uint64_t wanted =
       target > uncounted_ + least_bytes ? target - uncounted_ : least_bytes;
@@ -52,8 +53,7 @@ Steering::Step Steering::next(const Seen& seen) {
   above_ = above ? above_ + 1 : 0;
   ++since_trim_;
   if (!above) return step;
-  // What the smaller cache frees becomes spare now, and goes with the next tick.
-  step.give_back_bytes = std::min(seen.spare_bytes, seen.resident_bytes - target);
+  step.give_back_bytes = seen.resident_bytes - target;
   if (above_ > kTrimAfterTicks && since_trim_ >= kTrimEveryTicks) {
     step.trim = true;
     since_trim_ = 0;

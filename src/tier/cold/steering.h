@@ -24,7 +24,7 @@ class Steering {
   };
   struct Step {
     std::uint64_t cache_bytes = 0;
-    std::uint64_t give_back_bytes = 0;  // of the spare ones
+    std::uint64_t give_back_bytes = 0;  // of what is spare once the cache has its size
     bool trim = false;                  // have malloc give back what it can
     bool changed = false;               // the cache's size did
   };

@@ -37,10 +37,15 @@ std::uint64_t system_ms() {
       duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count());
 }
 
+ColdOptions with_clock(ColdOptions options) {
+  if (!options.now_ms) options.now_ms = system_ms;
+  return options;
+}
+
 class Store final : public ColdStore {
  public:
   Store(const ColdOptions& options, std::uint64_t hash_seed, std::unique_ptr<Engine> engine)
-      : options_(options),
+      : options_(with_clock(options)),
         hash_seed_(hash_seed),
         engine_(std::move(engine)),
         keeper_(*engine_, options.budget_bytes, options.sink),
@@ -49,7 +54,7 @@ class Store final : public ColdStore {
                 [this] { progress(); }),
         readers_(options.readers, options.reads_max,
                  [this](std::span<Readers::Task> tasks) { work(tasks); }) {
-    if (!options_.now_ms) options_.now_ms = system_ms;
+    look();
   }
 
   void read(const Key& key, Read done) override {
@@ -94,8 +99,8 @@ class Store final : public ColdStore {
   ColdMemory memory() const override {
     const std::lock_guard lock(state_mutex_);
     const EngineMemory now = engine_->memory();
-    return {now.cache,               now.memtables, state_.table_readers,
-            writer_.pending_bytes(), state_.disk,   state_.garbage};
+    return {now.cache,   now.memtables, state_.table_readers, writer_.pending_bytes(),
+            state_.disk, state_.garbage};
   }
 
   ColdFigures figures() const override {
@@ -133,7 +138,7 @@ class Store final : public ColdStore {
   }
 
   Result<void> backup(const std::string& directory) override {
-    return make_backup(*engine_, {kDirectoryFormat, hash_seed_}, directory);
+    return make_backup(*engine_, options_.directory, directory);
   }
 
  private:
@@ -251,7 +256,7 @@ class Store final : public ColdStore {
     if (tell) tell();
   }
 
-  ColdOptions options_;
+  const ColdOptions options_;
   const std::uint64_t hash_seed_;
   const std::unique_ptr<Engine> engine_;
   Pending pending_;
@@ -283,7 +288,7 @@ Result<std::unique_ptr<ColdStore>> open_store(const ColdOptions& options) {
   RocksOptions rocks;
   rocks.directory = options.directory + "/" + kDataName;
   rocks.cache_bytes = first_cache_bytes(options.budget_bytes);
-  rocks.now_ms = options.now_ms ? options.now_ms : system_ms;
+  rocks.now_ms = with_clock(options).now_ms;
   Result<std::unique_ptr<Engine>> engine = open_rocks(rocks);
   if (!engine.ok()) return engine.error();
   return make_store(options, meta.value().seed, std::move(engine).value());
