@@ -157,6 +157,7 @@ void Worker::run_queued(Context& exec, std::span<const std::string_view> words) 
   }
   Context context{server_, *this, exec.caller, exec.session, words, command, exec.out, 0, false};
   context.out = wire::ReplyWriter(exec.out.buffer(), exec.caller.resp);
+  if (exec.caller.guarded && refused_in_exec(context)) return;
   call(context);
 }
 
@@ -226,7 +227,7 @@ void Worker::run_post(PostPtr post) {
                       post->first_hash,
                       true};
       posted_caller_ = post->caller.id;
-      call(context);
+      if (!post->caller.guarded || !refused_at_door(context, kAtTop)) call(context);
       posted_caller_ = 0;
       post->bytes.swap(aside_);
       post->kind = Post::Kind::kReply;

@@ -9,6 +9,7 @@ import support
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import differential  # noqa: E402
 import limits  # noqa: E402
+import locks  # noqa: E402
 import operation  # noqa: E402
 import real_clients  # noqa: E402
 import wire  # noqa: E402
@@ -24,7 +25,7 @@ def test_replies_are_redis_s_byte_for_byte(folder):
             assert not found, f"{len(found)} replies differ with {threads} threads:\n" + "\n".join(found)
 
 
-for module in (limits, operation, real_clients):
+for module in (limits, locks, operation, real_clients):
     globals().update({name: test for name, test in vars(module).items() if name.startswith("test_")})
 
 if __name__ == "__main__":

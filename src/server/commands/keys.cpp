@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "server/acl/door.h"
 #include "server/commands/handlers.h"
 #include "server/context.h"
 #include "server/glob.h"
@@ -178,7 +179,8 @@ void keys_command(Context& c) {
     do {
       cursor = worker->shard().scan(c.caller.db, cursor, 1024,
                                     [&](std::string_view name, const tier::Found&) {
-                                      if (glob_match(pattern, name)) names.emplace_back(name);
+                                      if (!glob_match(pattern, name)) return;
+                                      if (may_see(c, name)) names.emplace_back(name);
                                     });
     } while (cursor != 0);
   }
@@ -217,9 +219,8 @@ void scan_command(Context& c) {
         c.caller.db, place, count - seen, [&](std::string_view name, const tier::Found& found) {
           ++seen;
           if (type && !equals_ignoring_case(*type, type_name(found.kind))) return;
-          if (pattern.empty() || glob_match(pattern, name)) {
-            names.emplace_back(name);
-          }
+          if (!pattern.empty() && !glob_match(pattern, name)) return;
+          if (may_see(c, name)) names.emplace_back(name);
         });
     if (place != 0) break;  // it has looked at as much as one call may
     ++shard;
@@ -250,7 +251,7 @@ void randomkey_command(Context& c) {
       const auto name = worker->shard().random_key(c.caller.db, random());
       if (!name) break;
       const std::string copy(*name);
-      if (!worker->shard().contains(c.key_in(c.caller.db, copy))) break;
+      if (!may_see(c, copy) || !worker->shard().contains(c.key_in(c.caller.db, copy))) break;
       return c.out.bulk(copy);
     }
   }
