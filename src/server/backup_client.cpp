@@ -90,8 +90,9 @@ class Connection {
 
  private:
   Error lost() const {
-    return {Code::kIo, where_ + ": the connection was lost. Whether the backup is whole is not "
-                                "known; don't use it."};
+    return {Code::kIo, where_ +
+                           ": the connection was lost. Whether the backup is whole is not "
+                           "known; don't use it."};
   }
 
   int socket_ = -1;

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/backup_client.h"
-
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <system_error>
 
 #include "cli/verb.h"
+#include "server/backup_client.h"
 
 namespace ullage::cli {
 
