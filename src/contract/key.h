@@ -16,6 +16,8 @@ enum class KeyType {
   kRatio,     // 0.05
   kCount,     // 4
   kText,      // "127.0.0.1"
+  kDurability,  // "always", "50ms": see durability.h
+  kPrefixes,    // a table of them, by the beginning of keys
 };
 
 struct Key {

@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "contract/contract.h"
+#include "server/persistence.h"
 
 namespace ullage::server {
 
@@ -34,6 +35,7 @@ struct Config {
   std::uint64_t max_key_bytes = 16000;
   std::uint64_t max_value_bytes = 512u << 20;
   std::uint64_t timeout_ns = 0;  // 0: idle clients stay
+  Persistence persistence;
   // By CONFIG SET alone, as Redis's tools expect them.
   std::uint32_t notify_flags = 0;
   std::string maxmemory_policy = "allkeys-lfu";
