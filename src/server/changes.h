@@ -73,6 +73,7 @@ class Changes {
     change.kind = tier::ColdChange::Kind::kPut;
     change.entry.value = found.value;
     change.entry.expires_ms = found.expires_ms;
+    change.entry.kind = found.kind;
   }
   std::size_t find(const tier::Key& key) const {
     const auto [begin, end] = open_.equal_range(key.hash);

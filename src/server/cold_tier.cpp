@@ -92,8 +92,9 @@ Result<void> ColdTier::swap(unsigned one, unsigned other) {
   return {};
 }
 
-void ColdTier::look(std::uint64_t now_ms) {
+bool ColdTier::look(std::uint64_t now_ms) {
   const tier::ColdHealth health = store_->health();
+  const bool same = health.reads == reads_ok() && health.writes == writes_ok();
   reads_ok_.store(health.reads, std::memory_order_relaxed);
   writes_ok_.store(health.writes, std::memory_order_relaxed);
   if (health.reads && health.writes) {
@@ -103,6 +104,7 @@ void ColdTier::look(std::uint64_t now_ms) {
   }
   const std::lock_guard lock(mutex_);
   trouble_ = health.message;
+  return !same;
 }
 
 std::string ColdTier::trouble() const {

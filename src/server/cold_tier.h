@@ -64,7 +64,9 @@ class ColdTier {
   bool writes_ok() const { return writes_ok_.load(std::memory_order_relaxed); }
   std::uint64_t failing_since_ms() const { return failing_ms_.load(std::memory_order_relaxed); }
   std::string trouble() const;
-  void look(std::uint64_t now_ms);
+  bool look(std::uint64_t now_ms);  // true: it has changed
+  // Everything is written and synced; nothing calls back any more.
+  void close() { store_.reset(); }
 
   // Nothing of what it has was evicted from memory, so that counting there is counting.
   std::atomic<bool> all_hot{false};

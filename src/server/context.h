@@ -9,6 +9,7 @@
 //   }
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -53,6 +54,14 @@ struct Context {
   void syntax_error() { error("ERR syntax error"); }
   void not_an_integer() { error("ERR value is not an integer or out of range"); }
   void out_of_memory() { error("OOM command not allowed when used memory > 'maxmemory'."); }
+  void wrong_type() { error("WRONGTYPE Operation against a key holding the wrong kind of value"); }
+  // Whether there is no value, or one that is text; else the error is replied.
+  bool is_text(const std::optional<tier::Found>& found) {
+    if (!found || found->kind == tier::kText) [[likely]]
+      return true;
+    wrong_type();
+    return false;
+  }
   void wrong_arity();
   void unknown_subcommand();
   void wrong_subcommand_words();

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,7 +23,7 @@ class Router;
 struct Parked;
 
 inline tier::Taken taken_of(tier::ColdEntry&& entry) {
-  return {std::move(entry.value), entry.expires_ms};
+  return {std::move(entry.value), entry.expires_ms, entry.kind};
 }
 
 struct KeyWait {
@@ -46,6 +47,7 @@ struct Surveyed {
   std::uint64_t place = 0;      // where the scan is
   std::size_t count = 0;        // entries asked for at once
   std::string pattern;          // names that fit are kept; empty: all
+  std::optional<std::string> type;  // of the value, as TYPE tells it
   bool wrapped = false;         // kRandom: it began anew at the start
   std::uint64_t seen = 0;       // kSize
   std::uint64_t next = 0;       // kScan: where to go on

@@ -7,13 +7,29 @@
 #include <cassert>
 
 #include "server/context.h"
+#include "server/numbers.h"
 #include "server/server.h"
+#include "server/standstill.h"
 #include "server/worker.h"
+#include "wire/request_parser.h"
 
 namespace ullage::server {
 namespace {
 
 bool is_exec(const Command& command) { return std::string_view(command.name) == "exec"; }
+
+unsigned parse_db(std::string_view word, unsigned otherwise) {
+  std::int64_t db = 0;
+  const bool good = wire::parse_integer(word, db) && db >= 0 && db < tier::kDatabases;
+  return good ? static_cast<unsigned>(db) : otherwise;
+}
+
+// Of each thread, for what is known to be absent: together at most 2 % of the hot tier.
+std::size_t negative_bytes(const Config& config) {
+  constexpr std::size_t kUnbounded = 1 << 20, kMost = 4 << 20;
+  if (config.hot_bytes == 0) return kUnbounded;
+  return std::min<std::size_t>(config.hot_bytes / 50 / config.threads, kMost);
+}
 
 // Commands without keys that change all of them.
 bool changes_all(const Command& command) {
@@ -25,8 +41,14 @@ bool changes_all(const Command& command) {
 
 }  // namespace
 
-Router::Router(Worker& worker, ColdTier& cold, std::size_t negative_bytes_max)
-    : worker_(worker), cold_(cold), absent_(negative_bytes_max) {}
+Router::Router(Worker& worker, ColdTier& cold)
+    : worker_(worker), cold_(cold), absent_(negative_bytes(worker.server().config())) {
+  // A share of memory like any other; without it there is still one line of it.
+  if (!worker.server().budget().take(tier::Component::kTable, absent_.bytes(),
+                                     static_cast<int>(worker.index()))) {
+    absent_ = Negative(0);
+  }
+}
 Router::~Router() = default;
 
 tier::Shard& Router::shard() { return worker_.shard(); }
@@ -99,7 +121,7 @@ void Router::refuse_read(Context& c, const Parked& parked) {
     c.error("TRYAGAIN the cold tier has more reads waiting than it may have; try again later");
   } else {
     c.error("TRYAGAIN the cold tier can't be read, and this key is not in memory: " +
-            cold_.trouble());
+            c.server.cold()->trouble());
   }
 }
 

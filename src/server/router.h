@@ -49,7 +49,7 @@ class Worker;
 
 class Router {
  public:
-  Router(Worker& worker, ColdTier& cold, std::size_t negative_bytes_max);
+  Router(Worker& worker, ColdTier& cold);
   ~Router();
 
   enum class Way : std::uint8_t {
@@ -62,6 +62,7 @@ class Router {
   // by Session::parked. Null: it can be copied.
   Way way(Context& context, Session* session);
   void park(PostPtr post);
+  static void refuse_read(Context& context, const Parked& parked);
   // Behind a command that ran with a Session::parked.
   void finished(Session& session);
   // The client is gone.
@@ -81,7 +82,13 @@ class Router {
   // Its reply waits until what was changed so far is durable, here and in `others`.
   using Others = std::vector<std::pair<unsigned, std::uint64_t>>;
   void hold(std::uint64_t session, Slot* slot, Others others = {});
-  void hold(PostPtr post);
+  void hold(PostPtr post, Others others);
+  // What a command changed at threads that stand still for it, as far as it must be durable.
+  Others hand_over_others();
+  // Behind each command: a turn may have changed as much as may wait.
+  void after_call() {
+    if (changes_.full()) hand_over();
+  }
   std::uint64_t hand_over();
 
   // --- The loop.
@@ -162,7 +169,6 @@ class Router {
   bool add_to_survey(Surveyed& survey, tier::ColdStatus status, std::uint64_t next,
                      std::vector<tier::ColdStore::ScannedEntry>& entries);
   void fill(KeyWait& wait);
-  void refuse_read(Context& context, const Parked& parked);
   bool run_ready();
   void run(const std::shared_ptr<Parked>& parked);
   bool release();

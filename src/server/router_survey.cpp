@@ -8,6 +8,8 @@
 #include "server/commands/scan_words.h"
 #include "server/context.h"
 #include "server/glob.h"
+#include "server/kinds.h"
+#include "server/numbers.h"
 #include "server/router.h"
 #include "server/server.h"
 #include "server/standstill.h"
@@ -43,6 +45,7 @@ bool Router::begin_survey(Context& c, Parked& parked) {
       survey->place = place.place;
       survey->count = words.count;
       survey->pattern = words.pattern;
+      survey->type = words.type;
       break;
     }
     case Survey::kKeys:
@@ -93,6 +96,7 @@ bool Router::add_to_survey(Surveyed& survey, tier::ColdStatus status, std::uint6
     if (!cold_.persisted(key)) continue;
     ++survey.seen;
     if (survey.what == Survey::kSize) continue;
+    if (survey.type && !equals_ignoring_case(*survey.type, type_name(entry.kind))) continue;
     if (survey.pattern.empty() || glob_match(survey.pattern, key)) {
       survey.names.push_back(std::move(key));
     }

@@ -78,9 +78,20 @@ void Router::hold(std::uint64_t session, Slot* slot, Others others) {
   figures_.held.add();
 }
 
-void Router::hold(PostPtr post) {
+Router::Others Router::hand_over_others() {
+  Others others;
+  for (const auto& worker : worker_.server().workers()) {
+    Router& other = *worker->router();
+    if (&other == this || !other.take_must_hold()) continue;
+    others.emplace_back(worker->index(), other.hand_over());
+  }
+  return others;
+}
+
+void Router::hold(PostPtr post, Others others) {
   Held& held = held_.emplace_back();
   held.post = std::move(post);
+  held.others = std::move(others);
   ++unnumbered_;
   figures_.held.add();
 }

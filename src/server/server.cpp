@@ -9,6 +9,7 @@
 #include <random>
 
 #include "server/clock.h"
+#include "server/cold_tier.h"
 #include "server/listen.h"
 #include "server/standstill.h"
 #include "server/worker.h"
@@ -45,7 +46,8 @@ void raise_descriptor_limit(Config& config) {
 
 }  // namespace
 
-Server::Server(const Config& config) : config_(config) {
+Server::Server(const Config& config, std::unique_ptr<ColdTier> cold)
+    : config_(config), cold_(std::move(cold)) {
   mallopt(M_MMAP_THRESHOLD, kMappedBytesMin);
   raise_descriptor_limit(config_);
   tier::BudgetOptions options;
@@ -60,10 +62,22 @@ Server::Server(const Config& config) : config_(config) {
   }
   register_metrics();
   apply_config();
+  if (cold_ != nullptr) begin_cold();
 }
 
 Result<std::unique_ptr<Server>> Server::start(const Config& config) {
-  std::unique_ptr<Server> server(new Server(config));
+  std::unique_ptr<ColdTier> cold;
+  if (!config.persistence.directory.empty()) {
+    Result<std::unique_ptr<ColdTier>> opened = ColdTier::open(config);
+    if (!opened.ok()) return opened.error();
+    cold = std::move(opened.value());
+  }
+  return start(config, std::move(cold));
+}
+
+Result<std::unique_ptr<Server>> Server::start(const Config& config,
+                                              std::unique_ptr<ColdTier> cold) {
+  std::unique_ptr<Server> server(new Server(config, std::move(cold)));
   const bool shared = config.threads > 1;
   std::uint16_t port = static_cast<std::uint16_t>(config.resp_port);
   for (unsigned i = 0; i < config.threads; ++i) {
@@ -91,6 +105,7 @@ void Server::launch() {
 Server::~Server() {
   stop();
   join();
+  close_cold();
   for (const int fd : listeners_) ::close(fd);
 }
 
@@ -148,6 +163,7 @@ Result<void> Server::reload(const contract::Contract& contract) {
 
 void Server::tick() {
   budget_->tick();
+  if (cold_ != nullptr) tick_cold();
   std::uint64_t commands = 0;
   for (const auto& worker : workers_) commands += worker->stats().processed.value();
   const std::uint64_t now = unix_ms();

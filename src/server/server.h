@@ -30,12 +30,16 @@
 
 namespace ullage::server {
 
+class ColdTier;
 class Worker;
 
 class Server {
  public:
   // Errors: a port that is taken, an address that is none; limits of the system.
   static Result<std::unique_ptr<Server>> start(const Config& config);
+  // The same, with a cold tier of the caller's, for tests.
+  static Result<std::unique_ptr<Server>> start(const Config& config,
+                                               std::unique_ptr<ColdTier> cold);
   // Starts the threads. From then on config() may change: read it before, or where they stand
   // still.
   void launch();
@@ -46,6 +50,7 @@ class Server {
   // To be changed while everything stands still.
   Config& mutable_config() { return config_; }
   tier::Budget& budget() { return *budget_; }
+  ColdTier* cold() { return cold_.get(); }  // null: everything is in memory only
   const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
   PubSub& pubsub() { return pubsub_; }
   Tracking& tracking() { return tracking_; }
@@ -86,8 +91,12 @@ class Server {
   std::uint64_t standstills = 0;
 
  private:
-  explicit Server(const Config& config);
+  Server(const Config& config, std::unique_ptr<ColdTier> cold);
   void register_metrics();
+  // server_cold.cpp
+  void begin_cold();
+  void tick_cold();
+  void close_cold();
 
   Config config_;
   std::uint16_t port_ = 0;
@@ -97,6 +106,7 @@ class Server {
   Latency latency_;
   metrics::Registry registry_;
   std::unique_ptr<metrics::GrowthMetrics> growth_metrics_;
+  std::unique_ptr<ColdTier> cold_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<int> listeners_;
   std::vector<std::thread> threads_;

@@ -116,7 +116,9 @@ class Worker final : public tier::Listener {
   Ran finish(Session& session, Context& context, std::size_t before);
   // With a cold tier (worker_tiered.cpp).
   Ran finish_tiered(Session& session, Context& context, std::size_t before);
-  void hold_reply(Session& session, std::size_t before);
+  void hold_reply(Session& session, std::size_t before,
+                  std::vector<std::pair<unsigned, std::uint64_t>> others);
+  bool call_tiered(Context& context, PostPtr& post, const Parked* parked);
   void run_parked(PostPtr post, const Parked& parked);
   void resume(const Parked& parked);
   void fill_slot(std::uint64_t session, Slot* slot);

@@ -3,12 +3,14 @@
 
 // Entry: what lies in a cell.
 //
-//   | live 1, large 1, table 6, key length 16, - 8 | value length 15, expiry 49 | key | value |
-//     4 B                                            8 B                          n     m
+//   | live 1, large 1, table 6, key length 16, kind 4, - 4 | 4 B
+//   | value length 15, expiry 49                             | 8 B
+//   | key | value                                            | n, m B
 //
 // 12 bytes of header whatever the entry: a time to live costs nothing. Of a large value the cell
 // holds where it lies instead (LargeBlock, 16 B).
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -36,9 +38,12 @@ class Entry {
 
   explicit Entry(std::byte* cell) noexcept : p_(cell) {}
 
-  void begin(unsigned table, std::string_view key, bool large, std::uint64_t expires_ms) noexcept {
+  void begin(unsigned table, std::string_view key, bool large, Kind kind,
+             std::uint64_t expires_ms) noexcept {
+    assert(kind <= kKindMax);
     const auto head = static_cast<std::uint32_t>(1u | (large ? 2u : 0u) | table << 2 |
-                                                 static_cast<std::uint32_t>(key.size()) << 8);
+                                                 static_cast<std::uint32_t>(key.size()) << 8 |
+                                                 static_cast<std::uint32_t>(kind) << kKindShift);
     std::memcpy(p_, &head, sizeof head);
     set_tail(expires_ms << 15);
     if (!key.empty()) std::memcpy(p_ + kHeaderBytes, key.data(), key.size());
@@ -46,6 +51,13 @@ class Entry {
 
   bool large() const noexcept { return (head() & 2) != 0; }
   unsigned table() const noexcept { return head() >> 2 & 63; }
+  Kind kind() const noexcept { return static_cast<Kind>(head() >> kKindShift & kKindMax); }
+  void kind(Kind kind) noexcept {
+    assert(kind <= kKindMax);
+    const std::uint32_t word =
+        (head() & ~(std::uint32_t{kKindMax} << kKindShift)) | std::uint32_t{kind} << kKindShift;
+    std::memcpy(p_, &word, sizeof word);
+  }
   std::string_view key() const noexcept {
     return {reinterpret_cast<const char*>(p_ + kHeaderBytes), key_bytes()};
   }
@@ -79,6 +91,7 @@ class Entry {
 
  private:
   static constexpr std::uint64_t kLengthMask = (1u << 15) - 1;
+  static constexpr unsigned kKindShift = 24;
 
   std::uint32_t head() const noexcept {
     std::uint32_t word;

@@ -24,6 +24,12 @@ inline constexpr std::size_t kKeyBytesMax = 16000;
 // Longer values are refused. What the protocol allows.
 inline constexpr std::size_t kValueBytesMax = std::size_t{512} << 20;
 
+// What a value is. The tier keeps it with the value and does not ask what it means, except that a
+// value that begins without being told is text.
+using Kind = std::uint8_t;
+inline constexpr Kind kText = 0;
+inline constexpr Kind kKindMax = 15;
+
 // The seeded hash of a text. Threads: any.
 std::uint64_t hash_text(std::string_view text) noexcept;
 // For tests that must repeat themselves, or need keys that hash alike (`mask`: the bits that may

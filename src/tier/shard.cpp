@@ -66,7 +66,7 @@ void Shard::State::remove(const Spot& spot, std::uint64_t hash, unsigned db, Rem
   const std::string_view key = store->entry(spot.ref).key();
   if (options.inclusive && why == Removal::kEvicted) {
     const Entry e = store->entry(spot.ref);
-    if (options.listener->on_evicting(Key(db, key, hash), Found{e.text(), e.expires_ms()})) {
+    if (options.listener->on_evicting(Key(db, key, hash), Found{e.text(), e.expires_ms(), e.kind()})) {
       counters.evicted.add();
       counters.evicted_bytes.add(store->weight(spot.ref));
       store->erase(spot, hash);
@@ -155,7 +155,7 @@ std::optional<Found> Shard::get(const Key& key) {
   if (!spot) {
     if (const State::Lent* lent = s.find_lent(key)) {
       s.missed(key, spot);  // the sketch is to know that it was asked for
-      return Found{lent->taken.value, lent->taken.expires_ms};
+      return Found{lent->taken.value, lent->taken.expires_ms, lent->taken.kind};
     }
     s.missed(key, spot);
     s.counters.misses.add();
@@ -164,7 +164,7 @@ std::optional<Found> Shard::get(const Key& key) {
   s.used(key, spot);
   s.counters.hits.add();
   const Entry e = s.store->entry(spot.ref);
-  return Found{e.text(), e.expires_ms()};
+  return Found{e.text(), e.expires_ms(), e.kind()};
 }
 
 std::optional<Found> Shard::peek(const Key& key) {
@@ -172,10 +172,10 @@ std::optional<Found> Shard::peek(const Key& key) {
   if (!spot) {
     const State::Lent* lent = state_->find_lent(key);
     if (lent == nullptr) return std::nullopt;
-    return Found{lent->taken.value, lent->taken.expires_ms};
+    return Found{lent->taken.value, lent->taken.expires_ms, lent->taken.kind};
   }
   const Entry e = state_->store->entry(spot.ref);
-  return Found{e.text(), e.expires_ms()};
+  return Found{e.text(), e.expires_ms(), e.kind()};
 }
 
 bool Shard::contains(const Key& key) {
@@ -256,6 +256,7 @@ std::optional<Shard::About> Shard::about(const Key& key) {
   about.idle_ms = s.idle_ms(segment, spot.slot);
   about.expires_ms = e.expires_ms();
   about.large = e.large();
+  about.kind = e.kind();
   return about;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Shard: the part of the hot tier that belongs to one thread. Texts to texts, in 16 databases, each
-// entry with a time at which it ends, or none.
+// Shard: the part of the hot tier that belongs to one thread. Texts to values of some kind, in 16
+// databases, each entry with a time at which it ends, or none.
 //
 //   tier::Budget budget({.limit_bytes = 1 << 30, .shards = 1});
 //   tier::Shard shard({}, budget);
@@ -92,17 +92,20 @@ struct ShardOptions {
 struct Found {
   std::string_view value;
   std::uint64_t expires_ms = kNoExpiry;
+  Kind kind = kText;
 };
 
 struct SetOptions {
   std::uint64_t expires_ms = kNoExpiry;
   bool keep_expiry = false;  // KEEPTTL: an entry that is there keeps its own
+  Kind kind = kText;         // what the value becomes, whatever it was
 };
 
 // An entry taken out of a shard, on its way to another name, database or shard.
 struct Taken {
   std::string value;
   std::uint64_t expires_ms = kNoExpiry;
+  Kind kind = kText;
 };
 
 class Shard {
@@ -128,6 +131,7 @@ class Shard {
   // --- Writing. An empty value is a value.
   Status set(const Key& key, std::string_view value, const SetOptions& options = {});
   bool erase(const Key& key);
+  // What follows changes a part of the value, and neither its kind nor its expiry.
   // Adds to the end; an entry that is not there begins empty. `bytes_after`: its length then.
   Status append(const Key& key, std::string_view tail, std::size_t* bytes_after = nullptr);
   // Writes at `offset`; the value grows with zeros as needed. Missing entries begin empty.
@@ -190,6 +194,7 @@ class Shard {
     std::uint64_t idle_ms = 0;     // at least this long since it was used (OBJECT IDLETIME)
     std::uint64_t expires_ms = kNoExpiry;
     bool large = false;  // the value lies by itself
+    Kind kind = kText;
   };
   std::optional<About> about(const Key& key);
 

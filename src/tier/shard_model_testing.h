@@ -45,7 +45,9 @@ class ShardBesideModel final : private Listener {
         const std::uint64_t expires = s.other % 4 == 0 ? now_ + s.length * 3u : 0;
         const bool keep = s.other % 5 == 1;
         const std::uint64_t kept = keep && there ? there->expires_ms : expires;
-        if (accepted(shard_.set(key, value, {expires, keep}))) model_[at] = {value, kept};
+        const auto kind = static_cast<Kind>((s.other >> 2) % 3);
+        if (accepted(shard_.set(key, value, {expires, keep, kind})))
+          model_[at] = {value, kept, kind};
         break;
       }
       case 4:
@@ -110,7 +112,8 @@ class ShardBesideModel final : private Listener {
         if (taken.has_value() != there.has_value()) fail_("take: there or not?");
         model_.erase(at);
         if (taken) {
-          if (taken->value != there->value || taken->expires_ms != there->expires_ms) {
+          if (taken->value != there->value || taken->expires_ms != there->expires_ms ||
+              taken->kind != there->kind) {
             fail_("took another value");
           }
           if (accepted(shard_.put(key, *taken))) model_[at] = *there;
@@ -194,6 +197,7 @@ class ShardBesideModel final : private Listener {
   struct Plain {
     std::string value;
     std::uint64_t expires_ms = 0;
+    Kind kind = kText;
   };
   using Name = std::pair<unsigned, std::string>;
   using Model = std::map<Name, Plain>;
@@ -243,6 +247,7 @@ class ShardBesideModel final : private Listener {
     if (!expected) return;
     if (expected->value != found->value) fail_(std::string(where) + " gave another value");
     if (expected->expires_ms != found->expires_ms) fail_(std::string(where) + ": another expiry");
+    if (expected->kind != found->kind) fail_(std::string(where) + ": another kind");
   }
 
   void on_removed(unsigned db, std::string_view key, Removal why) noexcept override {

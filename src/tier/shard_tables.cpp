@@ -130,7 +130,7 @@ std::uint64_t Shard::scan(unsigned db, std::uint64_t cursor, std::size_t count, 
     for_each_at_home(store, segment, group, place, [&](std::size_t slot) {
       const Entry e = store.entry(segment.ref(slot));
       if (e.expired(s.now_ms)) return;
-      fn(e.key(), Found{e.text(), e.expires_ms()});
+      fn(e.key(), Found{e.text(), e.expires_ms(), e.kind()});
       ++seen;
     });
     looked += kSlots;

@@ -286,6 +286,34 @@ TEST(Shard, ALargeValueGrowsWhereItIsAndIsFreedInSteps) {
   EXPECT_EQ(budget.granted_bytes(Component::kLarge), 0u);
 }
 
+TEST(Shard, AKindStaysWithItsValueWhateverBecomesOfTheEntry) {
+  Budget budget({});
+  Shard shard({}, budget);
+  static constexpr Kind kOther = 5;
+  for (const std::size_t bytes : {10u, 15900u, 100000u}) {  // in a cell, nearly too large, large
+    const std::string value(bytes, 'v');
+    ASSERT_EQ(shard.set({0, "k"}, value, {.kind = kOther}), Status::kOk);
+    EXPECT_EQ(shard.get({0, "k"})->kind, kOther);
+    ASSERT_EQ(shard.append({0, "k"}, std::string(500, 'x')), Status::kOk);
+    ASSERT_EQ(shard.resize({0, "k"}, bytes), Status::kOk);
+    ASSERT_EQ(shard.set_expiry({0, "k"}, 99), Status::kOk);
+    EXPECT_EQ(shard.peek({0, "k"})->kind, kOther) << bytes;
+    ASSERT_EQ(shard.rename({0, "k"}, {1, "a much longer name" + std::string(1000, 'n')}),
+              Status::kOk);
+    const auto taken = shard.take({1, "a much longer name" + std::string(1000, 'n')});
+    ASSERT_TRUE(taken);
+    EXPECT_EQ(taken->kind, kOther);
+    ASSERT_EQ(shard.put({2, "k"}, *taken), Status::kOk);
+    EXPECT_EQ(shard.about({2, "k"})->kind, kOther);
+    shard.scan(2, 0, 10, [](std::string_view, const Found& f) { EXPECT_EQ(f.kind, kOther); });
+    // Text again, in place and elsewhere, unless told otherwise.
+    ASSERT_EQ(shard.set({2, "k"}, value), Status::kOk);
+    EXPECT_EQ(shard.get({2, "k"})->kind, kText);
+  }
+  ASSERT_EQ(shard.append({3, "new"}, "x"), Status::kOk);
+  EXPECT_EQ(shard.get({3, "new"})->kind, kText);
+}
+
 TEST(Shard, RefusesWhatIsTooLong) {
   Budget budget({});
   Shard shard({}, budget);

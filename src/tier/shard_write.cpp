@@ -25,8 +25,8 @@ void Shard::State::stored(const Key& key, const Spot& spot) {
 }
 
 // An entry of this many bytes under this key, whatever was there. `value`: to be filled.
-Status Shard::State::create(const Key& key, std::size_t bytes, std::uint64_t expires_ms, bool zeros,
-                            char*& value) {
+Status Shard::State::create(const Key& key, std::size_t bytes, Kind kind, std::uint64_t expires_ms,
+                            bool zeros, char*& value) {
   const unsigned table = tables[key.db];
   const bool large = !Entry::fits(key.text.size(), bytes);
   LargeBlock block;
@@ -46,7 +46,7 @@ Status Shard::State::create(const Key& key, std::size_t bytes, std::uint64_t exp
   Entry e = store->entry(ref);
   // An entry that is replaced has its expiry counted: first as it was, then as it becomes.
   const std::uint64_t before = old ? store->entry(old.ref).expires_ms() : expires_ms;
-  e.begin(table, key.text, large, before);
+  e.begin(table, key.text, large, kind, before);
   if (large) {
     e.block(block);
     value = block.data();
@@ -70,21 +70,21 @@ Status Shard::State::create(const Key& key, std::size_t bytes, std::uint64_t exp
   return Status::kOk;
 }
 
-Status Shard::State::write(const Key& key, std::string_view text, std::uint64_t expires_ms,
-                           bool keep) {
+Status Shard::State::write(const Key& key, std::string_view text, const SetOptions& how) {
   if (key.text.size() > kKeyBytesMax || text.size() > kValueBytesMax) return Status::kTooLong;
   begin_operation(&key);
-  expires_ms = std::min(expires_ms, kExpiryMsMax);
+  std::uint64_t expires_ms = std::min(how.expires_ms, kExpiryMsMax);
   const Spot spot = find(key);
   if (spot) {
     Entry e = store->entry(spot.ref);
-    if (keep) expires_ms = e.expires_ms();
+    if (how.keep_expiry) expires_ms = e.expires_ms();
     const std::size_t key_bytes = key.text.size();
     if (!e.large() && Entry::fits(key_bytes, text.size()) &&
         Heap::class_of(Entry::cell_bytes(key_bytes, text.size())) ==
             store->heap().class_at(spot.ref)) {
       std::memmove(e.value(), text.data(), text.size());
       e.value_bytes(text.size());
+      e.kind(how.kind);
       store->set_expiry(spot, expires_ms);
       used(key, spot);
       stored(key, spot);
@@ -95,7 +95,7 @@ Status Shard::State::write(const Key& key, std::string_view text, std::uint64_t 
   }
   pay(Entry::cell_bytes(key.text.size(), text.size()));
   char* value = nullptr;
-  const Status status = create(key, text.size(), expires_ms, false, value);
+  const Status status = create(key, text.size(), how.kind, expires_ms, false, value);
   if (status == Status::kOk && !text.empty()) std::memcpy(value, text.data(), text.size());
   return status;
 }
@@ -112,7 +112,7 @@ Status Shard::State::grow(const Key& key, std::size_t bytes, std::size_t offset,
   Spot spot = find(key);
   if (!spot) {
     if (find_lent(key) != nullptr) return refuse();
-    const Status status = create(key, bytes, kNoExpiry, true, value);
+    const Status status = create(key, bytes, kText, kNoExpiry, true, value);
     if (status == Status::kOk) fill(value);
     return status;
   }
@@ -148,7 +148,7 @@ Status Shard::State::grow(const Key& key, std::size_t bytes, std::size_t offset,
   }
   // Another cell. At most kCellBytesMax bytes are kept aside: the old cell may go meanwhile.
   const std::string kept(e.value(), std::min(old_bytes, bytes));
-  const Status status = create(key, bytes, e.expires_ms(), true, value);
+  const Status status = create(key, bytes, e.kind(), e.expires_ms(), true, value);
   if (status != Status::kOk) return status;
   std::memcpy(value, kept.data(), kept.size());
   fill(value);
@@ -156,7 +156,7 @@ Status Shard::State::grow(const Key& key, std::size_t bytes, std::size_t offset,
 }
 
 Status Shard::set(const Key& key, std::string_view value, const SetOptions& options) {
-  return state_->write(key, value, options.expires_ms, options.keep_expiry);
+  return state_->write(key, value, options);
 }
 
 Status Shard::append(const Key& key, std::string_view tail, std::size_t* bytes_after) {
@@ -208,7 +208,7 @@ Status Shard::rename(const Key& from, const Key& to) {
   Entry old = store.entry(source.ref);
   if (!old.large() && !Entry::fits(to.text.size(), old.value_bytes())) {
     // The longer name leaves no room in a cell for the value.
-    const Taken taken{std::string(old.text()), old.expires_ms()};
+    const Taken taken{std::string(old.text()), old.expires_ms(), old.kind()};
     const Status status = put(to, taken);
     if (status == Status::kOk) erase(from);
     return status;
@@ -229,7 +229,7 @@ Status Shard::rename(const Key& from, const Key& to) {
   }
   old = store.entry(source.ref);
   Entry e = store.entry(ref);
-  e.begin(s.tables[to.db], to.text, old.large(), old.expires_ms());
+  e.begin(s.tables[to.db], to.text, old.large(), old.kind(), old.expires_ms());
   std::memcpy(e.value(), old.value(), value_bytes);
   if (!old.large()) e.value_bytes(value_bytes);
   s.changed(from, true);
@@ -254,7 +254,7 @@ std::optional<Taken> Shard::take(const Key& key) {
     return taken;
   }
   const Entry e = s.store->entry(spot.ref);
-  Taken taken{std::string(e.text()), e.expires_ms()};
+  Taken taken{std::string(e.text()), e.expires_ms(), e.kind()};
   s.changed(key, true);
   s.remove(spot, key.hash);
   s.publish();
@@ -262,7 +262,7 @@ std::optional<Taken> Shard::take(const Key& key) {
 }
 
 Status Shard::put(const Key& key, const Taken& taken) {
-  return state_->write(key, taken.value, taken.expires_ms, false);
+  return state_->write(key, taken.value, {.expires_ms = taken.expires_ms, .kind = taken.kind});
 }
 
 
@@ -286,7 +286,8 @@ bool Shard::State::give_up_lent(const Key& key) {
 Status Shard::fill(const Key& key, const Taken& taken) {
   State& s = *state_;
   s.filling = true;
-  const Status status = s.write(key, taken.value, taken.expires_ms, false);
+  const Status status =
+      s.write(key, taken.value, {.expires_ms = taken.expires_ms, .kind = taken.kind});
   s.filling = false;
   return status;
 }

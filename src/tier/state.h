@@ -34,10 +34,10 @@ struct Shard::State final : StoreOwner {
   void missed(const Key& key, const Spot& spot);
 
   // --- Writing.
-  Status write(const Key& key, std::string_view value, std::uint64_t expires_ms, bool keep);
+  Status write(const Key& key, std::string_view value, const SetOptions& how);
   Status grow(const Key& key, std::size_t bytes, std::size_t offset, std::string_view with);
-  Status create(const Key& key, std::size_t value_bytes, std::uint64_t expires_ms, bool zeros,
-                char*& value);
+  Status create(const Key& key, std::size_t value_bytes, Kind kind, std::uint64_t expires_ms,
+                bool zeros, char*& value);
   bool allocate_large(std::size_t bytes, LargeBlock& block);
   Status refuse() {
     counters.denied.add();

@@ -99,6 +99,7 @@ void setbit_command(Context& c) {
   const tier::Key key = c.key(1);
   tier::Shard& shard = c.shard(key);
   const auto found = shard.peek(key);
+  if (!c.is_text(found)) return;
   const bool old = found && bit_at(found->value, offset);
   const bool grows = !found || found->value.size() <= offset >> 3;
   if (!grows && old == (on != 0)) return c.out.integer(old ? 1 : 0);  // no change, no event
@@ -120,6 +121,7 @@ void getbit_command(Context& c) {
   if (!bit_offset(c, 2, offset)) return;
   const tier::Key key = c.key(1);
   const auto found = c.shard(key).get(key);
+  if (!c.is_text(found)) return;
   c.out.integer(found && bit_at(found->value, offset) ? 1 : 0);
 }
 
@@ -134,6 +136,7 @@ void bitcount_command(Context& c) {
   }
   const tier::Key key = c.key(1);
   const auto found = c.shard(key).get(key);
+  if (!c.is_text(found)) return;
   if (!found || found->value.empty() || !resolve(range, found->value.size())) {
     return c.out.integer(0);
   }
@@ -153,6 +156,7 @@ void bitpos_command(Context& c) {
   if (count > 5 && !unit_word(c, 5, range)) return;
   const tier::Key key = c.key(1);
   const auto found = c.shard(key).get(key);
+  if (!c.is_text(found)) return;
   if (!found) return c.out.integer(wanted != 0 ? -1 : 0);
   const std::string_view value = found->value;
   if (!resolve(range, value.size())) return c.out.integer(-1);
@@ -191,6 +195,7 @@ void bitop_command(Context& c) {
   for (std::size_t i = 3; i < c.words.size(); ++i) {
     const tier::Key key = c.key(i);
     const auto found = c.shard(key).get(key);
+    if (!c.is_text(found)) return;
     const std::string_view value = found ? found->value : std::string_view{};
     if (i == 3) {
       result = value;

@@ -17,6 +17,7 @@ void add(Context& c, std::int64_t by) {
   tier::Shard& shard = c.shard(key);
   std::int64_t value = 0;
   const auto found = shard.peek(key);
+  if (!c.is_text(found)) return;
   if (found && !wire::parse_integer(found->value, value)) return c.not_an_integer();
   std::int64_t sum = 0;
   if (__builtin_add_overflow(value, by, &sum)) {
@@ -53,6 +54,7 @@ void incrbyfloat_command(Context& c) {
   tier::Shard& shard = c.shard(key);
   long double value = 0, by = 0;
   const auto found = shard.peek(key);
+  if (!c.is_text(found)) return;
   if ((found && !parse_real(found->value, value)) || !parse_real(c.word(2), by)) {
     return c.error("ERR value is not a valid float");
   }

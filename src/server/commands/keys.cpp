@@ -12,6 +12,8 @@
 #include "server/context.h"
 #include "server/glob.h"
 #include "server/keys_of.h"
+#include "server/kinds.h"
+#include "server/numbers.h"
 #include "server/router.h"
 #include "server/server.h"
 #include "server/worker.h"
@@ -92,7 +94,8 @@ void touch_command(Context& c) { count_keys(c, &tier::Shard::touch); }
 
 void type_command(Context& c) {
   const tier::Key key = c.key(1);
-  c.out.simple(c.shard(key).contains(key) ? "string" : "none");
+  const auto found = c.shard(key).peek(key);
+  c.out.simple(found ? type_name(found->kind) : "none");
 }
 
 void rename_command(Context& c) { rename(c, false); }
@@ -122,7 +125,8 @@ void copy_command(Context& c) {
   const auto again = c.shard(from).peek(from);
   if (!again) return c.out.integer(0);
   const std::string value(again->value);
-  if (!c.wrote(c.shard(to).set(to, value, {.expires_ms = again->expires_ms}))) return;
+  const tier::SetOptions how{.expires_ms = again->expires_ms, .kind = again->kind};
+  if (!c.wrote(c.shard(to).set(to, value, how))) return;
   c.changed(to, kNotifyGeneric, "copy_to");
   c.out.integer(1);
 }
@@ -195,15 +199,16 @@ void scan_command(Context& c) {
   }
   while (at.shard < workers.size() && seen < words.count) {
     at.place = workers[at.shard]->shard().scan(
-        c.caller.db, at.place, words.count - seen, [&](std::string_view name, const tier::Found&) {
+        c.caller.db, at.place, words.count - seen,
+        [&](std::string_view name, const tier::Found& found) {
           ++seen;
           if (told_by_cold(c, name)) return;
+          if (words.type && !equals_ignoring_case(*words.type, type_name(found.kind))) return;
           if (words.pattern.empty() || glob_match(words.pattern, name)) names.emplace_back(name);
         });
     if (at.place != 0) break;  // it has looked at as much as one call may
     ++at.shard;
   }
-  if (!words.matches_type) names.clear();
   c.out.array(2);
   c.out.bulk(std::to_string(at.shard < workers.size() || more ? scan_cursor(at) : 0));
   c.out.array(names.size());

@@ -154,7 +154,12 @@ void lcs_command(Context& c) {
   std::string values[2];
   for (std::size_t i = 0; i < 2; ++i) {
     const tier::Key key = c.key(i + 1);
-    if (const auto found = c.shard(key).get(key)) values[i] = found->value;
+    const auto found = c.shard(key).get(key);
+    if (!found) continue;
+    if (found->kind != tier::kText) {
+      return c.error("ERR The specified keys must contain string values");
+    }
+    values[i] = found->value;
   }
   constexpr std::size_t kLongest = std::numeric_limits<std::uint32_t>::max() - 1;
   if (values[0].size() >= kLongest || values[1].size() >= kLongest) {

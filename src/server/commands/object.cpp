@@ -23,6 +23,7 @@ void object_encoding_command(Context& c) {
   const tier::Key key = c.key(2);
   const auto found = c.shard(key).peek(key);
   if (!found) return c.out.null();
+  if (found->kind != tier::kText) return c.out.bulk("raw");  // as Redis says of a module's values
   std::int64_t number = 0;
   if (found->value.size() <= 20 && wire::parse_integer(found->value, number)) {
     return c.out.bulk("int");
@@ -36,7 +37,8 @@ void object_refcount_command(Context& c) {
   if (!found) return c.out.null();
   // Redis shares the small numbers among all keys, and says so with the largest count there is.
   std::int64_t number = -1;
-  const bool small = wire::parse_integer(found->value, number) && number >= 0 && number < 10'000;
+  const bool small = found->kind == tier::kText && wire::parse_integer(found->value, number) &&
+                     number >= 0 && number < 10'000;
   c.out.integer(small ? std::numeric_limits<std::int32_t>::max() : 1);
 }
 

@@ -42,7 +42,7 @@ const char* scan_words(std::span<const std::string_view> words, ScanWords& scan)
     } else if (equals_ignoring_case(words[i], "MATCH")) {
       scan.pattern = words[i + 1] == "*" ? std::string_view{} : words[i + 1];
     } else if (equals_ignoring_case(words[i], "TYPE")) {
-      scan.matches_type = equals_ignoring_case(words[i + 1], "string");
+      scan.type = words[i + 1];
     } else {
       return kSyntax;
     }

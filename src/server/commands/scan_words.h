@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -14,7 +15,7 @@ struct ScanWords {
   std::uint64_t cursor = 0;
   std::size_t count = 10;
   std::string_view pattern;  // empty: all
-  bool matches_type = true;
+  std::optional<std::string_view> type;
 };
 // The error, or null.
 const char* scan_words(std::span<const std::string_view> words, ScanWords& scan);

@@ -62,7 +62,10 @@ bool size_allowed(Context& c, std::uint64_t size) {
 
 }  // namespace
 
-void get_command(Context& c) { reply_value(c, read(c, c.key(1))); }
+void get_command(Context& c) {
+  const auto found = read(c, c.key(1));
+  if (c.is_text(found)) reply_value(c, found);
+}
 
 void set_command(Context& c) {
   if (c.words.size() == 3) {  // the usual form
@@ -74,6 +77,7 @@ void set_command(Context& c) {
   const tier::Key key = c.key(1);
   tier::Shard& shard = c.shard(key);
   const auto old = options.get ? read(c, key) : shard.peek(key);
+  if (options.get && !c.is_text(old)) return;
   if (options.get) reply_value(c, old);
   if ((options.nx && old) || (options.xx && !old)) {
     if (!options.get) c.out.null();
@@ -104,6 +108,7 @@ void psetex_command(Context& c) { set_with_time(c, true); }
 void getset_command(Context& c) {
   const tier::Key key = c.key(1);
   const auto old = read(c, key);
+  if (!c.is_text(old)) return;
   const std::size_t before = c.out.buffer().size();
   reply_value(c, old);
   const tier::Status status = c.shard(key).set(key, c.word(2));
@@ -118,6 +123,7 @@ void getset_command(Context& c) {
 void getdel_command(Context& c) {
   const tier::Key key = c.key(1);
   const auto old = read(c, key);
+  if (!c.is_text(old)) return;
   reply_value(c, old);
   if (!old) return;
   c.shard(key).erase(key);
@@ -130,6 +136,7 @@ void getex_command(Context& c) {
   const tier::Key key = c.key(1);
   tier::Shard& shard = c.shard(key);
   const auto found = read(c, key);
+  if (!c.is_text(found)) return;
   reply_value(c, found);
   if (!found) return;
   if (options.absolute && options.expires_ms <= c.now_ms()) {
@@ -146,7 +153,10 @@ void getex_command(Context& c) {
 
 void mget_command(Context& c) {
   c.out.array(c.words.size() - 1);
-  for (std::size_t i = 1; i < c.words.size(); ++i) reply_value(c, read(c, c.key(i)));
+  for (std::size_t i = 1; i < c.words.size(); ++i) {
+    const auto found = read(c, c.key(i));
+    reply_value(c, found && found->kind == tier::kText ? found : std::nullopt);
+  }
 }
 
 void mset_command(Context& c) {
@@ -173,6 +183,7 @@ void append_command(Context& c) {
   const tier::Key key = c.key(1);
   tier::Shard& shard = c.shard(key);
   const auto found = shard.peek(key);
+  if (!c.is_text(found)) return;
   if (found && !size_allowed(c, found->value.size() + c.word(2).size())) return;
   std::size_t size = 0;
   if (!c.wrote(shard.append(key, c.word(2), &size))) return;
@@ -182,6 +193,7 @@ void append_command(Context& c) {
 
 void strlen_command(Context& c) {
   const auto found = read(c, c.key(1));
+  if (!c.is_text(found)) return;
   c.out.integer(found ? static_cast<std::int64_t>(found->value.size()) : 0);
 }
 
@@ -189,6 +201,7 @@ void getrange_command(Context& c) {
   std::int64_t start = 0, end = 0;
   if (!c.integer(2, start) || !c.integer(3, end)) return;
   const auto found = read(c, c.key(1));
+  if (!c.is_text(found)) return;
   c.out.bulk(found ? range_of(found->value, start, end) : std::string_view{});
 }
 
@@ -201,6 +214,7 @@ void setrange_command(Context& c) {
   const tier::Key key = c.key(1);
   tier::Shard& shard = c.shard(key);
   const auto found = shard.peek(key);
+  if (!c.is_text(found)) return;
   const std::string_view bytes = c.word(3);
   if (bytes.empty()) {
     return c.out.integer(found ? static_cast<std::int64_t>(found->value.size()) : 0);
