@@ -9,6 +9,7 @@
 #include "server/clock.h"
 #include "server/config.h"
 #include "server/files.h"
+#include "tier/cold_plugin.h"
 
 namespace ullage::server {
 namespace {
@@ -42,6 +43,21 @@ ColdTier::ColdTier(std::unique_ptr<tier::ColdStore> store, const Persistence& ho
 }
 
 ColdTier::~ColdTier() = default;
+
+Result<std::unique_ptr<ColdTier>> ColdTier::open(const Config& config) {
+  tier::ColdOptions options;
+  options.directory = config.persistence.directory;
+  options.shards = static_cast<unsigned>(config.threads);
+  options.sync_window_ms = config.persistence.window_ms();
+  if (config.cold_bytes != 0) options.budget_bytes = config.cold_bytes;
+  Result<std::unique_ptr<tier::ColdStore>> store = tier::open_cold(options);
+  if (!store.ok()) return store.error();
+  tier::set_hash_seed(store.value()->hash_seed());
+  auto cold = std::make_unique<ColdTier>(std::move(store.value()), config.persistence);
+  Result<void> done = cold->read_places();
+  if (!done.ok()) return done.error();
+  return cold;
+}
 
 ColdTier::Kind ColdTier::longest(std::string_view key) const {
   for (const auto& [prefix, durability] : prefixes_) {

@@ -22,6 +22,7 @@ struct Config {
   // [residency]
   std::uint64_t hot_bytes = 0;      // 0: no bound
   std::uint64_t process_bytes = 0;  // 0: no bound
+  std::uint64_t cold_bytes = 0;     // 0: what the store takes by itself
   // [server], at start only
   std::string bind = "127.0.0.1";
   std::uint64_t resp_port = 6379;  // 0: any that is free

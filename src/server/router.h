@@ -77,6 +77,8 @@ class Router {
   // All threads stand still.
   void flushed(unsigned db);
   void forget_all();
+  // For tests: what is persisted leaves memory, and nothing is known to be absent.
+  void evict_all();
   // Since the last call, something changed that may not be acknowledged before it is durable.
   bool take_must_hold() { return std::exchange(must_hold_, false); }
   // Its reply waits until what was changed so far is durable, here and in `others`.

@@ -69,6 +69,23 @@ void Router::forget_all() {
   for (auto& [hash, wait] : waits_) settle(*wait);
 }
 
+void Router::evict_all() {
+  hand_over();
+  shard().return_lent();
+  for (unsigned db = 0; db < tier::kDatabases; ++db) {
+    std::vector<std::string> names;
+    std::uint64_t cursor = 0;
+    do {
+      cursor = shard().scan(db, cursor, 1024, [&](std::string_view name, const tier::Found&) {
+        if (cold_.persisted(name)) names.emplace_back(name);
+      });
+    } while (cursor != 0);
+    for (const std::string& name : names) shard().drop({db, name});
+  }
+  absent_.clear();
+  cold_.all_hot = false;
+}
+
 void Router::hold(std::uint64_t session, Slot* slot, Others others) {
   Held& held = held_.emplace_back();
   held.session = session;

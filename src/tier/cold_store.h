@@ -3,19 +3,24 @@
 
 // ColdStore: what the hot tier is a cache of: every entry of the store, on disk.
 //
-//   store->read(key, [&](ColdStatus status, ColdEntry entry) { ...post it to the shard's thread...
-//   }); const std::uint64_t last = store->write(shard, std::move(changes), /*sync=*/true); ...when
-//   progress told: if (store->durable(shard) >= last) answer the clients that waited
+//   store->read(key, [&](ColdStatus status, ColdEntry entry) { ...post to the shard's thread... });
+//   const std::uint64_t last = store->write(shard, std::move(changes), /*sync=*/true);
+//   ...when progress told: if (store->durable(shard) >= last) answer the clients that waited
+//
+// It is opened by open_cold() (tier/cold_plugin.h).
 //
 // Nothing here waits for the disk: calls hand over, and answers come on a thread of the store's
 // own. What a shard writes takes effect in the order in which it was handed over; a read or scan
 // that is asked for after a write sees it.
 //
-// Budget    Everything the store keeps in memory is steered to budget_bytes(): block cache,
-//           memtables, filters, table readers, buffers of compaction.
+// Budget    What the process is resident beyond what other tiers were granted is steered to
+//           budget_bytes(): block cache, memtables, filters, table readers, buffers of compaction,
+//           and what allocators and libraries take.
 // Bounds    Reads that wait: ColdOptions::reads_max, more are shed (kShed). Writes that wait:
 //           ColdOptions::pending_bytes_max; beyond it congested() is true and whoever writes waits.
 // Threads   read, scan, write: any, each shard's writes from one. Answers: short, they may post.
+
+#include <ullage/growth.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -28,6 +33,21 @@
 #include "tier/key.h"
 
 namespace ullage::tier {
+
+struct ColdOptions {
+  std::string directory = {};  // made when it is not there; one process at a time
+  std::uint64_t budget_bytes = std::uint64_t{64} << 20;
+  unsigned shards = 1;   // whose changes are counted
+  unsigned readers = 2;  // threads that read
+  std::size_t reads_max = 4096;
+  std::uint64_t pending_bytes_max = std::uint64_t{8} << 20;
+  // Within this every change lies on the disk. 0: only those that ask, and all when it is closed.
+  std::uint64_t sync_window_ms = 50;
+  // A read that waited longer is shed. 0: none is.
+  std::uint64_t read_wait_ms_max = 2000;
+  std::function<std::uint64_t()> now_ms = {};  // Unix time; unset: the system's
+  growth_sink* sink = nullptr;            // hears of each step that memory takes
+};
 
 enum class ColdStatus : std::uint8_t {
   kOk,
@@ -101,8 +121,12 @@ class ColdStore {
   virtual ColdFigures figures() const = 0;
   virtual std::uint64_t budget_bytes() const noexcept = 0;
   virtual void budget_bytes(std::uint64_t bytes) = 0;
-  // Ten times a second, by one thread: steers, and tries to recover what failed.
-  virtual void tick() = 0;
+  // Ten times a second, by one thread: steers, and tries to recover what failed. `resident_bytes`:
+  // of the process, less what other tiers were granted.
+  virtual void tick(std::uint64_t resident_bytes) = 0;
+  // Drawn when the directory was made: keys have the same hashes whenever it is opened. For
+  // set_hash_seed(), before the first Key.
+  virtual std::uint64_t hash_seed() const noexcept = 0;
 
   // A copy that can be opened, as of the changes applied now; made while everything goes on. The
   // directory must not exist.

@@ -148,6 +148,7 @@ class Shard {
   // it is there for reading, erasing and moving until return_lent(); writes to it are denied.
   Status fill(const Key& key, const Taken& taken);
   void lend(const Key& key, Taken taken);
+  void drop(const Key& key);  // as if it were evicted
   void return_lent() noexcept;
 
   // --- Expiry. kMissing: no such entry. A time that is not after now() erases nothing here: the

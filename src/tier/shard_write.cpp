@@ -20,6 +20,9 @@ bool Shard::State::allocate_large(std::size_t bytes, LargeBlock& block) {
 void Shard::State::stored(const Key& key, const Spot& spot) {
   if (!filling) store->count_write(*spot.segment, key.hash);
   if (shadow && shadow->sampled(key.hash)) shadow->put(key.hash, store->weight(spot.ref));
+  if (!lent.empty()) {
+    std::erase_if(lent, [&](const Lent& each) { return each.db == key.db && each.key == key.text; });
+  }
   if (!filling) changed(key);
   publish();
 }
@@ -90,7 +93,7 @@ Status Shard::State::write(const Key& key, std::string_view text, const SetOptio
       stored(key, spot);
       return Status::kOk;
     }
-  } else if (const Lent* from = find_lent(key); from != nullptr && keep) {
+  } else if (const Lent* from = find_lent(key); from != nullptr && how.keep_expiry) {
     expires_ms = from->taken.expires_ms;
   }
   pay(Entry::cell_bytes(key.text.size(), text.size()));
@@ -290,6 +293,13 @@ Status Shard::fill(const Key& key, const Taken& taken) {
       s.write(key, taken.value, {.expires_ms = taken.expires_ms, .kind = taken.kind});
   s.filling = false;
   return status;
+}
+
+void Shard::drop(const Key& key) {
+  State& s = *state_;
+  const Spot spot = s.find(key);
+  if (spot) s.remove(spot, key.hash, key.db, Removal::kEvicted);
+  s.publish();
 }
 
 void Shard::lend(const Key& key, Taken taken) {

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The cold tier is a library of its own, libullage_cold.so, so that whoever keeps nothing on disk
+// does not load RocksDB: 10 MB of code.
+//
+//   Result<std::unique_ptr<ColdStore>> store = tier::open_cold({.directory = "/var/lib/ullage"});
+//
+// It lies beside the program: ../lib/ullage/ of an installed one, ../lib/ of one that was just
+// built. It is loaded once and stays. Threads: any, one at a time.
+
+#include <memory>
+
+#include "base/result.h"
+#include "tier/cold_store.h"
+
+namespace ullage::tier {
+
+// Errors: a library that is missing or of another version, and what to install; a directory that
+// can't be had, and why.
+Result<std::unique_ptr<ColdStore>> open_cold(const ColdOptions& options);
+
+// What the library exports.
+using OpenColdFunction = ColdStore*(const char* version, const ColdOptions* options, Error* error);
+inline constexpr const char* kOpenColdName = "ullage_cold_open";
+
+}  // namespace ullage::tier
