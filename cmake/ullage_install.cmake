@@ -25,6 +25,11 @@ if(TARGET ullage_agent)
   install(TARGETS ullage_agent LIBRARY DESTINATION lib/ullage)
 endif()
 
+get_property(plugins GLOBAL PROPERTY ullage_plugins)
+if(plugins)
+  install(TARGETS ${plugins} LIBRARY DESTINATION lib/ullage)
+endif()
+
 # The program writes its own man page and completions, so that they say what --help says.
 if(TARGET ullage)
   set(written "${PROJECT_BINARY_DIR}/share")

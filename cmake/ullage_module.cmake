@@ -31,9 +31,12 @@ set(ullage_test_environment
     "ULLAGE_SANITIZE=${ULLAGE_SANITIZE}" "UBSAN_OPTIONS=print_stacktrace=1"
     "PYTHONPATH=${PROJECT_SOURCE_DIR}/tests/lib" "PYTHONDONTWRITEBYTECODE=1")
 
-# ullage_sort(FOLDER): sets sources, tests, benches and fuzzers in the caller.
+# ullage_sort(FOLDER [APART...]): sets sources, tests, benches and fuzzers in the caller.
 function(ullage_sort folder)
   file(GLOB_RECURSE all CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/${folder}/*.cpp")
+  foreach(apart IN LISTS ARGN)
+    list(FILTER all EXCLUDE REGEX "/${folder}/${apart}/")
+  endforeach()
   list(FILTER all EXCLUDE REGEX "/testdata/")
   list(SORT all)
   foreach(kind test bench fuzz)
@@ -112,10 +115,11 @@ function(ullage_library name)
   ullage_join_tests(library ${name}::${name} ${peers})
 endfunction()
 
-# ullage_module(NAME [USES module...] [LINK_PACKAGES package...] [EMBED pattern...])
+# ullage_module(NAME [USES module...] [LINK_PACKAGES package...] [EMBED pattern...] [APART folder...])
+# APART names folders of it that are modules of their own.
 function(ullage_module name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "USES;LINK_PACKAGES;EMBED")
-  ullage_sort(src/${name})
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "USES;LINK_PACKAGES;EMBED;APART")
+  ullage_sort(src/${name} ${arg_APART})
   if(arg_EMBED)
     ullage_embed(${name} embedded ${arg_EMBED})
     list(APPEND sources "${embedded}")
@@ -211,6 +215,43 @@ function(ullage_agent name)
   endif()
 endfunction()
 
+# ullage_plugin(FOLDER/NAME USES module... LINK_PACKAGES package...): libullage_NAME.so, loaded by the
+# program when it is asked for, so that a run that does not need its packages does not pay for them.
+#
+# What it exports lives in plugin.cpp and is named in versions.map; everything else is also what
+# NAME_test and programs of the tests link, statically.
+function(ullage_plugin path)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "USES;LINK_PACKAGES")
+  cmake_path(GET path FILENAME name)
+  ullage_sort(src/${path})
+  set(entry "${PROJECT_SOURCE_DIR}/src/${path}/plugin.cpp")
+  list(REMOVE_ITEM sources "${entry}")
+  set(libraries ullage::ullage)
+  foreach(module IN LISTS arg_USES)
+    list(APPEND libraries ullage_${module})
+  endforeach()
+  set(packages)
+  foreach(package IN LISTS arg_LINK_PACKAGES)
+    ullage_package(${package} target)
+    list(APPEND packages ${target})
+  endforeach()
+  add_library(ullage_${name}_parts STATIC ${sources})
+  target_include_directories(ullage_${name}_parts PUBLIC "${PROJECT_SOURCE_DIR}/src")
+  target_link_libraries(ullage_${name}_parts PUBLIC ${libraries} PRIVATE ullage_flags ${packages})
+  ullage_join_tests(${name} ullage_${name}_parts ${packages})
+
+  add_library(ullage_${name} SHARED "${entry}")
+  target_link_libraries(ullage_${name} PRIVATE ullage_${name}_parts ullage_flags)
+  set(versions "${PROJECT_SOURCE_DIR}/src/${path}/versions.map")
+  target_link_options(ullage_${name} PRIVATE "-Wl,--version-script=${versions}")
+  set_target_properties(ullage_${name} PROPERTIES LINK_DEPENDS "${versions}"
+                        LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
+  set_property(GLOBAL APPEND PROPERTY ullage_plugins ullage_${name})
+  if(TARGET ${name}_test)
+    add_dependencies(${name}_test ullage_${name})  # one of them loads it
+  endif()
+endfunction()
+
 # ullage_program(NAME MAIN file USES module...): <build>/bin/NAME.
 function(ullage_program name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "MAIN" "USES")
@@ -226,5 +267,9 @@ function(ullage_program name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
   if(TARGET ullage_agent)
     add_dependencies(${name} ullage_agent)  # the program is of no use without it
+  endif()
+  get_property(plugins GLOBAL PROPERTY ullage_plugins)
+  if(plugins)
+    add_dependencies(${name} ${plugins})
   endif()
 endfunction()

@@ -23,6 +23,7 @@ HOMES = {
     "libcurl": (r"curl/", {"launch"}),
     "nlohmann-json": (r"nlohmann/", {"trace"}),
     "libarchive": (r"archive(_entry)?\.h", {"trace"}),
+    "rocksdb": (r"rocksdb/", {"tier/cold"}),
     "zlib": (r"(zlib|zconf)\.h", {"trace", "diagnose"}),
 }
 # Headers of the test libraries: in tests, and in headers that only tests include.
@@ -47,7 +48,7 @@ SYSTEM = re.compile(
 STANDARD = re.compile(r"[a-z_]+[0-9]*$")  # <vector>, <cstdint>, ...
 
 INCLUDE = re.compile(r'^\s*#\s*include(?:_next)?\s*([<"])([^>"]+)[>"]')
-CALL = re.compile(r"^ullage_(module|agent|program)\(([^)]*)\)", re.MULTILINE)
+CALL = re.compile(r"^ullage_(module|agent|plugin|program)\(([^)]*)\)", re.MULTILINE)
 
 
 def read_diagram(cmake):
@@ -56,7 +57,7 @@ def read_diagram(cmake):
     text = re.sub(r"#.*", "", cmake.read_text())
     for kind, arguments in CALL.findall(text):
         words = arguments.split()
-        sections = {"USES": [], "LINK_PACKAGES": [], "MAIN": [], "EMBED": []}
+        sections = {"USES": [], "LINK_PACKAGES": [], "MAIN": [], "EMBED": [], "APART": []}
         section = None
         for word in words[1:]:
             if word in sections:
@@ -96,14 +97,22 @@ def check_file(path, shown, module, uses, guests):
     return complaints
 
 
+def module_of(folders, uses):
+    """The module that a file in these nested folders belongs to: a module may lie within another."""
+    for length in range(len(folders), 0, -1):
+        if "/".join(folders[:length]) in uses:
+            return "/".join(folders[:length])
+    return None
+
+
 def check_own(header, module, uses):
-    folder = header.split("/")[0] if "/" in header else None
     if module is None:
         return f'the public library includes <...> only, so that it stands alone (found "{header}")'
-    if folder is None:
+    if "/" not in header:
         return f'write "{header}" from the root of src/: "{module}/.../{header}"'
-    if folder not in uses:
-        return f"'{folder}' is no module of CMakeLists.txt"
+    folder = module_of(header.split("/")[:-1], uses)
+    if folder is None:
+        return f"'{header.split('/')[0]}' is no module of CMakeLists.txt"
     if folder != module and folder not in uses[module]:
         allowed = " ".join(uses[module]) or "nothing"
         return f"'{module}' may not use '{folder}' (it may use: {allowed})"
@@ -142,9 +151,9 @@ def check(root):
             shown = path.relative_to(root)
             if path.suffix not in (".h", ".cpp", ".def", ".inc") or "testdata" in shown.parts:
                 continue
-            module = shown.parts[1] if folder == "src" else None
-            if module is not None and module not in uses:
-                complaints.append(f"{shown}: src/{module} is no module of CMakeLists.txt")
+            module = module_of(shown.parts[1:-1], uses) if folder == "src" else None
+            if folder == "src" and module is None:
+                complaints.append(f"{shown}: src/{shown.parts[1]} is no module of CMakeLists.txt")
                 continue
             # Tests of the public headers stand beside them and may use what tests use.
             files += 1

@@ -16,6 +16,7 @@ ullage_agent(agent USES record)  # a guest
 ullage_module(trace USES base record LINK_PACKAGES libdw)
 ullage_module(diagnose
               USES base)
+ullage_plugin(trace/deep USES base LINK_PACKAGES rocksdb)
 ullage_program(ullage MAIN src/cli/main.cpp USES trace)
 """
 
@@ -50,6 +51,12 @@ class CheckLayers(unittest.TestCase):
     def test_a_module_may_include_itself_and_what_it_names(self):
         self.silent("src/trace/a.cpp", '"trace/b.h"')
         self.silent("src/trace/native/a.cpp", '"record/layout.h"')
+
+    def test_a_module_within_a_module_is_one_of_its_own(self):
+        self.says("src/trace/deep/a.cpp", '"trace/b.h"', "'trace/deep' may not use 'trace' (it may use: base)")
+        self.says("src/trace/a.cpp", '"trace/deep/b.h"',
+                  "'trace' may not use 'trace/deep' (it may use: base record)")
+        self.silent("src/trace/deep/a.cpp", '"trace/deep/b.h"')
 
     def test_what_the_used_module_uses_is_not_inherited(self):
         self.says("src/agent/a.cpp", '"base/result.h"',

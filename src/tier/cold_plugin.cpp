@@ -39,9 +39,8 @@ Result<void*> function(const char* name) {
     if (!path.ok()) return path.error();
     loaded = ::dlopen(path.value().c_str(), RTLD_NOW | RTLD_LOCAL);
     if (loaded == nullptr) {
-      return Error{Code::kNotFound,
-                   path.value() + " can't be loaded: " + ::dlerror() +
-                       "\n  It needs RocksDB 7.8: apt install librocksdb7.8"};
+      return Error{Code::kNotFound, path.value() + " can't be loaded: " + ::dlerror() +
+                                        "\n  It needs RocksDB 7.8: apt install librocksdb7.8"};
     }
   }
   void* found = ::dlsym(loaded, name);

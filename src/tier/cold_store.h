@@ -46,7 +46,7 @@ struct ColdOptions {
   // A read that waited longer is shed. 0: none is.
   std::uint64_t read_wait_ms_max = 2000;
   std::function<std::uint64_t()> now_ms = {};  // Unix time; unset: the system's
-  growth_sink* sink = nullptr;            // hears of each step that memory takes
+  growth_sink* sink = nullptr;                 // hears of each step that memory takes
 };
 
 enum class ColdStatus : std::uint8_t {

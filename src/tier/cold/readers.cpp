@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tier/cold/readers.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace ullage::tier::cold {
+namespace {
+
+// Tasks that one thread takes at once, at most: a slow one makes so many wait behind it.
+constexpr std::size_t kBatchMax = 16;
+
+}  // namespace
+
+Readers::Readers(unsigned threads, std::size_t waiting_max, Work work)
+    : waiting_max_(waiting_max), work_(std::move(work)) {
+  for (unsigned i = 0; i < std::max(threads, 1u); ++i) {
+    threads_.emplace_back([this] {
+      ::pthread_setname_np(::pthread_self(), "cold-read");
+      run();
+    });
+  }
+}
+
+Readers::~Readers() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+bool Readers::add(Task&& task) {
+  bool wake = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (queue_.size() >= waiting_max_) return false;
+    queue_.push_back(std::move(task));
+    // One that was woken counts as idle no more, so a burst wakes each thread once.
+    wake = idle_ > 0;
+    if (wake) --idle_, ++woken_;
+  }
+  if (wake) wake_.notify_one();
+  return true;
+}
+
+std::size_t Readers::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return queue_.size();
+}
+
+void Readers::run() {
+  std::vector<Task> batch;
+  batch.reserve(kBatchMax);
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (queue_.empty()) {
+      if (stopping_) return;
+      ++idle_;
+      wake_.wait(lock, [this] { return woken_ > 0 || stopping_; });
+      if (woken_ > 0) --woken_;
+      continue;
+    }
+    const std::size_t share = (queue_.size() + threads_.size() - 1) / threads_.size();
+    const std::size_t take = std::min({share, queue_.size(), kBatchMax});
+    for (std::size_t i = 0; i < take; ++i) {
+      batch.push_back(std::move(queue_.front()));
+      queue_.pop_front();
+    }
+    lock.unlock();
+    work_(batch);
+    batch.clear();
+    lock.lock();
+  }
+}
+
+}  // namespace ullage::tier::cold

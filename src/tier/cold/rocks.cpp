@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tier/cold/rocks.h"
+
+#include <fcntl.h>
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/utilities/checkpoint.h>
+#include <rocksdb/write_batch.h>
+#include <rocksdb/write_buffer_manager.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <mutex>
+#include <shared_mutex>
+#include <utility>
+
+#include "tier/cold/layout.h"
+#include "tier/cold/rocks_recipe.h"
+
+namespace ullage::tier::cold {
+namespace {
+
+rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
+std::string_view view(const rocksdb::Slice& s) { return {s.data(), s.size()}; }
+
+std::uint64_t steady_ns() {
+  return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+}
+
+// Writes and syncs a little: whether the world would let the engine write. Engines are expensive
+// to ask, and one that was closed to be opened anew can't be read meanwhile.
+Outcome probe(const std::string& directory) {
+  const std::string path = directory + "/probe.tmp";
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  int error = file < 0 ? errno : 0;
+  if (file >= 0) {
+    std::array<char, 65536> bytes{};
+    const ssize_t wrote = ::write(file, bytes.data(), bytes.size());
+    if (wrote < 0) {
+      error = errno;
+    } else if (wrote != static_cast<ssize_t>(bytes.size())) {
+      error = ENOSPC;
+    } else if (::fdatasync(file) != 0) {
+      error = errno;
+    }
+    ::close(file);
+    ::unlink(path.c_str());
+  }
+  if (error == 0) return {};
+  const Fault fault = error == ENOSPC || error == EDQUOT || error == EFBIG ? Fault::kFull
+                      : error == EROFS || error == EACCES                  ? Fault::kReadOnly
+                      : error == ENOENT                                    ? Fault::kGone
+                                                                           : Fault::kFailed;
+  return {fault, path + ": " + std::strerror(error)};
+}
+
+// Hears what RocksDB tells from its threads.
+class Listener final : public rocksdb::EventListener {
+ public:
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
+    const std::lock_guard lock(mutex_);
+    background_ = to_outcome(*status);
+  }
+  void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) override {
+    const std::lock_guard lock(mutex_);
+    const bool now = info.condition.cur != rocksdb::WriteStallCondition::kNormal;
+    if (now && since_ns_ == 0) {
+      ++stalls_;
+      since_ns_ = steady_ns();
+    } else if (!now && since_ns_ != 0) {
+      stalled_ns_ += steady_ns() - std::exchange(since_ns_, 0);
+    }
+  }
+  void tell(EngineState& state) const {
+    const std::lock_guard lock(mutex_);
+    state.stalls = stalls_;
+    state.stalled_ns = stalled_ns_ + (since_ns_ != 0 ? steady_ns() - since_ns_ : 0);
+    state.background = background_;
+  }
+  void forget() {
+    const std::lock_guard lock(mutex_);
+    background_ = {};
+    if (since_ns_ != 0) stalled_ns_ += steady_ns() - std::exchange(since_ns_, 0);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  Outcome background_;
+  std::uint64_t stalls_ = 0, stalled_ns_ = 0, since_ns_ = 0;
+};
+
+class Rocks final : public Engine {
+ public:
+  explicit Rocks(const RocksOptions& options)
+      : options_(options),
+        recipe_(options.cache_bytes, memtable_bytes_of(options.cache_bytes), options.now_ms,
+                options.env),
+        listener_(std::make_shared<Listener>()) {
+    recipe_.options().listeners.push_back(listener_);
+  }
+
+  Outcome open() {
+    rocksdb::DB* db = nullptr;
+    const rocksdb::Status status = rocksdb::DB::Open(recipe_.options(), options_.directory, &db);
+    if (status.ok()) db_.reset(db);
+    return to_outcome(status);
+  }
+
+  Outcome get(std::string_view key, const See& see) override {
+    const std::shared_lock lock(mutex_);
+    if (!db_) return closed();
+    rocksdb::PinnableSlice value;
+    rocksdb::ReadOptions how;
+    const rocksdb::Status status = db_->Get(how, db_->DefaultColumnFamily(), slice(key), &value);
+    if (!status.ok()) return to_outcome(status);
+    see(view(value));
+    return {};
+  }
+
+  Outcome visit(std::string_view from, std::string_view until, const Visit& fn) override {
+    const std::shared_lock lock(mutex_);
+    if (!db_) return closed();
+    rocksdb::ReadOptions how;
+    const rocksdb::Slice end = slice(until);
+    how.iterate_upper_bound = &end;
+    how.fill_cache = false;  // a scan reads everything once
+    const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(how));
+    for (at->Seek(slice(from)); at->Valid(); at->Next()) {
+      if (!fn(view(at->key()), view(at->value()))) break;
+    }
+    return to_outcome(at->status());
+  }
+
+  Outcome apply(std::span<const ColdChange* const> changes) override {
+    const std::shared_lock lock(mutex_);
+    if (!db_) return closed();
+    batch_.Clear();
+    rocksdb::ColumnFamilyHandle* family = db_->DefaultColumnFamily();
+    for (const ColdChange* change : changes) {
+      encode_key(change->db, change->hash, change->key, key_);
+      switch (change->kind) {
+        case ColdChange::Kind::kPut: {
+          char header[kValueHeaderBytesMax];
+          const std::size_t length = encode_header(change->entry, header);
+          const rocksdb::Slice key = slice(key_);
+          const rocksdb::Slice value[] = {{header, length}, slice(change->entry.value)};
+          batch_.Put(family, rocksdb::SliceParts(&key, 1), rocksdb::SliceParts(value, 2));
+          break;
+        }
+        case ColdChange::Kind::kErase:
+          batch_.Delete(family, slice(key_));
+          break;
+        case ColdChange::Kind::kFlush:
+          batch_.DeleteRange(family, first_key(change->db), first_key(change->db + 1u));
+          break;
+      }
+    }
+    const Outcome outcome = to_outcome(db_->Write({}, &batch_));
+    // A large batch keeps what it took otherwise.
+    if (batch_.Data().capacity() > kBatchBytesKept) batch_ = rocksdb::WriteBatch();
+    return outcome;
+  }
+
+  Outcome sync() override {
+    const std::shared_lock lock(mutex_);
+    if (!db_) return closed();
+    Outcome outcome = to_outcome(db_->SyncWAL());
+    // Files without a name are synced without complaint, and nobody will find them again.
+    if (outcome.ok() && ::access((options_.directory + "/CURRENT").c_str(), F_OK) != 0 &&
+        errno == ENOENT && options_.env == nullptr) {
+      outcome = {Fault::kGone, options_.directory + " is not there any more"};
+    }
+    if (!outcome.ok()) reopen_ = true;
+    return outcome;
+  }
+
+  Outcome recover() override {
+    if (Outcome writable = probe(options_.directory); !writable.ok()) return writable;
+    {
+      const std::shared_lock lock(mutex_);
+      if (db_ && !reopen_ && db_->Resume().ok() && db_->SyncWAL().ok()) {
+        listener_->forget();
+        return {};
+      }
+    }
+    const std::unique_lock lock(mutex_);
+    db_.reset();
+    const Outcome opened = open();
+    reopen_ = !opened.ok();
+    if (opened.ok()) listener_->forget();
+    return opened;
+  }
+
+  Outcome backup(const std::string& directory) override {
+    const std::shared_lock lock(mutex_);
+    if (!db_) return closed();
+    rocksdb::Checkpoint* checkpoint = nullptr;
+    rocksdb::Status status = rocksdb::Checkpoint::Create(db_.get(), &checkpoint);
+    const std::unique_ptr<rocksdb::Checkpoint> owner(checkpoint);
+    if (status.ok()) status = checkpoint->CreateCheckpoint(directory);
+    return to_outcome(status);
+  }
+
+  EngineMemory memory() override {
+    EngineMemory memory;
+    memory.cache = recipe_.cache().GetUsage();
+    memory.memtables = recipe_.writes().memory_usage();
+    const std::shared_lock lock(mutex_);
+    if (!db_) return memory;
+    std::uint64_t live = 0;
+    db_->GetIntProperty(rocksdb::DB::Properties::kEstimateTableReadersMem, &memory.table_readers);
+    db_->GetIntProperty(rocksdb::DB::Properties::kTotalSstFilesSize, &memory.disk);
+    db_->GetIntProperty(rocksdb::DB::Properties::kEstimateLiveDataSize, &live);
+    memory.garbage = memory.disk > live ? memory.disk - live : 0;
+    return memory;
+  }
+
+  EngineState state() override {
+    EngineState state;
+    listener_->tell(state);
+    const std::shared_lock lock(mutex_);
+    if (!db_) return state;
+    db_->GetIntProperty(rocksdb::DB::Properties::kEstimateNumKeys, &state.entries);
+    db_->GetIntProperty(rocksdb::DB::Properties::kCompactionPending, &state.compactions_pending);
+    return state;
+  }
+
+  void cache_bytes(std::uint64_t bytes) override { recipe_.cache().SetCapacity(bytes); }
+  void memtable_bytes(std::uint64_t bytes) override { recipe_.writes().SetBufferSize(bytes); }
+
+ private:
+  static constexpr std::size_t kBatchBytesKept = std::size_t{2} << 20;
+
+  Outcome closed() const {
+    return {Fault::kFailed, options_.directory + " could not be opened again"};
+  }
+
+  const RocksOptions options_;
+  Recipe recipe_;
+  const std::shared_ptr<Listener> listener_;
+  std::shared_mutex mutex_;  // held alone to close the database and open it anew
+  std::unique_ptr<rocksdb::DB> db_;
+  // A file failed to sync: what it holds is not known, so it is not to be written on.
+  std::atomic<bool> reopen_{false};
+  rocksdb::WriteBatch batch_;
+  std::string key_;
+};
+
+}  // namespace
+
+Outcome to_outcome(const rocksdb::Status& status) {
+  if (status.ok()) return {};
+  if (status.IsNotFound()) return {Fault::kMissing, {}};
+  std::string text = status.ToString();
+  const auto says = [&](const char* what) { return text.find(what) != std::string::npos; };
+  Fault fault = Fault::kFailed;
+  if (status.IsNoSpace() || says("No space left") || says("Disk quota") || says("File too large")) {
+    fault = Fault::kFull;
+  } else if (status.IsCorruption()) {
+    fault = Fault::kCorrupted;
+  } else if (says("LOCK: ") && (says("temporarily unavailable") || says("No locks available"))) {
+    fault = Fault::kLocked;
+  } else if (says("Read-only file system") || says("Permission denied")) {
+    fault = Fault::kReadOnly;
+  } else if (status.IsPathNotFound() || says("No such file or directory")) {
+    fault = Fault::kGone;
+  }
+  return {fault, std::move(text)};
+}
+
+Result<std::unique_ptr<Engine>> open_rocks(const RocksOptions& options) {
+  auto engine = std::make_unique<Rocks>(options);
+  if (const Outcome outcome = engine->open(); !outcome.ok()) {
+    std::string message = options.directory + ": " + outcome.detail;
+    if (outcome.fault == Fault::kLocked) {
+      message = options.directory +
+                ": another process has it open.\n  Stop that one, or name another directory. (" +
+                outcome.detail + ")";
+    } else if (outcome.fault == Fault::kCorrupted) {
+      message += "\n  Restore a backup (ullage restore), or name another directory.";
+    } else if (outcome.fault == Fault::kFull) {
+      message += "\n  Free some space, then start again.";
+    }
+    return Error{Code::kIo, std::move(message)};
+  }
+  return std::unique_ptr<Engine>(std::move(engine));
+}
+
+Result<std::uint64_t> verify_rocks(const std::string& directory) {
+  rocksdb::Options options;
+  options.info_log_level = rocksdb::InfoLogLevel::FATAL_LEVEL;
+  rocksdb::DB* db = nullptr;
+  rocksdb::Status status = rocksdb::DB::OpenForReadOnly(options, directory, &db);
+  const std::unique_ptr<rocksdb::DB> owner(db);
+  if (status.ok()) status = db->VerifyChecksum();
+  if (!status.ok()) return Error{Code::kInvalid, directory + ": " + status.ToString()};
+  std::uint64_t bytes = 0;
+  db->GetIntProperty(rocksdb::DB::Properties::kTotalSstFilesSize, &bytes);
+  return bytes;
+}
+
+}  // namespace ullage::tier::cold

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The store with RocksDB on a disk: what it keeps, what it refuses, what it says.
+#include "tier/cold/rocks.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <iterator>
+
+#include "tier/cold/meta.h"
+#include "tier/cold/store.h"
+#include "tier/cold/store_testing.h"
+
+namespace ullage::tier::cold {
+namespace {
+
+using testing::changes;
+using testing::erase;
+using testing::flush;
+using testing::Folder;
+using ::testing::HasSubstr;
+using testing::keys_of;
+using testing::Progress;
+using testing::put;
+using testing::value_of;
+
+std::unique_ptr<ColdStore> open(const std::string& directory) {
+  auto store = open_store({.directory = directory});
+  if (!store.ok()) {
+    ADD_FAILURE() << store.error().message;
+    return nullptr;
+  }
+  return std::move(store).value();
+}
+
+void wait_durable(ColdStore& store, std::uint64_t number) {
+  Progress progress(store);
+  progress.until([&] { return store.durable(0) >= number; });
+}
+
+std::string text_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST(ColdOnDisk, KeepsEntriesAndTheHashSeedOverARestart) {
+  const Folder folder;
+  std::uint64_t seed = 0;
+  {
+    const auto store = open(folder / "store");
+    ASSERT_NE(store, nullptr);
+    seed = store->hash_seed();
+    store->write(0, changes(put(0, "a", "1"), put(5, "b", std::string(100'000, 'x'))), false);
+    store->write(0, changes(put(0, "gone", "1"), erase(0, "gone")), false);
+  }
+  const auto store = open(folder / "store");
+  ASSERT_NE(store, nullptr);
+  EXPECT_EQ(store->hash_seed(), seed);
+  EXPECT_EQ(value_of(*store, 0, "a"), "1");
+  EXPECT_EQ(value_of(*store, 5, "b"), std::string(100'000, 'x'));
+  EXPECT_EQ(value_of(*store, 0, "gone"), "missing");
+}
+
+TEST(ColdOnDisk, AFlushedDatabaseStaysEmptyAndOthersStay) {
+  const Folder folder;
+  {
+    const auto store = open(folder.path());
+    ASSERT_NE(store, nullptr);
+    store->write(0, changes(put(0, "a", "1"), put(15, "a", "2")), true);
+    store->write(0, changes(flush(0), put(0, "b", "3")), true);
+    wait_durable(*store, 4);
+    EXPECT_EQ(value_of(*store, 0, "a"), "missing");
+  }
+  const auto store = open(folder.path());
+  ASSERT_NE(store, nullptr);
+  EXPECT_THAT(keys_of(*store, 0), ::testing::ElementsAre("b"));
+  EXPECT_EQ(value_of(*store, 15, "a"), "2");
+}
+
+TEST(ColdOnDisk, ADirectoryOfANewerFormatIsRefusedAndLeftAsItIs) {
+  const Folder folder;
+  ASSERT_TRUE(write_meta(folder.path(), {.format = kDirectoryFormat + 1, .seed = 3}).ok());
+  const std::string before = text_of(folder / kMetaName);
+  const auto store = open_store({.directory = folder.path()});
+  ASSERT_FALSE(store.ok());
+  EXPECT_EQ(store.error().code, Code::kUnsupported);
+  EXPECT_THAT(store.error().message, HasSubstr("Use the version that wrote it"));
+  EXPECT_EQ(text_of(folder / kMetaName), before);
+  EXPECT_FALSE(std::filesystem::exists(folder / kDataName));
+}
+
+TEST(ColdOnDisk, ADirectoryOfSomethingElseIsRefused) {
+  const Folder folder;
+  std::ofstream(folder / "thesis.txt") << "do not touch";
+  const auto store = open_store({.directory = folder.path()});
+  ASSERT_FALSE(store.ok());
+  EXPECT_THAT(store.error().message, HasSubstr("thesis.txt"));
+}
+
+TEST(ColdOnDisk, ADirectoryThatIsInUseIsRefused) {
+  const Folder folder;
+  const auto first = open(folder.path());
+  const auto second = open_store({.directory = folder.path()});
+  ASSERT_FALSE(second.ok());
+}
+
+TEST(ColdOnDisk, ARecordThatWasCutOrChangedIsRefused) {
+  const std::string text = to_text({.seed = 0x0123456789abcdef});
+  ASSERT_TRUE(parse_meta(text, "f").ok());
+  EXPECT_EQ(parse_meta(text, "f").value().seed, 0x0123456789abcdefu);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    EXPECT_FALSE(parse_meta(text.substr(0, i), "f").ok()) << i;
+    std::string changed = text;
+    changed[i] ^= 1;
+    EXPECT_FALSE(parse_meta(changed, "f").ok()) << changed;
+  }
+}
+
+}  // namespace
+}  // namespace ullage::tier::cold

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tier/cold/store.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <utility>
+
+#include "tier/cold/layout.h"
+#include "tier/cold/meta.h"
+#include "tier/cold/pending.h"
+#include "tier/cold/readers.h"
+#include "tier/cold/rocks.h"
+#include "tier/cold/scan.h"
+#include "tier/cold/writer.h"
+
+namespace ullage::tier::cold {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+// Ticks, ten a second: how often figures are asked of the engine, and how often it is tried again
+// after a failure.
+constexpr unsigned kFigureTicks = 10, kRetryTicks = 10;
+
+std::uint64_t steady_ns() {
+  return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+}
+
+std::uint64_t system_ms() {
+  using namespace std::chrono;
+  return static_cast<std::uint64_t>(
+      duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count());
+}
+
+class Store final : public ColdStore {
+ public:
+  Store(const ColdOptions& options, std::uint64_t hash_seed, std::unique_ptr<Engine> engine)
+      : options_(options),
+        hash_seed_(hash_seed),
+        engine_(std::move(engine)),
+        budget_(options.budget_bytes),
+        writer_(*engine_, pending_,
+                {options.shards, options.pending_bytes_max, options.sync_window_ms},
+                [this] { progress(); }),
+        readers_(options.readers, options.reads_max,
+                 [this](std::span<Readers::Task> tasks) { work(tasks); }) {
+    if (!options_.now_ms) options_.now_ms = system_ms;
+  }
+
+  void read(const Key& key, Read done) override {
+    Readers::Task task;
+    encode_key(key.db, key.hash, key.text, task.key);
+    task.read = std::move(done);
+    add(std::move(task));
+  }
+
+  void scan(unsigned db, std::uint64_t cursor, std::size_t count, bool values,
+            Scanned done) override {
+    Readers::Task task;
+    task.key = first_key(db, hash_of_place(cursor));
+    task.scanned = std::move(done);
+    task.count = std::max<std::size_t>(count, 1);
+    task.values = values;
+    add(std::move(task));
+  }
+
+  std::uint64_t write(unsigned shard, std::vector<ColdChange> changes, bool sync) override {
+    return writer_.write(shard, std::move(changes), sync);
+  }
+  bool congested() const noexcept override { return writer_.congested(); }
+  std::uint64_t applied(unsigned shard) const noexcept override { return writer_.applied(shard); }
+  std::uint64_t durable(unsigned shard) const noexcept override { return writer_.durable(shard); }
+
+  void on_progress(std::function<void()> progress) override {
+    const std::lock_guard lock(progress_mutex_);
+    progress_ = std::move(progress);
+  }
+
+  ColdHealth health() const override {
+    ColdHealth health;
+    const Outcome writing = writer_.failure();
+    health.writes = writing.ok();
+    const std::lock_guard lock(state_mutex_);
+    health.reads = reading_.fault != Fault::kFailed && reading_.fault != Fault::kGone;
+    health.message = advice(writing.ok() ? reading_ : writing, options_.directory);
+    return health;
+  }
+
+  ColdMemory memory() const override {
+    const std::lock_guard lock(state_mutex_);
+    return {memory_.cache,           memory_.memtables, memory_.table_readers,
+            writer_.pending_bytes(), memory_.disk,      memory_.garbage};
+  }
+
+  ColdFigures figures() const override {
+    ColdFigures f;
+    f.reads = reads_.load(kRelaxed);
+    f.hits = hits_.load(kRelaxed);
+    f.shed = shed_.load(kRelaxed);
+    f.read_ns = read_ns_.load(kRelaxed);
+    const Writer::Counts& written = writer_.counts();
+    f.writes = written.writes.load(kRelaxed);
+    f.batches = written.batches.load(kRelaxed);
+    f.syncs = written.syncs.load(kRelaxed);
+    f.sync_ns = written.sync_ns.load(kRelaxed);
+    f.failed_writes = written.failures.load(kRelaxed);
+    f.reads_waiting = readers_.waiting();
+    const std::lock_guard lock(state_mutex_);
+    f.stalls = state_.stalls;
+    f.stalled_ns = state_.stalled_ns;
+    f.compactions_pending = state_.compactions_pending;
+    f.entries = state_.entries;
+    return f;
+  }
+
+  std::uint64_t budget_bytes() const noexcept override { return budget_.load(kRelaxed); }
+  void budget_bytes(std::uint64_t bytes) override { budget_.store(bytes, kRelaxed); }
+  std::uint64_t hash_seed() const noexcept override { return hash_seed_; }
+
+  void tick(std::uint64_t resident_bytes) override {
+    (void)resident_bytes;
+    const unsigned now = ticks_++;
+    if (now % kFigureTicks == 0) look();
+    if (now % kRetryTicks == 0) writer_.retry();
+  }
+
+  Result<void> backup(const std::string& directory) override {
+    (void)directory;
+    return Error{Code::kUnsupported, "no backup yet"};
+  }
+
+ private:
+  void add(Readers::Task&& task) {
+    task.since_ns = steady_ns();
+    if (readers_.add(std::move(task))) return;
+    shed_.fetch_add(1, kRelaxed);
+    answer(task, ColdStatus::kShed);
+  }
+
+  static void answer(Readers::Task& task, ColdStatus status) {
+    if (task.scanned) {
+      task.scanned(status, 0, {});
+    } else {
+      task.read(status, {});
+    }
+  }
+
+  void work(std::span<Readers::Task> tasks) {
+    const std::uint64_t now_ms = options_.now_ms();
+    std::uint64_t begin = steady_ns();
+    for (Readers::Task& task : tasks) {
+      if (options_.read_wait_ms_max != 0 &&
+          begin > task.since_ns + options_.read_wait_ms_max * 1'000'000) {
+        shed_.fetch_add(1, kRelaxed);
+        answer(task, ColdStatus::kShed);
+        continue;
+      }
+      if (task.scanned) {
+        scan_now(task, now_ms);
+      } else {
+        read_now(task, now_ms);
+      }
+      const std::uint64_t end = steady_ns();
+      reads_.fetch_add(1, kRelaxed);
+      read_ns_.fetch_add(end - begin, kRelaxed);
+      begin = end;
+    }
+  }
+
+  void read_now(Readers::Task& task, std::uint64_t now_ms) {
+    StoredKey key;
+    decode_key(task.key, key);
+    Pending::Seen seen;
+    switch (pending_.find(key.db, key.hash, key.text, seen)) {
+      case Pending::Found::kFlushed:
+        return task.read(ColdStatus::kMissing, {});
+      case Pending::Found::kChange: {
+        const ColdEntry& entry = seen.change->entry;
+        const bool there = seen.change->kind == ColdChange::Kind::kPut &&
+                           (entry.expires_ms == 0 || entry.expires_ms > now_ms);
+        if (there) hits_.fetch_add(1, kRelaxed);
+        return there ? task.read(ColdStatus::kOk, entry) : task.read(ColdStatus::kMissing, {});
+      }
+      case Pending::Found::kNothing:
+        break;
+    }
+    ColdEntry entry;
+    ColdStatus status = ColdStatus::kMissing;
+    const Outcome outcome = engine_->get(task.key, [&](std::string_view bytes) {
+      StoredValue stored;
+      if (!decode_value(bytes, stored)) {
+        status = ColdStatus::kFailed;
+      } else if (!stored.expired(now_ms)) {
+        status = ColdStatus::kOk;
+        entry = {std::string(stored.value), stored.expires_ms, stored.written_ms, stored.kind};
+      }
+    });
+    if (status == ColdStatus::kFailed) {
+      failed_read({Fault::kCorrupted, "a value of a format that this version does not know"});
+    } else if (!outcome.ok() && outcome.fault != Fault::kMissing) {
+      status = ColdStatus::kFailed;
+      failed_read(outcome);
+    }
+    if (status == ColdStatus::kOk) hits_.fetch_add(1, kRelaxed);
+    task.read(status, std::move(entry));
+  }
+
+  void scan_now(Readers::Task& task, std::uint64_t now_ms) {
+    std::vector<ScannedEntry> entries;
+    std::uint64_t next = 0;
+    const Outcome outcome =
+        cold::scan(*engine_, pending_, {task.key, task.count, task.values}, now_ms, entries, next);
+    if (!outcome.ok()) {
+      failed_read(outcome);
+      return answer(task, ColdStatus::kFailed);
+    }
+    task.scanned(ColdStatus::kOk, next, std::move(entries));
+  }
+
+  void failed_read(const Outcome& outcome) {
+    {
+      const std::lock_guard lock(state_mutex_);
+      if (reading_.fault == outcome.fault) return;
+      reading_ = outcome;
+    }
+    progress();
+  }
+
+  // Asks the engine for what costs more than a load.
+  void look() {
+    const EngineMemory memory = engine_->memory();
+    const EngineState state = engine_->state();
+    if (!state.background.ok()) writer_.fail(state.background);
+    const std::lock_guard lock(state_mutex_);
+    memory_ = memory;
+    state_ = state;
+  }
+
+  void progress() {
+    std::function<void()> tell;
+    {
+      const std::lock_guard lock(progress_mutex_);
+      tell = progress_;
+    }
+    if (tell) tell();
+  }
+
+  ColdOptions options_;
+  const std::uint64_t hash_seed_;
+  const std::unique_ptr<Engine> engine_;
+  Pending pending_;
+  std::atomic<std::uint64_t> budget_;
+  std::atomic<std::uint64_t> reads_{0}, hits_{0}, shed_{0}, read_ns_{0};
+  unsigned ticks_ = 0;
+  std::mutex progress_mutex_;
+  std::function<void()> progress_;
+  mutable std::mutex state_mutex_;
+  Outcome reading_;
+  EngineMemory memory_;
+  EngineState state_;
+  // Last: their threads use everything above.
+  Writer writer_;
+  Readers readers_;
+};
+
+}  // namespace
+
+std::string advice(const Outcome& outcome, const std::string& directory) {
+  std::string text = directory + ": ";
+  switch (outcome.fault) {
+    case Fault::kNone:
+    case Fault::kMissing:
+      return {};
+    case Fault::kFull:
+      text += "no space left. Nothing is written until there is: free some, or grow the volume.";
+      break;
+    case Fault::kReadOnly:
+      text += "takes no writes. Mount it for writing, or see to its permissions.";
+      break;
+    case Fault::kCorrupted:
+      text += "damaged data. Reads of it fail, others go on. Restore a backup (ullage restore).";
+      break;
+    case Fault::kGone:
+      text += "is gone. Nothing written since is safe: bring it back, or restart with a backup.";
+      break;
+    case Fault::kLocked:
+      text += "another process has it. Stop that one, or name another directory.";
+      break;
+    case Fault::kFailed:
+      text += "the disk fails. See to it; writing is tried again each second.";
+      break;
+  }
+  return text + " (" + outcome.detail + ")";
+}
+
+std::unique_ptr<ColdStore> make_store(const ColdOptions& options, std::uint64_t hash_seed,
+                                      std::unique_ptr<Engine> engine) {
+  return std::make_unique<Store>(options, hash_seed, std::move(engine));
+}
+
+Result<std::unique_ptr<ColdStore>> open_store(const ColdOptions& options) {
+  const Result<Meta> meta = open_directory(options.directory);
+  if (!meta.ok()) return meta.error();
+  RocksOptions rocks;
+  rocks.directory = options.directory + "/" + kDataName;
+  rocks.cache_bytes = options.budget_bytes / 2;
+  rocks.now_ms = options.now_ms ? options.now_ms : system_ms;
+  Result<std::unique_ptr<Engine>> engine = open_rocks(rocks);
+  if (!engine.ok()) return engine.error();
+  return make_store(options, meta.value().seed, std::move(engine).value());
+}
+
+}  // namespace ullage::tier::cold

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tier/cold/writer.h"
+
+#include <pthread.h>
+
+#include <chrono>
+#include <utility>
+
+namespace ullage::tier::cold {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+// One write to the engine takes no more than this, so that a reader of what it wrote, and a client
+// that waits for its sync, do not wait for a backlog.
+constexpr std::size_t kTurnBytesMax = std::size_t{1} << 20;
+// What a change takes while it waits, beside its bytes: itself, its place in the pending table.
+constexpr std::size_t kChangeBytes = sizeof(ColdChange) + 96;
+
+std::uint64_t steady_ns() {
+  return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+}
+
+}  // namespace
+
+Writer::Writer(Engine& engine, Pending& pending, const WriterOptions& options,
+               std::function<void()> progress)
+    : engine_(engine),
+      pending_(pending),
+      options_(options),
+      progress_(std::move(progress)),
+      applied_(options.shards),
+      durable_(options.shards),
+      handed_(options.shards) {
+  writer_ = std::thread([this] {
+    ::pthread_setname_np(::pthread_self(), "cold-write");
+    run_writer();
+  });
+  syncer_ = std::thread([this] {
+    ::pthread_setname_np(::pthread_self(), "cold-sync");
+    run_syncer();
+  });
+}
+
+Writer::~Writer() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = retry_ = true;
+  }
+  to_writer_.notify_all();
+  to_syncer_.notify_all();
+  writer_.join();
+  syncer_.join();
+}
+
+std::uint64_t Writer::write(unsigned shard, std::vector<ColdChange> changes, bool sync) {
+  auto handed = std::make_shared<Handed>();
+  handed->shard = shard;
+  handed->sync = sync;
+  for (const ColdChange& change : changes) {
+    handed->bytes += kChangeBytes + change.key.size() + change.entry.value.size();
+  }
+  handed->changes = std::move(changes);
+  pending_bytes_.fetch_add(handed->bytes, kRelaxed);
+  bool wake = false;
+  std::uint64_t last = 0;
+  {
+    // One section, so that the order in the queue and in the table of what is pending is the same.
+    const std::lock_guard lock(mutex_);
+    handed->order = order_;
+    order_ += handed->changes.size();
+    last = handed_[shard] += handed->changes.size();
+    handed->last = last;
+    if (!handed->changes.empty()) {
+      pending_.add(handed);
+      wake = queue_.empty();
+      queue_.push_back(std::move(handed));
+    }
+  }
+  if (wake) to_writer_.notify_one();
+  return last;
+}
+
+Outcome Writer::failure() const {
+  const std::lock_guard lock(mutex_);
+  return broken_ ? why_ : Outcome{};
+}
+
+void Writer::fail(const Outcome& why) {
+  const std::lock_guard lock(mutex_);
+  if (!broken_) broken(why);
+}
+
+void Writer::retry() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!broken_) return;
+    retry_ = true;
+  }
+  to_writer_.notify_one();
+}
+
+void Writer::broken(const Outcome& why) {
+  broken_ = true;
+  retry_ = stopping_;
+  why_ = why;
+  counts_.failures.fetch_add(1, kRelaxed);
+}
+
+Outcome Writer::apply(const std::vector<HandedPtr>& turn) {
+  std::vector<const ColdChange*> changes;
+  for (const HandedPtr& handed : turn) {
+    for (const ColdChange& change : handed->changes) changes.push_back(&change);
+  }
+  return engine_.apply(changes);
+}
+
+void Writer::applied_now(const std::vector<HandedPtr>& turn) {
+  bool sync = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (kept_.empty()) kept_since_ns_ = steady_ns();
+    for (const HandedPtr& handed : turn) {
+      kept_.push_back(handed);
+      kept_bytes_ += handed->bytes;
+      sync = sync || handed->sync;
+      counts_.writes.fetch_add(handed->changes.size(), kRelaxed);
+      applied_[handed->shard].store(handed->last, std::memory_order_release);
+    }
+    sync_wanted_ = sync_wanted_ || sync;
+  }
+  counts_.batches.fetch_add(1, kRelaxed);
+  // Readers look here first: the engine has them before they go.
+  for (const HandedPtr& handed : turn) pending_.remove(*handed);
+  to_syncer_.notify_one();
+  progress_();
+}
+
+void Writer::run_writer() {
+  std::vector<HandedPtr> turn;
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    to_writer_.wait(lock, [this] { return stopping_ || (broken_ ? retry_ : !queue_.empty()); });
+    if (broken_) {
+      retry_ = false;
+      lock.unlock();
+      const bool repaired = repair();
+      progress_();
+      lock.lock();
+      if (!repaired && stopping_) break;
+      continue;
+    }
+    if (queue_.empty()) break;  // stopping
+    std::size_t bytes = 0;
+    while (!queue_.empty() && (turn.empty() || bytes + queue_.front()->bytes <= kTurnBytesMax)) {
+      bytes += queue_.front()->bytes;
+      turn.push_back(std::move(queue_.front()));
+      queue_.pop_front();
+    }
+    lock.unlock();
+    const Outcome outcome = apply(turn);
+    if (outcome.ok()) {
+      applied_now(turn);
+      lock.lock();
+    } else {
+      lock.lock();
+      for (; !turn.empty(); turn.pop_back()) queue_.push_front(std::move(turn.back()));
+      // At the end it is tried once more, and no more: somebody waits for the end.
+      if (stopping_ && std::exchange(last_try_, true)) break;
+      broken(outcome);
+      lock.unlock();
+      progress_();
+      lock.lock();
+    }
+    turn.clear();
+  }
+  writer_ended_ = true;
+  lock.unlock();
+  to_syncer_.notify_all();
+}
+
+bool Writer::repair() {
+  Outcome outcome = engine_.recover();
+  std::vector<HandedPtr> again;
+  if (outcome.ok()) {
+    const std::lock_guard lock(mutex_);
+    again.assign(kept_.begin(), kept_.end());
+  }
+  // They were applied before; whether the engine still has them is not known after a failure.
+  std::vector<HandedPtr> one(1);
+  for (std::size_t i = 0; i < again.size() && outcome.ok(); ++i) {
+    one[0] = again[i];
+    outcome = apply(one);
+  }
+  const std::lock_guard lock(mutex_);
+  if (!outcome.ok()) {
+    why_ = outcome;
+    return false;
+  }
+  broken_ = false;
+  sync_wanted_ = !kept_.empty();
+  to_syncer_.notify_one();
+  return true;
+}
+
+bool Writer::sync_due(std::uint64_t now_ns) const {
+  if (kept_.empty() || broken_) return false;
+  if (sync_wanted_ || writer_ended_ || kept_bytes_ >= options_.pending_bytes_max / 4) return true;
+  return options_.sync_window_ms != 0 &&
+         now_ns >= kept_since_ns_ + options_.sync_window_ms * 1'000'000;
+}
+
+void Writer::run_syncer() {
+  std::unique_lock lock(mutex_);
+  while (!(writer_ended_ && (kept_.empty() || broken_))) {
+    const std::uint64_t now = steady_ns();
+    if (!sync_due(now)) {
+      if (kept_.empty() || broken_ || options_.sync_window_ms == 0) {
+        to_syncer_.wait(lock);
+      } else {
+        const std::uint64_t due = kept_since_ns_ + options_.sync_window_ms * 1'000'000;
+        to_syncer_.wait_for(lock, std::chrono::nanoseconds(due > now ? due - now : 0));
+      }
+      continue;
+    }
+    const std::size_t count = kept_.size();
+    sync_wanted_ = false;
+    lock.unlock();
+    const Outcome outcome = engine_.sync();
+    const std::uint64_t after = steady_ns();
+    lock.lock();
+    counts_.syncs.fetch_add(1, kRelaxed);
+    counts_.sync_ns.fetch_add(after - now, kRelaxed);
+    if (outcome.ok()) {
+      std::uint64_t bytes = 0;
+      for (std::size_t i = 0; i < count; ++i) {
+        const Handed& handed = *kept_.front();
+        durable_[handed.shard].store(handed.last, std::memory_order_release);
+        bytes += handed.bytes;
+        kept_.pop_front();
+      }
+      kept_bytes_ -= bytes;
+      pending_bytes_.fetch_sub(bytes, kRelaxed);
+      kept_since_ns_ = now;
+    } else if (!broken_) {
+      // A file that failed to sync may say yes the next time and have lost what it was given: so
+      // nothing is synced until everything was applied anew.
+      broken(outcome);
+    }
+    lock.unlock();
+    progress_();
+    lock.lock();
+  }
+}
+
+}  // namespace ullage::tier::cold

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Writer: takes changes from all shards and brings them to the engine, in the order in which they
+// were handed over: one thread applies, another syncs.
+//
+//   write() ──► queue ──► applied (readable, survives the process) ──► durable (survives the
+//   machine)
+//
+// What waits is applied in turns, each one write to the engine; while one sync runs, what comes in
+// gathers, and the next sync is for all of it. Changes are kept until they are durable: when the
+// engine fails, nothing of what was handed over is lost as long as the process lives; they are
+// applied again once it is writable.
+//
+// Bounds    pending_bytes(): what is not durable yet; whoever writes asks congested().
+// Threads   write: each shard's from one. The rest: any.
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "tier/cold/engine.h"
+#include "tier/cold/pending.h"
+
+namespace ullage::tier::cold {
+
+struct WriterOptions {
+  unsigned shards = 1;
+  std::uint64_t pending_bytes_max = std::uint64_t{8} << 20;
+  std::uint64_t sync_window_ms = 50;  // 0: when asked, and when much has gathered
+};
+
+class Writer {
+ public:
+  // `progress` is called on its threads, without a lock held.
+  Writer(Engine& engine, Pending& pending, const WriterOptions& options,
+         std::function<void()> progress);
+  ~Writer();  // applies and syncs what waits, if the engine is writable
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  std::uint64_t write(unsigned shard, std::vector<ColdChange> changes, bool sync);
+  bool congested() const noexcept { return pending_bytes() >= options_.pending_bytes_max; }
+  std::uint64_t pending_bytes() const noexcept {
+    return pending_bytes_.load(std::memory_order_relaxed);
+  }
+  std::uint64_t applied(unsigned shard) const noexcept {
+    return applied_[shard].load(std::memory_order_acquire);
+  }
+  std::uint64_t durable(unsigned shard) const noexcept {
+    return durable_[shard].load(std::memory_order_acquire);
+  }
+  // Why nothing is written at present; Fault::kNone: it is.
+  Outcome failure() const;
+  // Stops writing until retry(), with this reason, as if the engine had said it.
+  void fail(const Outcome& why);
+  // After a failure: try to recover, on the writer's thread.
+  void retry();
+
+  struct Counts {
+    std::atomic<std::uint64_t> writes{0}, batches{0}, syncs{0}, sync_ns{0}, failures{0};
+  };
+  const Counts& counts() const noexcept { return counts_; }
+
+ private:
+  void run_writer();
+  void run_syncer();
+  // The engine is writable again, and has everything that is not durable.
+  bool repair();
+  Outcome apply(const std::vector<HandedPtr>& turn);
+  void applied_now(const std::vector<HandedPtr>& turn);
+  void broken(const Outcome& why);  // mutex_ is held
+  bool sync_due(std::uint64_t now_ns) const;
+
+  Engine& engine_;
+  Pending& pending_;
+  const WriterOptions options_;
+  const std::function<void()> progress_;
+  std::vector<std::atomic<std::uint64_t>> applied_, durable_;
+  std::atomic<std::uint64_t> pending_bytes_{0};
+  Counts counts_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable to_writer_, to_syncer_;
+  std::vector<std::uint64_t> handed_;  // per shard: the last number given
+  std::uint64_t order_ = 0;            // of the next change
+  std::deque<HandedPtr> queue_;
+  std::deque<HandedPtr> kept_;  // applied, not yet durable
+  std::uint64_t kept_bytes_ = 0, kept_since_ns_ = 0;
+  bool sync_wanted_ = false, broken_ = false, retry_ = false;
+  bool stopping_ = false, last_try_ = false, writer_ended_ = false;
+  Outcome why_;
+  std::thread writer_, syncer_;
+};
+
+}  // namespace ullage::tier::cold
