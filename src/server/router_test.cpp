@@ -18,9 +18,9 @@ using testing::UnorderedElementsAre;
 
 class RouterTest : public testing::TestWithParam<unsigned> {
  protected:
-  RouterTest() { begin(); }
-  void begin(Persistence how = lasting()) { site = std::make_unique<TieredServer>(GetParam(), how); }
-  static Persistence lasting(const char* durability = "no") {
+  RouterTest() { begin(lasting("no")); }
+  void begin(Persistence how = lasting("no")) { site = std::make_unique<TieredServer>(GetParam(), how); }
+  static Persistence lasting(const char* durability) {
     Persistence how;
     how.durability = contract::parse_durability(durability).value();
     return how;
@@ -145,7 +145,7 @@ TEST_P(RouterTest, ATransactionKnowsItsKeys) {
 }
 
 TEST_P(RouterTest, TheKeyspaceIsThatOfBothTiers) {
-  Persistence how = lasting();
+  Persistence how = lasting("no");
   how.prefixes = contract::parse_prefixes("memory:=off").value();
   begin(how);
   TestClient client(*site);

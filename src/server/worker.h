@@ -76,7 +76,7 @@ class Worker final : public tier::Listener {
   void park_if_wanted();
 
   void on_removed(unsigned db, std::string_view key, tier::Removal why) noexcept override;
-  void on_changed(const tier::Key& key, bool gone) noexcept override;
+  void on_changed(const tier::Key& key, bool erased) noexcept override;
   bool on_evicting(const tier::Key& key, const tier::Found& found) noexcept override;
 
   // Null: there is no cold tier.

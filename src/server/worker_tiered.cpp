@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How commands run when there is a cold tier: some wait for keys, some replies for the disk.
-#include "server/clock.h"
+#include <optional>
+
 #include "server/router.h"
 #include "server/server.h"
+#include "server/standstill.h"
 #include "server/worker.h"
 
 namespace ullage::server {
@@ -23,7 +25,9 @@ bool ordered(const Command& command) {
 
 }  // namespace
 
-void Worker::on_changed(const tier::Key& key, bool gone) noexcept { router_->changed(key, gone); }
+void Worker::on_changed(const tier::Key& key, bool erased) noexcept {
+  router_->changed(key, erased);
+}
 
 bool Worker::on_evicting(const tier::Key& key, const tier::Found& found) noexcept {
   return router_->evicting(key, found);
