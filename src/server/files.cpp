@@ -29,13 +29,18 @@ bool write_all(int fd, std::string_view text) {
 
 }  // namespace
 
-Result<std::string> read_file(const std::string& path) {
+Result<std::string> read_file(const std::string& path, std::uint64_t bytes_max) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return failed(path, "can't be opened");
   std::string text;
   char part[64 * 1024];
   ssize_t got;
-  while ((got = ::read(fd, part, sizeof part)) > 0) text.append(part, static_cast<std::size_t>(got));
+  while ((got = ::read(fd, part, sizeof part)) > 0) {
+    text.append(part, static_cast<std::size_t>(got));
+    if (text.size() <= bytes_max) continue;
+    ::close(fd);
+    return Error{Code::kInvalid, path + ": is larger than " + std::to_string(bytes_max) + " B"};
+  }
   if (got < 0) {
     Error error = failed(path, "can't be read");
     ::close(fd);

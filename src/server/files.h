@@ -3,6 +3,7 @@
 
 // Small files that must be whole whenever somebody reads them.
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -10,7 +11,9 @@
 
 namespace ullage::server {
 
-Result<std::string> read_file(const std::string& path);
+// Larger files are refused.
+Result<std::string> read_file(const std::string& path,
+                              std::uint64_t bytes_max = std::uint64_t{1} << 30);
 // As a whole or not at all, and on the disk when it returns.
 Result<void> replace_file(const std::string& path, std::string_view text);
 

@@ -34,6 +34,7 @@ struct KeyWait {
   State state = State::kUnknown;
   bool present = false;  // kKnown: with this value
   tier::Taken entry;
+  std::uint64_t written_ms = 0;
   std::uint64_t read = 0;  // under way: its number
   // Who waits, and which of its items this is.
   std::deque<std::pair<std::shared_ptr<Parked>, std::size_t>> queue;

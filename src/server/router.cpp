@@ -107,6 +107,12 @@ void Router::gather(Context& c) {
   std::erase_if(needs_, [this](const KeyNeed& need) { return !cold_.persisted(need.text); });
 }
 
+bool Router::elsewhere(Context& c) {
+  gather(c);
+  return std::any_of(needs_.begin(), needs_.end(),
+                     [this](const KeyNeed& need) { return &owner_of(need.hash) != this; });
+}
+
 // While the cold tier can't be written, what it should keep is not changed in memory either.
 bool Router::refuses(Context& c, bool writes) {
   if (cold_.writes_ok() || !writes) return false;

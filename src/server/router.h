@@ -22,6 +22,7 @@
 //           writes that must be durable first are held back until they are.
 // Threads   Its worker's; and whoever lets that one stand still. Answers come through a box.
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -39,6 +40,7 @@
 #include "server/negative.h"
 #include "server/parked.h"
 #include "server/post.h"
+#include "server/warmer.h"
 #include "tier/counters.h"
 
 namespace ullage::server {
@@ -67,6 +69,8 @@ class Router {
   void finished(Session& session);
   // The client is gone.
   void abandon(Session& session);
+  // Keys of this command are other threads'.
+  bool elsewhere(Context& context);
   // Writers should wait: the cold tier has more to write than it may hold.
   bool congested(const Command& command) const;
 
@@ -101,6 +105,7 @@ class Router {
   void tell() noexcept;  // from any thread: there is news
   void turn();
   void tick();
+  void collect_hot_to_end();
 
   // --- Keyspace commands (router_survey.cpp). False: its words are wrong, it will say so itself.
   bool begin_survey(Context& context, Parked& parked);
@@ -111,9 +116,15 @@ class Router {
   // them read here and now. False: that failed.
   bool read_now(Context& context);
 
-  // --- Reading ahead (preload.cpp): at low priority, and only what fits.
-  void preload(unsigned db, std::string key);
-  std::size_t preload_waiting() const { return preload_.size() + preloading_; }
+  // --- Reading ahead (preload.cpp): at low priority, and only what fits. From any thread:
+  void put_preloads(std::vector<std::pair<unsigned, std::string>> keys);
+  std::size_t preloads_outstanding() const { return outstanding_.load(std::memory_order_relaxed); }
+
+  // Why an entry is where it is: the last time that it came into memory, or left.
+  enum class Moved : std::uint8_t { kNever, kEvicted, kRead, kPreloaded };
+  std::pair<Moved, std::uint64_t> last_move(std::uint64_t hash) const;
+  // Of a command that looks at a key: what was read, or null.
+  const KeyWait* looked_at(const tier::Key& key) { return find(key); }
 
   ColdTier& cold() { return cold_; }
   const Negative& absent() const { return absent_; }
@@ -177,6 +188,9 @@ class Router {
   void deliver(Held& held);
   void fail_held();
   void preload_some();
+  void take_preloads();
+  void moved(std::uint64_t hash, Moved how);
+  void collect_hot();
   tier::Shard& shard();
   Router& owner_of(std::uint64_t hash);
   void put(Answer answer);
@@ -200,6 +214,8 @@ class Router {
   std::deque<std::shared_ptr<Parked>> ready_;
 
   std::deque<std::pair<unsigned, std::string>> preload_;
+  std::vector<std::pair<unsigned, std::string>> preload_box_;
+  std::atomic<std::size_t> outstanding_{0};
   std::size_t preloading_ = 0;
   std::vector<std::uint64_t> preload_hashes_;  // being read, and not changed since
 
@@ -208,6 +224,20 @@ class Router {
   std::vector<std::shared_ptr<Parked>> ready_box_;  // of other threads' doing
   std::vector<Answer> taken_;
   std::atomic<bool> news_{false}, wants_progress_{false};
+
+  // The latest moves, by hash: a newer one takes the place of an older one.
+  static constexpr std::size_t kMoves = 4096;
+  struct Move {
+    std::uint64_t hash = 0, at_ms = 0;
+    Moved how = Moved::kNever;
+  };
+  std::vector<Move> moves_ = std::vector<Move>(kMoves);
+
+  // A pass over memory for what is hot (hot_list.cpp).
+  std::array<std::vector<HotKey>, 16> hot_;  // by frequency
+  std::size_t hot_count_ = 0;
+  unsigned hot_db_ = 0;
+  std::uint64_t hot_place_ = 0;
   Figures figures_;
 };
 

@@ -104,6 +104,7 @@ void Router::answer(Answer& answer) {
       figures_.found.add();
       wait.state = KeyWait::State::kKnown;
       wait.present = true;
+      wait.written_ms = answer.entry.written_ms;
       wait.entry = taken_of(std::move(answer.entry));
       fill(wait);
       break;
@@ -126,7 +127,11 @@ void Router::fill(KeyWait& wait) {
     return entry.first->items[entry.second].need == Need::kValue;
   });
   if (!wanted || shard().contains(wait.key())) return;
-  if (shard().fill(wait.key(), wait.entry) != tier::Status::kOk) figures_.denied_fills.add();
+  if (shard().fill(wait.key(), wait.entry) == tier::Status::kOk) {
+    moved(wait.hash, Moved::kRead);
+  } else {
+    figures_.denied_fills.add();
+  }
 }
 
 // What is read and not in memory is there for the command that runs now. False: something was in
@@ -231,6 +236,7 @@ void Router::turn() {
     for (Answer& each : taken_) answer(each);
     taken_.clear();
     send_reads();
+    take_preloads();
     run_ready();
     release();
   }
@@ -259,7 +265,8 @@ void Router::tick() {
   figures_.waiting_keys.set(waits_.size());
   figures_.held_now.set(held_.size());
   figures_.negative_entries.set(absent_.entries());
-  figures_.preload_waiting.set(preload_waiting());
+  figures_.preload_waiting.set(preloads_outstanding());
+  collect_hot();
 }
 
 std::uint64_t Router::clock(std::uint64_t now_ms) const {

@@ -29,6 +29,7 @@ void Router::changed(const tier::Key& key, bool gone) {
 bool Router::evicting(const tier::Key& key, const tier::Found& found) {
   if (!cold_.persisted(key.text)) return false;
   changes_.keep(key, found);
+  moved(key.hash, Moved::kEvicted);
   if (cold_.all_hot.load(std::memory_order_relaxed)) cold_.all_hot = false;
   return true;
 }
@@ -121,10 +122,6 @@ void Router::deliver(Held& held) {
 // True: something went out.
 bool Router::release() {
   if (held_.empty()) return false;
-  if (!cold_.writes_ok()) {
-    fail_held();
-    return true;
-  }
   const tier::ColdStore& store = cold_.store();
   bool any = false;
   while (held_.size() > unnumbered_) {
@@ -138,7 +135,9 @@ bool Router::release() {
     held_.pop_front();
     any = true;
   }
-  return any;
+  if (cold_.writes_ok() || held_.size() == unnumbered_) return any;
+  fail_held();
+  return true;
 }
 
 // The disk says no: whether these writes will last is not known, and they are told so.

@@ -12,6 +12,7 @@
 #include "server/cold_tier.h"
 #include "server/listen.h"
 #include "server/standstill.h"
+#include "server/warmer.h"
 #include "server/worker.h"
 
 namespace ullage::server {
@@ -92,6 +93,7 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config,
 
 void Server::launch() {
   live_workers_ = static_cast<unsigned>(workers_.size());
+  if (warmer_ != nullptr) warmer_->begin();
   for (unsigned i = 0; i < workers_.size(); ++i) {
     threads_.emplace_back([this, i, listener = listeners_[i]] {
       workers_[i]->run(listener);

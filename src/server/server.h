@@ -31,6 +31,7 @@
 namespace ullage::server {
 
 class ColdTier;
+class Warmer;
 class Worker;
 
 class Server {
@@ -51,6 +52,7 @@ class Server {
   Config& mutable_config() { return config_; }
   tier::Budget& budget() { return *budget_; }
   ColdTier* cold() { return cold_.get(); }  // null: everything is in memory only
+  Warmer* warmer() { return warmer_.get(); }     // null: likewise
   const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
   PubSub& pubsub() { return pubsub_; }
   Tracking& tracking() { return tracking_; }
@@ -95,6 +97,7 @@ class Server {
   void register_metrics();
   // server_cold.cpp
   void begin_cold();
+  void register_cold_metrics();
   void tick_cold();
   void close_cold();
 
@@ -107,6 +110,7 @@ class Server {
   metrics::Registry registry_;
   std::unique_ptr<metrics::GrowthMetrics> growth_metrics_;
   std::unique_ptr<ColdTier> cold_;
+  std::unique_ptr<Warmer> warmer_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<int> listeners_;
   std::vector<std::thread> threads_;

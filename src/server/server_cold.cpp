@@ -10,6 +10,7 @@ namespace ullage::server {
 
 void Server::begin_cold() {
   cold_->look(unix_ms());
+  warmer_ = std::make_unique<Warmer>(*this);
   cold_->store().on_progress([this] {
     const bool changed = cold_->look(unix_ms());
     for (const auto& worker : workers_) {
@@ -28,7 +29,12 @@ void Server::tick_cold() {
 // Threads have ended: what they changed last goes out, and no more answers come.
 void Server::close_cold() {
   if (cold_ == nullptr) return;
-  for (const auto& worker : workers_) worker->router()->hand_over();
+  warmer_->end();
+  for (const auto& worker : workers_) {
+    worker->router()->hand_over();
+    worker->router()->collect_hot_to_end();
+  }
+  warmer_->save();
   cold_->close();
 }
 

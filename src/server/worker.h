@@ -125,7 +125,7 @@ class Worker final : public tier::Listener {
   void replace_slot(std::uint64_t session, Slot* slot, std::string_view error);
   void send_reply(PostPtr post);
   void run_words(PostPtr& post, const Parked* parked);
-  void after_tracked(Session& session, const Command& command);
+  void after_reply(Session& session, const Command& command);
   bool refused(Session& session, Context& context, const Command* command);
   void call(Context& context);
   void after_call(Session& session, Context& context, std::size_t before);

@@ -143,14 +143,15 @@ void Worker::note_slow(Session* session, const Context& context, std::uint64_t n
 
 void Worker::after_call(Session& session, Context& context, std::size_t before) {
   finish_reply(session, before);
-  if (!deferred_.empty()) {
-    scratch_.append(deferred_.view());
-    deferred_.clear();
-  }
-  after_tracked(session, *context.command);
+  after_reply(session, *context.command);
 }
 
-void Worker::after_tracked(Session& session, const Command& command) {
+void Worker::after_reply(Session& session, const Command& command) {
+  if (!deferred_.empty()) {
+    // Behind the reply, which may have to wait itself.
+    (session.slots.empty() ? scratch_ : session.slots.back().reply).append(deferred_.view());
+    deferred_.clear();
+  }
   if (session.known_extras() == nullptr) return;
   TrackingState& tracking = session.extras().tracking;
   if (tracking.caching_next && !session.multi &&

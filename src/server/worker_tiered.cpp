@@ -38,7 +38,9 @@ Worker::Ran Worker::finish_tiered(Session& session, Context& context, std::size_
   const Command& command = *context.command;
   if (ordered(command) && !session.slots.empty()) return Ran::kWait;
   std::optional<Standstill> still;
-  if (command.route == Route::kOrdered && outboxes_.size() > 1) still.emplace(server_, this);
+  if (command.route == Route::kOrdered && outboxes_.size() > 1 && router_->elsewhere(context)) {
+    still.emplace(server_, this);
+  }
   const bool waited = session.parked != nullptr;
   const bool copies = !waited && copyable(command) && Standstill::depth() == 0;
   switch (router_->way(context, copies ? nullptr : &session)) {
@@ -47,7 +49,7 @@ Worker::Ran Worker::finish_tiered(Session& session, Context& context, std::size_
     case Router::Way::kPark:
       if (session.slots.size() >= kSlotsMax) return Ran::kWait;
       router_->park(copied(session, command, context.words, context.first_hash));
-      after_tracked(session, command);
+      after_reply(session, command);
       return Ran::kDone;
     case Router::Way::kWait:
       return Ran::kWait;
@@ -62,17 +64,18 @@ Worker::Ran Worker::finish_tiered(Session& session, Context& context, std::size_
   Router::Others others;
   const bool mine = router_->take_must_hold();
   if (Standstill::depth() > 0) others = router_->hand_over_others();
-  if (mine || !others.empty()) {
+  if ((mine || !others.empty()) && session.reply_mode == ReplyMode::kOn) {
     hold_reply(session, before, std::move(others));
+  } else {
+    finish_reply(session, before);
   }
-  after_call(session, context, before);
+  after_reply(session, command);
   router_->after_call();
   return Ran::kDone;
 }
 
 // What the command has replied waits until its changes are durable.
 void Worker::hold_reply(Session& session, std::size_t before, Router::Others others) {
-  if (session.reply_mode != ReplyMode::kOn) return;
   Slot& slot = session.slots.emplace_back();
   slot.reply.append(scratch_.view().substr(before));
   scratch_.truncate(before);
@@ -113,6 +116,8 @@ bool Worker::call_tiered(Context& context, PostPtr& post, const Parked* parked) 
     router_->after_call();
     return true;
   }
+  for (PostPtr& behind : behind_reply_) outboxes_[post->from].push_back(std::move(behind));
+  behind_reply_.clear();
   post->bytes.swap(aside_);
   post->kind = Post::Kind::kReply;
   router_->hold(std::move(post), std::move(others));
