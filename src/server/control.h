@@ -41,7 +41,6 @@ class Control {
   Reload reload_;
   Say say_;
   int epoll_ = -1, signals_ = -1, timer_ = -1;
-  bool stopping_ = false;
   std::unique_ptr<Http> http_;
 };
 

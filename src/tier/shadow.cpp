@@ -13,6 +13,10 @@ constexpr std::uint32_t kEpochMin = 256;
 constexpr double kDecay = 0.9;
 // Another window must be better by this share of all uses, or the window stays: noise of a sample.
 constexpr double kMargin = 0.004;
+// And its lead must be steady: the square of the sum of its leads beyond this share of the sum of
+// their squares. Leads that come and go (a load that alternates) sum up to little; a switch then
+// costs more than either window, because what the cache holds was chosen by the other.
+constexpr double kSteady = 0.9;
 // The curve is told over a longer time.
 constexpr double kCurveDecay = 0.9;
 
@@ -65,13 +69,19 @@ bool Shadow::choose() {
   seen_decayed_ = seen_decayed_ * kDecay + seen_;
   for (std::size_t i = 0; i < score_.size(); ++i) {
     score_[i] = score_[i] * kDecay + now_[i];
-    now_[i] = 0;
+    for (std::size_t j = 0; j < i; ++j) {
+      const double lead = static_cast<double>(now_[i]) - static_cast<double>(now_[j]);
+      scatter_[i][j] = scatter_[j][i] = scatter_[i][j] * kDecay + lead * lead;
+    }
   }
+  now_.fill(0);
   seen_ = 0;
-  const auto best =
-      static_cast<unsigned>(std::max_element(score_.begin(), score_.end()) - score_.begin());
-  if (score_[best] > score_[best_] + kMargin * seen_decayed_) {
-    best_ = best;
+  for (unsigned i = 0; i < score_.size(); ++i) {
+    const double lead = score_[i] - score_[before];
+    if (score_[i] <= score_[best_] || lead <= kMargin * seen_decayed_) continue;
+    if (lead * lead > kSteady * scatter_[i][before]) best_ = i;
+  }
+  if (best_ != before) {
     for (PolicyCache& cache : sizes_) cache.window(kWindows[best_]);
   }
   for (double& hits : size_hits_) hits *= kCurveDecay;

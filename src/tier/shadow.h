@@ -130,6 +130,8 @@ class Shadow {
   std::vector<PolicyCache> windows_, sizes_;
   std::array<double, kWindows.size()> score_{};       // hits, decayed
   std::array<std::uint32_t, kWindows.size()> now_{};  // hits in this epoch
+  // Squares of what one was ahead of the other in an epoch, decayed.
+  std::array<std::array<double, kWindows.size()>, kWindows.size()> scatter_{};
   std::array<double, HitCurve::kPoints> size_hits_{};
   double seen_decayed_ = 0, curve_seen_ = 0;
   std::uint32_t seen_ = 0;

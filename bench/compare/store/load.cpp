@@ -21,6 +21,7 @@
 
 #include "client.h"
 #include "histogram.h"
+#include "witness.h"
 
 namespace store {
 namespace {
@@ -188,6 +189,7 @@ class Generator : public Load {
   void run_grow() {
     const std::uint64_t rate = options_.number("rate", 40'000);
     Histogram growing, steady;
+    Witness witness;
     latency_ = &growing;
     std::uint64_t key = 0;
     const double cpu = cpu_seconds(pid_);
@@ -195,9 +197,11 @@ class Generator : public Load {
     print("grow_us_per_op", (cpu_seconds(pid_) - cpu) * 1e6 / static_cast<double>(keys_), "us");
     const double rss = status_bytes(pid_, "VmRSS");
     print("peak_over_final", status_bytes(pid_, "VmHWM") / rss, "x");
+    print("grow_machine_stall_us", static_cast<double>(witness.longest_ns()) / 1e3, "us");
     latency_ = &steady;
     open(rate * options_.number("steady", 20), rate,
          [&](Connection& c) { set(c, random_() % keys_, value_); });
+    print("steady_machine_stall_us", static_cast<double>(witness.longest_ns()) / 1e3, "us");
     print_latency("grow_", growing);
     print_latency("steady_", steady);
     print("grow_over_steady_p999",

@@ -160,8 +160,8 @@ void latency_help_command(Context& c) {
       "HISTORY <event>",
       "    Return time-latency samples for the <event> class.",
       "HISTOGRAM [COMMAND ...]",
-      "    Return a cumulative distribution of latencies in the format of a histogram for the "
-      "specified command names.",
+      ("    Return a cumulative distribution of latencies in the format of a histogram for the "
+       "specified command names."),
       "LATEST",
       "    Return the latest latency samples for all events.",
       "RESET [<event> ...]",

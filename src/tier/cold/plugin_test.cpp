@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The library is found, loaded and asked as the program does it.
-#include "tier/cold_plugin.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tier/cold/store_testing.h"
+#include "tier/cold_plugin.h"
 
 namespace ullage::tier::cold {
 namespace {
