@@ -58,6 +58,7 @@ class ColdTier {
   std::uint8_t place(unsigned db) const { return places_[db]; }
   tier::Key key(const tier::Key& key) const { return {place(key.db), key.text, key.hash}; }
   Result<void> swap(unsigned one, unsigned other);
+  Result<void> read_places();  // at the start
 
   // How it is, as of the last news.
   bool reads_ok() const { return reads_ok_.load(std::memory_order_relaxed); }
@@ -73,7 +74,6 @@ class ColdTier {
 
  private:
   Kind longest(std::string_view key) const;
-  Result<void> read_places();
 
   std::unique_ptr<tier::ColdStore> store_;
   std::string directory_;
