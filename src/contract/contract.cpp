@@ -187,7 +187,11 @@ std::vector<std::string> Contract::impossible(const Machine& machine) const {
 
 std::string table(const Contract& contract, std::size_t width) {
   std::size_t path_columns = 0, value_columns = 0;
-  const auto shown = [](const Setting& s) { return s.set ? s.written : std::string("unset"); };
+  const auto shown = [](const Setting& s) {
+    if (!s.set) return std::string("unset");
+    // A screen, or a build's log, is no place for a password.
+    return s.key->name() == "requirepass" ? std::string("(not shown)") : s.written;
+  };
   for (const Setting& setting : contract.settings()) {
     path_columns = std::max(path_columns, columns(setting.key->path));
     value_columns = std::max(value_columns, columns(shown(setting)));

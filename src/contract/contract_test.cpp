@@ -196,5 +196,12 @@ TEST(Contract, AHotTierLargerThanItsProcessIsImpossible) {
   EXPECT_EQ(problems[0].find("c.toml:3: residency.hot"), 0u) << problems[0];
 }
 
+TEST(Contract, DoesNotShowAPassword) {
+  Contract contract;
+  ASSERT_TRUE(contract.set("server.requirepass", "opensesame", "--server.requirepass").ok());
+  EXPECT_EQ(table(contract, 120).find("opensesame"), std::string::npos);
+  EXPECT_EQ(contract.text("server.requirepass"), "opensesame");
+}
+
 }  // namespace
 }  // namespace ullage::contract

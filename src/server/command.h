@@ -41,6 +41,14 @@ enum CommandFlags : std::uint32_t {
   kDangerous = 1u << 21,
   kOwn = 1u << 22,        // Ullage's, not Redis's
   kContainer = 1u << 23,  // has subcommands, "client|list"
+  // For users who may not touch all keys (acl/rights.h): without a key in its entry a command says
+  // one of the first two, or is refused to them.
+  kKeyless = 1u << 31,  // tells, and changes, neither keys nor values of anybody
+  kSifted = 1u << 30,   // leaves out by itself what its user may not see
+  // Words behind its name are channels.
+  kHearsChannels = 1u << 29,
+  kHearsPatterns = 1u << 28,
+  kTellsChannel = 1u << 27,  // the first one
 };
 
 // Which threads a command needs (server with one thread: always its own).

@@ -11,6 +11,9 @@ namespace {
 // What a store without a budget of its own takes of the machine, or of its cgroup.
 constexpr std::uint64_t kHotShare = 2;
 
+// The origin of what CONFIG SET has changed.
+constexpr const char* kBySetting = "CONFIG SET";
+
 void take_live(Config& config, const contract::Contract& contract) {
   const auto number = [&contract](const char* path) { return contract.number(path).value_or(0); };
   config.hot_bytes = number("residency.hot");
@@ -21,6 +24,7 @@ void take_live(Config& config, const contract::Contract& contract) {
   config.max_value_bytes = number("server.max_value");
   config.timeout_ns = number("server.timeout");
   take_live(config.persistence, contract);
+  config.requirepass = contract.text("server.requirepass");
 }
 
 // CONFIG SET changes these, too: what it said stays in force until the contract says otherwise.
@@ -78,7 +82,15 @@ Result<void> Config::reload(const contract::Contract& changed) {
   const contract::Setting hot = contract.setting("residency.hot");
   const bool slowlog = !same(contract, changed, "server.slowlog_slower_than") ||
                        !same(contract, changed, "server.slowlog_max_len");
+  const contract::Setting password = contract.setting("server.requirepass");
   contract = changed;
+  // A file that says nothing of a password does not take away the one that CONFIG SET gave.
+  if (password.origin == kBySetting && contract.setting("server.requirepass").origin == "default") {
+    Result<void> done = password.set
+                            ? contract.set("server.requirepass", password.written, kBySetting)
+                            : Result<void>();
+    if (!done.ok()) return done;
+  }
   if (!contract.setting("residency.hot").set && hot.origin == "half of the machine") {
     Result<void> done = contract.set("residency.hot", hot.written, hot.origin);
     if (!done.ok()) return done;

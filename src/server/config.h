@@ -36,6 +36,7 @@ struct Config {
   std::uint64_t max_key_bytes = 16000;
   std::uint64_t max_value_bytes = 512u << 20;
   std::uint64_t timeout_ns = 0;  // 0: idle clients stay
+  std::string requirepass;       // of the default user; empty: none
   Persistence persistence;
   // By CONFIG SET alone, as Redis's tools expect them.
   std::uint32_t notify_flags = 0;

@@ -94,7 +94,7 @@ void Context::help(std::span<const char* const> lines) {
              " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
   for (const char* line : lines) out.simple(line);
   out.simple("HELP");
-  out.simple("    Print this help.");
+  out.simple("    Prints this help.");
 }
 
 void Context::changed(const tier::Key& key, NotifyClass type, std::string_view event) {

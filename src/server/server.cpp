@@ -88,6 +88,10 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config,
     server->listeners_.push_back(fd.value());
   }
   server->port_ = port;
+  if (!config.contract.text("server.acl_file").empty()) {
+    Result<void> users = server->load_users(nullptr);
+    if (!users.ok()) return users.error();
+  }
   return server;
 }
 
@@ -151,9 +155,31 @@ void Server::apply_config() {
   for (const auto& worker : workers_) {
     worker->shard().eviction(policy);
     for (auto& [id, session] : worker->sessions()) {
-      session->parser.set_limits({.word_bytes_max = config_.max_value_bytes});
+      if (session->authenticated) {
+        session->parser.set_limits({.word_bytes_max = config_.max_value_bytes});
+      }
     }
   }
+  if (config_.requirepass == password_in_force_) return;
+  password_in_force_ = config_.requirepass;
+  {
+    const auto lock = users_.changing();
+    users_.require_password(password_in_force_);
+  }
+  settle_clients(*this, nullptr);
+}
+
+Result<void> Server::load_users(const Session* myself) {
+  const std::string path = config_.contract.text("server.acl_file");
+  const Result<std::string> text = read_acl_file(path);
+  if (!text.ok()) return text.error();
+  {
+    const auto lock = users_.changing();
+    Result<void> done = users_.load(text.value(), path);
+    if (!done.ok()) return done;
+  }
+  settle_clients(*this, myself);
+  return {};
 }
 
 Result<void> Server::reload(const contract::Contract& contract) {

@@ -22,6 +22,7 @@
 #include "base/result.h"
 #include "metrics/growth_metrics.h"
 #include "metrics/registry.h"
+#include "server/acl/door.h"
 #include "server/config.h"
 #include "server/latency.h"
 #include "server/pubsub.h"
@@ -57,6 +58,9 @@ class Server {
   PubSub& pubsub() { return pubsub_; }
   Tracking& tracking() { return tracking_; }
   Latency& latency() { return latency_; }
+  Users& users() { return users_; }
+  const Users& users() const { return users_; }
+  AclLog& acl_log() { return acl_log_; }
   metrics::Registry& registry() { return registry_; }
 
   // Clients' numbers, and which thread has each.
@@ -67,6 +71,8 @@ class Server {
 
   // Applies what a new contract changes, everything standing still.
   Result<void> reload(const contract::Contract& contract);
+  // Users as server.acl_file has them, everything standing still; `myself` asked for it (or null).
+  Result<void> load_users(const Session* myself);
   // What config() says now holds for shards and budget, too.
   void apply_config();
   // Called again and again, ten times a second.
@@ -107,6 +113,9 @@ class Server {
   PubSub pubsub_;
   Tracking tracking_;
   Latency latency_;
+  Users users_;
+  AclLog acl_log_;
+  std::string password_in_force_;  // server.requirepass, as it was applied last
   metrics::Registry registry_;
   std::unique_ptr<metrics::GrowthMetrics> growth_metrics_;
   std::unique_ptr<ColdTier> cold_;

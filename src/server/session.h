@@ -31,6 +31,9 @@ struct Caller {
   bool tracking = false;  // remembers keys that are read (not BCAST)
   bool tracking_noloop = false;
   bool no_touch = false;
+  bool guarded = true;         // something must be asked before its commands run: acl/door.h
+  bool authenticated = false;  // has said who it is, or did not need to
+  std::uint32_t user = 0;      // number of its user
 };
 
 struct TrackingState {

@@ -192,7 +192,8 @@ void Worker::accept_clients() {
     size = sizeof local;
     getsockname(fd, reinterpret_cast<sockaddr*>(&local), &size);
     session->local = address_text(local);
-    session->parser.set_limits({.word_bytes_max = server_.config().max_value_bytes});
+    session->authenticated = server_.users().admit(*session);
+    limit_words(*session);
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.ptr = session.get();
@@ -200,6 +201,15 @@ void Worker::accept_clients() {
     sessions_.emplace(session->id, std::move(session));
     stats_.clients.set(sessions_.size());
   }
+}
+
+// Whoever has not said who it is may not make us keep much.
+void Worker::limit_words(Session& session) {
+  wire::RequestLimits limits{.word_bytes_max = server_.config().max_value_bytes};
+  if (!session.authenticated && session.guarded) {
+    limits = {.words_max = kStrangerWordsMax, .word_bytes_max = kStrangerWordBytesMax};
+  }
+  session.parser.set_limits(limits);
 }
 
 void Worker::tick() {

@@ -32,6 +32,8 @@ struct Parked;
 
 // What one client is read of in one turn: some hundred commands, a millisecond at most.
 inline constexpr std::size_t kReadBytes = 32 * 1024;
+// What a client may send in one command before it has said who it is, where it must.
+inline constexpr std::size_t kStrangerWordsMax = 10, kStrangerWordBytesMax = 16 * 1024;
 // Buffers of a client up to here are free; more is granted by the budget.
 inline constexpr std::size_t kFreeBufferBytes = 64 * 1024;
 
@@ -58,6 +60,8 @@ class Worker final : public tier::Listener {
   // Out of band, to a client of any thread.
   void push(unsigned worker, std::uint64_t session, PushKind kind, std::vector<std::string> words,
             bool redirected = false);
+  // As its user has them, now that it is another.
+  void limit_words(Session& session);
   // Closes a client of this thread (which runs, or stands still).
   void kill(Session& session);
   // Its next turn comes although nothing arrives (a pause has ended).

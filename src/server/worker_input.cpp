@@ -128,7 +128,9 @@ const Command* Worker::command_named(std::string_view name) {
 wire::Parsed Worker::cut_batch(Session& session, std::string_view bytes, std::size_t& count) {
   const std::size_t all = bytes.size();
   count = 0;
-  while (count < kBatch) {
+  // What a password makes of a client holds for the very next command.
+  const std::size_t batch = session.guarded && !session.authenticated ? 1 : kBatch;
+  while (count < batch) {
     const wire::Parsed got = session.parser.parse(bytes);
     if (got != wire::Parsed::kCommand) return got;
     bytes.remove_prefix(session.parser.consumed());
@@ -205,6 +207,7 @@ bool Worker::refused(Session& session, Context& context, const Command* command)
     context.wrong_arity();
     return true;
   }
+  if (session.guarded && refused_at_door(context, session.multi ? kInMulti : kAtTop)) return true;
   if (session.multi && (command->flags & kNoMulti)) {
     return refuse("ERR Command not allowed inside a transaction");
   }
@@ -241,7 +244,8 @@ Worker::Ran Worker::run_command(Session& session, Cut& cut) {
     }
   }
   // The usual case first: a known command of a client in no special state.
-  const bool special = command == nullptr || session.multi || session.subscriptions() > 0 ||
+  const bool special = command == nullptr || session.guarded || session.multi ||
+                       session.subscriptions() > 0 ||
                        server_.paused_until_ms.load(std::memory_order_relaxed) != 0 ||
                        !arity_fits(*command, words.size());
   if (special) {
@@ -271,7 +275,7 @@ Worker::Ran Worker::run_command(Session& session, Cut& cut) {
 void Worker::abort_exec(Context& context, std::size_t before) {
   std::string why(scratch_.view().substr(before + 1));
   scratch_.truncate(before);
-  why = why.substr(why.find(' ') + 1);
+  if (why.starts_with("ERR ")) why.erase(0, 4);
   why.resize(why.size() - 2);
   discard_quietly(context);
   context.error("EXECABORT Transaction discarded because of: " + why);

@@ -166,6 +166,14 @@ void Worker::push(unsigned worker, std::uint64_t session, PushKind kind,
 void Worker::deliver(Session& session, PushKind kind, const std::vector<std::string>& words,
                      bool redirected) {
   if (session.dead) return;
+  if (session.guarded && (kind == PushKind::kMessage || kind == PushKind::kPMessage)) {
+    if (!may_hear(server_, session, words[words.size() - 2], words.back())) return;
+  }
+  if (session.guarded && kind == PushKind::kInvalidate && !words.empty()) {
+    std::vector<std::string> seen = words;
+    if (!sift_keys(server_, session, seen)) return;
+    if (seen.size() < words.size()) return deliver(session, kind, seen, redirected);
+  }
   wire::ByteBuffer bytes;
   wire::ReplyWriter out(bytes, session.resp);
   switch (kind) {

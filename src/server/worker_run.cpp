@@ -168,6 +168,7 @@ void Worker::run_queued(Context& exec, std::span<const std::string_view> words) 
   }
   Context context{server_, *this, exec.caller, exec.session, words, command, exec.out, 0, false};
   context.out = wire::ReplyWriter(exec.out.buffer(), exec.caller.resp);
+  if (exec.caller.guarded && refused_in_exec(context)) return;
   if (router_ == nullptr) return call(context);
   const std::unique_ptr<Surveyed> surveyed = router_->survey_now(context);
   context.surveyed = surveyed.get();
@@ -275,7 +276,10 @@ void Worker::run_words(PostPtr& post, const Parked* parked) {
                   post->first_hash,
                   true};
   posted_caller_ = post->caller.id;
-  if (router_ == nullptr) {
+  const bool asked = parked == nullptr && post->caller.guarded;
+  if (asked && refused_at_door(context, kAtTop)) {
+    // The error is its reply.
+  } else if (router_ == nullptr) {
     call(context);
   } else if (!call_tiered(context, post, parked)) {
     posted_caller_ = 0;

@@ -8,7 +8,7 @@ A script is a list of commands, a word as the shell reads it (`hex:00ff` for any
     @sleep MS
     @bytes TEXT      sent as it is, one reply is read
     @closing TEXT    sent over a connection of its own, which must then be closed; all that comes is read
-    @only 3          the script is for RESP3
+    @only 3          the script is for RESP3 (or 2)
 """
 import pathlib
 import re
@@ -96,7 +96,7 @@ class Side:
 def differences(name, resp, redis, ours, evicts=False):
     """Lines of the script whose replies differ, with both; `evicts`: each finds our memory empty."""
     lines = list(steps(name))
-    if resp != 3 and any(line == "@only 3" for _, line in lines):
+    if any(line == f"@only {5 - resp}" for _, line in lines):
         return []
     sides = Side(redis, resp), Side(ours, resp, evicts)
     found = []

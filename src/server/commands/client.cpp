@@ -31,6 +31,11 @@ std::vector<std::pair<Worker*, Session*>> all_clients(Context& c) {
   return all;
 }
 
+std::string_view user_name(Context& c, const Session& session) {
+  const User* user = c.server.users().find(session.user);
+  return user != nullptr ? std::string_view(user->name()) : std::string_view();
+}
+
 const char* type_of(const Session& session) {
   return session.subscriptions() > 0 ? "pubsub" : "normal";
 }
@@ -45,8 +50,7 @@ bool known_type(std::string_view type) {
 struct KillFilter {
   std::string addr, laddr, type;
   std::uint64_t id = 0;
-  bool by_user = false;
-  std::string user;
+  const User* user = nullptr;
   bool skip_me = true;
 
   bool fits(const Session& session, const Session* me) const {
@@ -54,7 +58,7 @@ struct KillFilter {
     if (!laddr.empty() && session.local != laddr) return false;
     if (!type.empty() && type != type_of(session)) return false;
     if (id != 0 && session.id != id) return false;
-    if (by_user && user != "default") return false;
+    if (user != nullptr && session.user != user->number()) return false;
     return !(skip_me && &session == me);
   }
 };
@@ -84,12 +88,11 @@ bool parse_kill(Context& c, KillFilter& filter) {
     } else if (c.is(i, "laddr")) {
       filter.laddr = value;
     } else if (c.is(i, "user")) {
-      if (value != "default") {
+      filter.user = c.server.users().find(value);
+      if (filter.user == nullptr) {
         c.error("ERR No such user '" + std::string(value) + "'");
         return false;
       }
-      filter.by_user = true;
-      filter.user = value;
     } else if (c.is(i, "skipme") && (c.is(i + 1, "yes") || c.is(i + 1, "no"))) {
       filter.skip_me = c.is(i + 1, "yes");
     } else {
@@ -115,7 +118,7 @@ bool on_off(Context& c, std::size_t i, const char* on, const char* off, bool& va
 void client_id_command(Context& c) { c.out.integer(static_cast<std::int64_t>(c.session->id)); }
 
 void client_info_command(Context& c) {
-  c.out.verbatim(client_text(*c.session, c.worker.now_ms()) + "\n");
+  c.out.verbatim(client_text(*c.session, c.worker.now_ms(), user_name(c, *c.session)) + "\n");
 }
 
 void client_list_command(Context& c) {
@@ -139,7 +142,7 @@ void client_list_command(Context& c) {
   for (const auto& [worker, session] : all_clients(c)) {
     if (!type.empty() && type != type_of(*session)) continue;
     if (!ids.empty() && std::find(ids.begin(), ids.end(), session->id) == ids.end()) continue;
-    text += client_text(*session, c.worker.now_ms()) + "\n";
+    text += client_text(*session, c.worker.now_ms(), user_name(c, *session)) + "\n";
   }
   c.out.verbatim(text);
 }

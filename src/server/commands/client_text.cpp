@@ -22,7 +22,7 @@ std::string flags_of(const Session& session) {
 
 }  // namespace
 
-std::string client_text(const Session& session, std::uint64_t now_ms) {
+std::string client_text(const Session& session, std::uint64_t now_ms, std::string_view user) {
   const SessionExtras* extras = session.known_extras();
   std::string text;
   const auto field = [&text](const char* name, const auto& value) {
@@ -69,7 +69,7 @@ std::string client_text(const Session& session, std::uint64_t now_ms) {
   field("tot-mem", memory);
   field("events", session.want_write ? "rw" : "r");
   field("cmd", session.last_command != nullptr ? session.last_command->name : "NULL");
-  field("user", "default");
+  field("user", user);
   field("redir", redirect);
   field("resp", static_cast<unsigned>(session.resp));
   field("lib-name", extras != nullptr ? extras->lib_name : none);

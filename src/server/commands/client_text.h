@@ -5,11 +5,12 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "server/session.h"
 
 namespace ullage::server {
 
-std::string client_text(const Session& session, std::uint64_t now_ms);
+std::string client_text(const Session& session, std::uint64_t now_ms, std::string_view user);
 
 }  // namespace ullage::server

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "server/acl/categories.h"
 #include "server/commands/handlers.h"
 #include "server/context.h"
 #include "server/glob.h"
@@ -39,24 +40,12 @@ std::vector<const char*> flags_of(const Command& command) {
   return names;
 }
 
-// In Redis's order.
-std::vector<const char*> categories_of(const Command& command) {
-  std::vector<const char*> names;
-  const std::uint32_t flags = command.flags;
-  if (flags & kInKeyspace) names.push_back("@keyspace");
-  if ((flags & kReadonly) && !(flags & kInScripting)) names.push_back("@read");
-  if ((flags & kWrite) && !(flags & kInScripting)) {
-    names.insert(names.begin() + ((flags & kInKeyspace) ? 1 : 0), "@write");
+std::vector<std::string> category_names_of(const Command& command) {
+  std::vector<std::string> names;
+  const Categories categories = categories_of(command);
+  for (std::size_t i = 0; i < category_names().size(); ++i) {
+    if (categories >> i & 1) names.push_back(std::string("@") + category_names()[i]);
   }
-  if (flags & kInString) names.push_back("@string");
-  if (flags & kInBitmap) names.push_back("@bitmap");
-  if (flags & kPubsub) names.push_back("@pubsub");
-  if (flags & kAdmin) names.push_back("@admin");
-  names.push_back((flags & kFast) ? "@fast" : "@slow");
-  if (flags & (kAdmin | kDangerous)) names.push_back("@dangerous");
-  if (flags & kInConnection) names.push_back("@connection");
-  if (flags & kInTransaction) names.push_back("@transaction");
-  if (flags & kInScripting) names.push_back("@scripting");
   return names;
 }
 
@@ -120,14 +109,15 @@ void reply_info(Context& c, const Command& command) {
   c.out.array(10);
   c.out.bulk(command.name);
   c.out.integer(command.arity);
-  const auto flags = flags_of(command), categories = categories_of(command);
+  const auto flags = flags_of(command);
+  const auto categories = category_names_of(command);
   c.out.set(flags.size());
   for (const char* flag : flags) c.out.simple(flag);
   c.out.integer(command.first_key);
   c.out.integer(command.last_key);
   c.out.integer(command.key_step);
   c.out.set(categories.size());
-  for (const char* category : categories) c.out.simple(category);
+  for (const std::string& category : categories) c.out.simple(category);
   c.out.set(0);  // tips
   const auto specs = key_specs(command);
   c.out.set(specs.size());
@@ -234,9 +224,7 @@ void command_list_command(Context& c) {
       if (c.is(3, "pattern")) {
         if (!glob_match(c.word(4), command.name, true)) continue;
       } else if (c.is(3, "aclcat")) {
-        const auto categories = categories_of(command);
-        const std::string wanted = "@" + lower_case(c.word(4));
-        if (std::find(categories.begin(), categories.end(), wanted) == categories.end()) continue;
+        if (!(categories_of(command) & category_named(c.word(4)))) continue;
       } else if (!c.is(3, "module")) {
         return c.syntax_error();
       } else {

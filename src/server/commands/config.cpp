@@ -30,6 +30,8 @@ constexpr Alias kAliases[] = {
     {"port", "server.resp_port"},
     {"bind", "server.bind"},
     {"io-threads", "server.threads"},
+    {"requirepass", "server.requirepass"},
+    {"aclfile", "server.acl_file"},
 };
 
 // What tools ask for and what here is always so.
@@ -46,7 +48,6 @@ constexpr Fixed kFixed[] = {
     {"dir", "/", kNoDisk},
     {"dbfilename", "", kNoDisk},
     {"databases", "16", "there are 16 databases"},
-    {"requirepass", "", "there are no passwords yet: bind to an address that only friends reach"},
     {"cluster-enabled", "no", "one server is no cluster"},
     {"activedefrag", "no", "sparse pages are packed all the time, within the budget"},
     {"lazyfree-lazy-user-del", "yes", "large values are always freed in steps"},
@@ -101,6 +102,8 @@ std::string value_of_path(const Config& config, const std::string& path) {
   if (path == "server.query_buffer") return std::to_string(config.query_buffer_bytes);
   if (path == "server.resp_port") return std::to_string(config.resp_port);
   if (path == "server.bind") return config.bind;
+  if (path == "server.requirepass") return config.requirepass;
+  if (path == "server.acl_file") return config.contract.text(path);
   return std::to_string(config.threads);
 }
 
@@ -157,7 +160,9 @@ std::string set_path(Config& config, const std::string& path, std::string_view v
   contract::Contract changed = config.contract;
   // Redis's zero is "no bound", which in a contract is a key that is not there.
   const bool none = written == "0" || written == "0s";
-  if (none && (path == "residency.hot" || path == "server.timeout")) {
+  const bool password = path == "server.requirepass";
+  if ((none && (path == "residency.hot" || path == "server.timeout")) ||
+      (password && value.empty())) {
     changed.unset(path, "CONFIG SET");
   } else if (Result<void> done = changed.set(path, written, "CONFIG SET"); !done.ok()) {
     return done.error().message;

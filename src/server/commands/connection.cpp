@@ -2,6 +2,7 @@
 //
 // Commands on the connection itself.
 #include "server/clock.h"
+#include "server/commands/client_text.h"
 #include "server/commands/handlers.h"
 #include "server/context.h"
 #include "server/server.h"
@@ -9,6 +10,15 @@
 
 namespace ullage::server {
 namespace {
+
+// What ACL LOG keeps of a user's name that somebody tried.
+constexpr std::size_t kNameShown = 256;
+
+std::string upper_case(std::string_view text) {
+  std::string upper(text);
+  for (char& ch : upper) ch = ch >= 'a' && ch <= 'z' ? static_cast<char>(ch - 32) : ch;
+  return upper;
+}
 
 void reply_hello(Context& c) {
   c.out.map(7);
@@ -21,11 +31,27 @@ void reply_hello(Context& c) {
   c.out.bulk("modules"), c.out.array(0);
 }
 
-// No users but the default one, which has no password.
-bool authenticate(Context& c, std::string_view user) {
-  if (user == "default") return true;
-  c.error("WRONGPASS invalid username-password pair or user is disabled.");
-  return false;
+// Becomes this user, or the error is replied.
+bool authenticate(Context& c, std::string_view name, std::string_view password) {
+  const User* user = c.server.users().authenticate(name, password);
+  if (user == nullptr) {
+    AclLog::Entry entry;
+    entry.reason = "auth";
+    entry.where = c.session->multi ? kInMulti : kAtTop;
+    entry.object = upper_case(c.command->name);
+    entry.user = name.substr(0, kNameShown);
+    entry.unix_ms = c.now_ms();
+    const User* now = c.server.users().find(c.caller.user);
+    entry.client = client_text(*c.session, c.now_ms(), now != nullptr ? now->name() : "");
+    c.server.acl_log().add(std::move(entry));
+    c.error("WRONGPASS invalid username-password pair or user is disabled.");
+    return false;
+  }
+  c.session->user = user->number();
+  c.session->authenticated = true;
+  c.server.users().mark(*c.session, true);
+  c.worker.limit_words(*c.session);
+  return true;
 }
 
 }  // namespace
@@ -60,12 +86,13 @@ void select_command(Context& c) {
 
 void auth_command(Context& c) {
   if (c.words.size() > 3) return c.syntax_error();
-  if (c.words.size() == 2) {
+  const bool named = c.words.size() == 3;
+  if (!named && c.server.users().default_user().needs_no_password()) {
     return c.error(
         "ERR AUTH <password> called without any password configured for the default user. Are you "
         "sure your configuration is correct?");
   }
-  if (authenticate(c, c.word(1))) c.out.ok();
+  if (authenticate(c, named ? c.word(1) : "default", c.word(named ? 2 : 1))) c.out.ok();
 }
 
 void hello_command(Context& c) {
@@ -75,12 +102,13 @@ void hello_command(Context& c) {
     if (!c.integer(i++, version, "ERR Protocol version is not an integer or out of range")) return;
     if (version < 2 || version > 3) return c.error("NOPROTO unsupported protocol version");
   }
-  std::string_view name;
+  std::string_view name, user, password;
   bool named = false;
   for (; i < c.words.size(); ++i) {
     const std::size_t more = c.words.size() - 1 - i;
     if (c.is(i, "AUTH") && more >= 2) {
-      if (!authenticate(c, c.word(i + 1))) return;
+      user = c.word(i + 1);
+      password = c.word(i + 2);
       i += 2;
     } else if (c.is(i, "SETNAME") && more >= 1) {
       name = c.word(++i);
@@ -91,6 +119,13 @@ void hello_command(Context& c) {
     } else {
       return c.error("ERR Syntax error in HELLO option '" + std::string(c.word(i)) + "'");
     }
+  }
+  if (user.data() != nullptr && !authenticate(c, user, password)) return;
+  if (c.server.users().password_needed() && !c.session->authenticated) {
+    return c.error(
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
+        "AUTH <user> <pass> option can be used to authenticate the client and select the RESP "
+        "protocol version at the same time");
   }
   if (named) c.session->extras().name = name;
   c.session->resp = static_cast<std::uint8_t>(version);
@@ -117,6 +152,8 @@ void reset_command(Context& c) {
   session.db = 0;
   session.resp = 2;
   session.reply_mode = ReplyMode::kOn;
+  session.authenticated = c.server.users().admit(session);
+  c.worker.limit_words(session);
   c.out = wire::ReplyWriter(c.out.buffer(), 2);
   c.out.simple("RESET");
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "server/acl/door.h"
 #include "server/commands/handlers.h"
 #include "server/commands/scan_words.h"
 #include "server/context.h"
@@ -82,6 +83,13 @@ bool flush_mode(Context& c) {
 // Is this entry of memory in the cold tier, too, and told from there?
 bool told_by_cold(Context& c, std::string_view key) {
   return c.server.cold() != nullptr && c.server.cold()->persisted(key);
+}
+
+// Of the names that the cold tier has told: those that this client may know of.
+std::vector<std::string> seen_names(Context& c) {
+  std::vector<std::string> names = c.surveyed->names;
+  std::erase_if(names, [&c](const std::string& name) { return !may_see(c, name); });
+  return names;
 }
 
 }  // namespace
@@ -164,7 +172,7 @@ void swapdb_command(Context& c) {
 
 void keys_command(Context& c) {
   std::vector<std::string> names;
-  if (c.surveyed != nullptr) names = c.surveyed->names;
+  if (c.surveyed != nullptr) names = seen_names(c);
   const std::string_view pattern = c.word(1);
   for (const auto& worker : c.server.workers()) {
     std::uint64_t cursor = 0;
@@ -172,7 +180,8 @@ void keys_command(Context& c) {
       cursor = worker->shard().scan(c.caller.db, cursor, 1024,
                                     [&](std::string_view name, const tier::Found&) {
                                       if (!glob_match(pattern, name)) return;
-                                      if (!told_by_cold(c, name)) names.emplace_back(name);
+                                      if (told_by_cold(c, name)) return;
+                                      if (may_see(c, name)) names.emplace_back(name);
                                     });
     } while (cursor != 0);
   }
@@ -191,7 +200,7 @@ void scan_command(Context& c) {
   std::size_t seen = 0;
   bool more = cold != nullptr && cold->some_on();
   if (c.surveyed != nullptr) {
-    names = c.surveyed->names;
+    names = seen_names(c);
     at.place = c.surveyed->next;
     more = at.place != 0;
   } else if (at.shard >= workers.size()) {
@@ -204,7 +213,8 @@ void scan_command(Context& c) {
           ++seen;
           if (told_by_cold(c, name)) return;
           if (words.type && !equals_ignoring_case(*words.type, type_name(found.kind))) return;
-          if (words.pattern.empty() || glob_match(words.pattern, name)) names.emplace_back(name);
+          if (!words.pattern.empty() && !glob_match(words.pattern, name)) return;
+          if (may_see(c, name)) names.emplace_back(name);
         });
     if (at.place != 0) break;  // it has looked at as much as one call may
     ++at.shard;
@@ -219,9 +229,10 @@ void randomkey_command(Context& c) {
   static thread_local std::mt19937_64 random{std::random_device{}()};
   const auto& workers = c.server.workers();
   // Keys that are in memory only have their chance, too.
-  const bool cold = c.surveyed != nullptr && !c.surveyed->names.empty();
-  if (cold && !(c.server.cold()->some_off() && random() % 2 == 0)) {
-    return c.out.bulk(c.surveyed->names.front());
+  std::vector<std::string> names;
+  if (c.surveyed != nullptr) names = seen_names(c);
+  if (!names.empty() && !(c.server.cold()->some_off() && random() % 2 == 0)) {
+    return c.out.bulk(names.front());
   }
   std::uint64_t all = 0;
   for (const auto& worker : workers) all += worker->shard().count(c.caller.db);
@@ -238,11 +249,11 @@ void randomkey_command(Context& c) {
       const auto name = worker->shard().random_key(c.caller.db, random());
       if (!name) break;
       const std::string copy(*name);
-      if (!worker->shard().contains(c.key_in(c.caller.db, copy))) break;
+      if (!may_see(c, copy) || !worker->shard().contains(c.key_in(c.caller.db, copy))) break;
       return c.out.bulk(copy);
     }
   }
-  if (cold) return c.out.bulk(c.surveyed->names.front());
+  if (!names.empty()) return c.out.bulk(names.front());
   c.out.null();
 }
 

@@ -11,6 +11,14 @@ namespace {
 
 Subscriber self(Context& c) { return {c.worker.index(), c.session->id}; }
 
+// May the client know that somebody listens to this channel? Its name may be a key's.
+bool may_know(Context& c, std::string_view channel) {
+  if (!c.caller.guarded) return true;
+  const User* user = c.server.users().find(c.caller.user);
+  if (user == nullptr || !user->may_use_channel(channel)) return false;
+  return c.session == nullptr || may_hear(c.server, *c.session, channel, {});
+}
+
 // One reply per channel, as a push.
 void told(Context& c, const char* kind, const std::string* channel) {
   c.out.push(3);
@@ -78,8 +86,8 @@ void publish_command(Context& c) {
 
 void pubsub_channels_command(Context& c) {
   if (c.words.size() > 3) return c.wrong_subcommand_words();
-  const auto names =
-      c.server.pubsub().channels(c.words.size() > 2 ? c.word(2) : std::string_view{});
+  auto names = c.server.pubsub().channels(c.words.size() > 2 ? c.word(2) : std::string_view{});
+  std::erase_if(names, [&](const std::string& name) { return !may_know(c, name); });
   c.out.array(names.size());
   for (const std::string& name : names) c.out.bulk(name);
 }
@@ -88,7 +96,8 @@ void pubsub_numsub_command(Context& c) {
   c.out.array((c.words.size() - 2) * 2);
   for (std::size_t i = 2; i < c.words.size(); ++i) {
     c.out.bulk(c.word(i));
-    c.out.integer(static_cast<std::int64_t>(c.server.pubsub().subscribers(c.word(i))));
+    const std::size_t count = may_know(c, c.word(i)) ? c.server.pubsub().subscribers(c.word(i)) : 0;
+    c.out.integer(static_cast<std::int64_t>(count));
   }
 }
 
