@@ -63,14 +63,16 @@ TEST(Contract, ATableOfPrefixesIsReadWithTheirDurability) {
   const Prefixes prefixes = parse_prefixes(contract.text("persistence.prefixes")).value();
   ASSERT_EQ(prefixes.size(), 2u);
   EXPECT_EQ(prefixes[0], (std::pair{std::string("a,b=%"), Durability{Durability::Kind::kOff, 0}}));
-  EXPECT_EQ(prefixes[1], (std::pair{std::string("orders:"), Durability{Durability::Kind::kAlways, 0}}));
+  EXPECT_EQ(prefixes[1],
+            (std::pair{std::string("orders:"), Durability{Durability::Kind::kAlways, 0}}));
   EXPECT_EQ(contract.text("persistence.durability"), "no");
   EXPECT_EQ(contract.setting("persistence.prefixes").origin, "ullage.toml:3");
 }
 
 TEST(Contract, AWrongDurabilityOfAPrefixIsToldWithItsLine) {
-  EXPECT_THAT(refusal("[persistence.prefixes]\n\"orders:\" = \"always\"\n\"x:\" = \"soon\"\n"),
-              AllOf(HasSubstr("ullage.toml:3: persistence.prefixes.\"x:\""), HasSubstr("\"soon\"")));
+  EXPECT_THAT(
+      refusal("[persistence.prefixes]\n\"orders:\" = \"always\"\n\"x:\" = \"soon\"\n"),
+      AllOf(HasSubstr("ullage.toml:3: persistence.prefixes.\"x:\""), HasSubstr("\"soon\"")));
   EXPECT_THAT(refusal("[persistence]\ndurability = \"2h\"\n"), HasSubstr("ullage.toml:2: "));
 }
 

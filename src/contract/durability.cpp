@@ -47,9 +47,10 @@ Result<Durability> parse_durability(std::string_view text) {
   constexpr std::uint64_t kNsPerMs = 1'000'000;
   const Result<std::uint64_t> ns = parse_duration_ns(text);
   if (!ns.ok() || ns.value() < kWindowMsMin * kNsPerMs || ns.value() > kWindowMsMax * kNsPerMs) {
-    return Error{Code::kInvalid, "expected \"always\", \"no\", \"off\", or a window from \"1ms\" to "
-                                 "\"60s\", like \"50ms\", not \"" +
-                                     shorten(clean_utf8(text), 40) + "\""};
+    return Error{Code::kInvalid,
+                 "expected \"always\", \"no\", \"off\", or a window from \"1ms\" to "
+                 "\"60s\", like \"50ms\", not \"" +
+                     shorten(clean_utf8(text), 40) + "\""};
   }
   return Durability{Kind::kWindow, ns.value() / kNsPerMs};
 }
@@ -74,8 +75,8 @@ Result<Prefixes> parse_prefixes(std::string_view text) {
     }
     for (const auto& [known, unused] : prefixes) {
       if (known == prefix.value()) {
-        return Error{Code::kInvalid, "prefix \"" + shorten(clean_utf8(known), 40) +
-                                         "\" is there twice"};
+        return Error{Code::kInvalid,
+                     "prefix \"" + shorten(clean_utf8(known), 40) + "\" is there twice"};
       }
     }
     if (prefixes.size() == kPrefixesMax) {

@@ -6,7 +6,7 @@
 //   Prefixes prefixes = parse_prefixes("orders:=always,cache:=off").value();
 //   parse_durability("50ms")      // {kWindow, 50 ms}
 //
-// In the contract it is a text ("always", "50ms", "no", "off"), and a table of prefixes is one, too:
+// In the contract it is a text ("always", "50ms", "no", "off"), and so is a table of prefixes:
 // prefix=durability, parted by commas; in a prefix `%`, `=`, `,` and blanks are written %25, %3D...
 
 #include <cstdint>

@@ -27,9 +27,8 @@ ColdTier::ColdTier(std::unique_ptr<tier::ColdStore> store, const Persistence& ho
       default_(how.durability.kind),
       default_rule_(how.durability),
       prefixes_(how.prefixes) {
-  std::stable_sort(prefixes_.begin(), prefixes_.end(), [](const auto& a, const auto& b) {
-    return a.first.size() > b.first.size();
-  });
+  std::stable_sort(prefixes_.begin(), prefixes_.end(),
+                   [](const auto& a, const auto& b) { return a.first.size() > b.first.size(); });
   some_off_ = default_ == Kind::kOff;
   some_on_ = default_ != Kind::kOff;
   some_always_ = default_ == Kind::kAlways;
@@ -84,9 +83,11 @@ Result<void> ColdTier::read_places() {
     unsigned number = tier::kDatabases;
     words >> number;
     if (number >= tier::kDatabases || (seen >> number & 1) != 0) {
-      return Error{Code::kInvalid, path + ": expected each number from 0 to 15 once.\n  It says which "
-                                          "database SWAPDB made of which; restore it from a backup, or "
-                                          "remove it if no database was ever swapped."};
+      return Error{Code::kInvalid,
+                   path +
+                       ": expected each number from 0 to 15 once.\n  It says which "
+                       "database SWAPDB made of which; restore it from a backup, or "
+                       "remove it if no database was ever swapped."};
     }
     seen |= 1u << number;
     place = static_cast<std::uint8_t>(number);
@@ -126,7 +127,8 @@ bool ColdTier::look(std::uint64_t now_ms) {
 std::string ColdTier::trouble() const {
   const std::lock_guard lock(mutex_);
   std::string text = trouble_;
-  std::replace_if(text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
   return text;
 }
 

@@ -24,6 +24,7 @@ void take_live(Config& config, const contract::Contract& contract) {
   config.max_value_bytes = number("server.max_value");
   config.timeout_ns = number("server.timeout");
   take_live(config.persistence, contract);
+  config.cold_bytes = number("residency.cold");
   config.requirepass = contract.text("server.requirepass");
 }
 

@@ -37,7 +37,7 @@ struct Context {
   wire::ReplyWriter out;
   std::uint64_t first_hash;  // of the first key, when `hashed`
   bool hashed;
-  bool failed = false;  // an error was replied
+  bool failed = false;                 // an error was replied
   const Surveyed* surveyed = nullptr;  // of a keyspace command: what the cold tier has
 
   std::string_view word(std::size_t i) const { return words[i]; }

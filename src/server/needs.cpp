@@ -93,9 +93,9 @@ void needs_of(const Command& command, std::span<const std::string_view> words, u
     } else if (shape == Shape::kLook) {
       need = Need::kLook;
     }
-    const unsigned in = shape == Shape::kTarget && i == first + 1 ? target_db(command, words, db) : db;
-    into.push_back(
-        {in, words[i], hashed && i == first ? hash : tier::hash_text(words[i]), need});
+    const unsigned in =
+        shape == Shape::kTarget && i == first + 1 ? target_db(command, words, db) : db;
+    into.push_back({in, words[i], hashed && i == first ? hash : tier::hash_text(words[i]), need});
   });
   // MOVE has one key, in two databases.
   if (shape == Shape::kTarget && std::string_view(command.name) == "move" && !into.empty()) {

@@ -45,13 +45,13 @@ struct KeyWait {
 struct Surveyed {
   Survey what = Survey::kNone;
   unsigned db = 0;
-  std::uint64_t place = 0;      // where the scan is
-  std::size_t count = 0;        // entries asked for at once
-  std::string pattern;          // names that fit are kept; empty: all
+  std::uint64_t place = 0;          // where the scan is
+  std::size_t count = 0;            // entries asked for at once
+  std::string pattern;              // names that fit are kept; empty: all
   std::optional<std::string> type;  // of the value, as TYPE tells it
-  bool wrapped = false;         // kRandom: it began anew at the start
-  std::uint64_t seen = 0;       // kSize
-  std::uint64_t next = 0;       // kScan: where to go on
+  bool wrapped = false;             // kRandom: it began anew at the start
+  std::uint64_t seen = 0;           // kSize
+  std::uint64_t next = 0;           // kScan: where to go on
   std::vector<std::string> names;
   bool failed = false;
 };

@@ -44,7 +44,8 @@ Result<Persistence> read_persistence(const contract::Contract& contract) {
   if (!persistence.directory.empty()) return persistence;
   for (const char* path : {"persistence.prefixes", "persistence.durability"}) {
     const contract::Setting& setting = contract.setting(path);
-    if (setting.origin == "default" || setting.written.empty() || setting.written == "off") continue;
+    if (setting.origin == "default" || setting.written.empty() || setting.written == "off")
+      continue;
     return Error{Code::kInvalid,
                  setting.origin + ": " + path + " says how durable writes are, but there is no " +
                      "persistence.directory to keep them in.\n  Name one, or take this out. See: " +

@@ -112,10 +112,10 @@ void Router::collect_hot() {
   if (most == 0 || warmer == nullptr) return;
   const std::size_t mine = most / worker_.server().workers().size() + 1;
   std::vector<std::string> names;
-  hot_place_ = shard().scan(hot_db_, hot_place_, kHotSlice,
-                            [&](std::string_view name, const tier::Found&) {
-                              if (cold_.persisted(name)) names.emplace_back(name);
-                            });
+  hot_place_ =
+      shard().scan(hot_db_, hot_place_, kHotSlice, [&](std::string_view name, const tier::Found&) {
+        if (cold_.persisted(name)) names.emplace_back(name);
+      });
   for (std::string& name : names) {
     const auto about = shard().about({hot_db_, name});
     if (!about) continue;

@@ -19,7 +19,9 @@ using testing::UnorderedElementsAre;
 class RouterTest : public testing::TestWithParam<unsigned> {
  protected:
   RouterTest() { begin(lasting("no")); }
-  void begin(Persistence how = lasting("no")) { site = std::make_unique<TieredServer>(GetParam(), how); }
+  void begin(Persistence how = lasting("no")) {
+    site = std::make_unique<TieredServer>(GetParam(), how);
+  }
   static Persistence lasting(const char* durability) {
     Persistence how;
     how.durability = contract::parse_durability(durability).value();
@@ -127,7 +129,8 @@ TEST_P(RouterTest, ATransactionKnowsItsKeys) {
   TestClient client(*site);
   client.ask("MSET a 1 b 2");
   site->evict_all();
-  for (const char* word : {"MULTI", "INCR a", "SELECT 4", "SET c 9", "SELECT 0", "MGET a b", "DBSIZE"}) {
+  for (const char* word :
+       {"MULTI", "INCR a", "SELECT 4", "SET c 9", "SELECT 0", "MGET a b", "DBSIZE"}) {
     client.ask(word);
   }
   EXPECT_EQ(client.ask("EXEC"), "*[:2,+OK,+OK,+OK,*[$2,$2],:2]");
@@ -154,7 +157,7 @@ TEST_P(RouterTest, TheKeyspaceIsThatOfBothTiers) {
   site->evict_all();
   EXPECT_EQ(client.ask("DBSIZE"), ":51");
   EXPECT_EQ(client.ask("KEYS memory:*"), "*[$memory:1]");
-  EXPECT_EQ(client.ask("KEYS key:4?").size(), std::string("*[$key:40,").size() - 1 + 9 * 8 + 8);
+  EXPECT_EQ(client.ask("KEYS key:4?").size(), std::string("*[]").size() + 10 * 7 + 9);
   std::string cursor = "0", all;
   do {
     const std::string reply = client.ask("SCAN " + cursor + " COUNT 7");
@@ -264,10 +267,12 @@ TEST_P(RouterTest, AClientThatGoesWhileItWaitsIsForgotten) {
     gone_too.send("WATCH a b");
     site->until([&] { return cold().reads_waiting() >= 2; });
   }
-  site->until([&] { return site->clients() == 1; });
+  // The one whose command waits as a copy is noticed at once, the other when it can go on.
+  site->until([&] { return site->clients() <= 2; });
   client.send("GET a");
   cold().hold_reads(false);
   EXPECT_EQ(client.read(), "$1");
+  site->until([&] { return site->clients() == 1; });
   EXPECT_EQ(client.ask("GET b"), "$2");
 }
 

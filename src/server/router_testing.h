@@ -38,8 +38,8 @@ class TieredServer {
     config.persistence = how;
     auto store = std::make_unique<tier::MemoryCold>(threads);
     cold_ = store.get();
-    server_ = std::move(
-        Server::start(config, std::make_unique<ColdTier>(std::move(store), how)).value());
+    server_ =
+        std::move(Server::start(config, std::make_unique<ColdTier>(std::move(store), how)).value());
     server_->launch();
     ticks_ = std::thread([this] {
       while (!over_) {
@@ -122,7 +122,8 @@ class TestClient {
     if (line[0] == '$') {
       const int count = std::stoi(rest);
       if (count < 0) return "$-1";
-      return "$" + bytes(static_cast<std::size_t>(count) + 2).substr(0, static_cast<std::size_t>(count));
+      return "$" +
+             bytes(static_cast<std::size_t>(count) + 2).substr(0, static_cast<std::size_t>(count));
     }
     if (line[0] != '*' || rest == "-1") return line;
     std::string all;

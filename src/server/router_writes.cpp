@@ -47,7 +47,8 @@ std::uint64_t Router::hand_over() {
       change.entry.written_ms = worker_.now_ms();
     }
     figures_.handed_over.add(list.size());
-    last_number_ = cold_.store().write(worker_.index(), std::move(list), std::exchange(sync_, false));
+    last_number_ =
+        cold_.store().write(worker_.index(), std::move(list), std::exchange(sync_, false));
   }
   for (; unnumbered_ > 0; --unnumbered_) held_[held_.size() - unnumbered_].number = last_number_;
   return last_number_;
@@ -142,8 +143,10 @@ bool Router::release() {
 
 // The disk says no: whether these writes will last is not known, and they are told so.
 void Router::fail_held() {
-  const std::string text = "MISCONF the cold tier can't be written: this write may be lost, or may "
-                           "come to last later on: " + cold_.trouble();
+  const std::string text =
+      "MISCONF the cold tier can't be written: this write may be lost, or may "
+      "come to last later on: " +
+      cold_.trouble();
   while (held_.size() > unnumbered_) {
     Held& first = held_.front();
     if (first.post != nullptr) {

@@ -147,6 +147,7 @@ int Server::worker_of(std::uint64_t id) const {
 
 void Server::apply_config() {
   budget_->limit_bytes(config_.hot_bytes);
+  if (cold_ != nullptr && config_.cold_bytes != 0) cold_->store().budget_bytes(config_.cold_bytes);
   notify_flags.store(config_.notify_flags, std::memory_order_relaxed);
   active_expire.store(config_.active_expire, std::memory_order_relaxed);
   tier::Eviction policy = tier::Eviction::kAll;

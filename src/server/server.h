@@ -52,8 +52,8 @@ class Server {
   // To be changed while everything stands still.
   Config& mutable_config() { return config_; }
   tier::Budget& budget() { return *budget_; }
-  ColdTier* cold() { return cold_.get(); }  // null: everything is in memory only
-  Warmer* warmer() { return warmer_.get(); }     // null: likewise
+  ColdTier* cold() { return cold_.get(); }    // null: everything is in memory only
+  Warmer* warmer() { return warmer_.get(); }  // null: likewise
   const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
   PubSub& pubsub() { return pubsub_; }
   Tracking& tracking() { return tracking_; }

@@ -59,7 +59,8 @@ TEST(Negative, TellsKeysWithTheSameHashApart) {
 std::vector<std::pair<std::string, Need>> needs(std::vector<std::string_view> words) {
   std::vector<KeyNeed> found;
   const Command* command = find_command(words[0]);
-  if ((command->flags & kContainer) && words.size() > 1) command = find_subcommand(*command, words[1]);
+  if ((command->flags & kContainer) && words.size() > 1)
+    command = find_subcommand(*command, words[1]);
   needs_of(*command, words, 0, false, 0, found);
   std::vector<std::pair<std::string, Need>> out;
   for (const KeyNeed& each : found) {
@@ -202,7 +203,8 @@ TEST(ColdTier, SwappedDatabasesAreFoundAgain) {
 }
 
 TEST(Persistence, DurabilityWithoutADirectoryIsAMistakeWithItsLine) {
-  const auto contract = contract::Contract::parse("[persistence]\ndurability = \"always\"\n", "u.toml");
+  const auto contract =
+      contract::Contract::parse("[persistence]\ndurability = \"always\"\n", "u.toml");
   ASSERT_TRUE(contract.ok());
   const Result<Persistence> read = read_persistence(contract.value());
   ASSERT_FALSE(read.ok());

@@ -49,7 +49,8 @@ std::string write_hot_keys(const std::vector<HotKey>& keys) {
 }
 
 Result<std::vector<HotKey>> read_hot_keys(std::string_view text) {
-  if (!text.starts_with(kHead)) return Error{Code::kInvalid, "it is no list of hot keys, version 1"};
+  if (!text.starts_with(kHead))
+    return Error{Code::kInvalid, "it is no list of hot keys, version 1"};
   text.remove_prefix(kHead.size());
   std::vector<HotKey> keys;
   while (!text.empty()) {
@@ -122,9 +123,8 @@ void Warmer::save() {
     for (const auto& each : hot_) keys.insert(keys.end(), each.begin(), each.end());
   }
   if (keys.empty()) return;
-  std::stable_sort(keys.begin(), keys.end(), [](const HotKey& a, const HotKey& b) {
-    return a.frequency > b.frequency;
-  });
+  std::stable_sort(keys.begin(), keys.end(),
+                   [](const HotKey& a, const HotKey& b) { return a.frequency > b.frequency; });
   if (keys.size() > most) keys.resize(most);
   // A list that can't be saved costs a cold start, nothing else; the disk's trouble is told by the
   // cold tier.
@@ -167,7 +167,8 @@ void Warmer::read_back() {
   const Result<std::vector<HotKey>> keys = read_hot_keys(text.value());
   if (!keys.ok()) return;
   std::vector<std::string> part;
-  const std::size_t most = std::min<std::size_t>(keys->size(), server_.config().persistence.warm_keys);
+  const std::size_t most =
+      std::min<std::size_t>(keys->size(), server_.config().persistence.warm_keys);
   for (std::size_t i = 0; i < most; ++i) {
     const HotKey& each = keys.value()[i];
     part.push_back(each.key);
@@ -240,7 +241,8 @@ Result<std::uint64_t> Warmer::preload_file(unsigned db, const std::string& path)
       for (std::size_t at = 0; at < keys.size(); at += kPart) {
         wait_for_routers();
         const auto begin = keys.begin() + static_cast<std::ptrdiff_t>(at);
-        const auto end = keys.begin() + static_cast<std::ptrdiff_t>(std::min(at + kPart, keys.size()));
+        const auto end =
+            keys.begin() + static_cast<std::ptrdiff_t>(std::min(at + kPart, keys.size()));
         preload_keys(db, {std::make_move_iterator(begin), std::make_move_iterator(end)});
       }
     });

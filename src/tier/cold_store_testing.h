@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// MemoryCold: a cold store in memory, for tests: it can be slow, fail, and hold back what is durable.
+// MemoryCold: a cold store in memory, for tests: it can be slow, fail, and hold back durability.
 //
 //   auto store = std::make_unique<MemoryCold>(shards);
 //   store->hold_reads(true);  ...  store->hold_reads(false);   // answers come now

@@ -66,7 +66,8 @@ void Shard::State::remove(const Spot& spot, std::uint64_t hash, unsigned db, Rem
   const std::string_view key = store->entry(spot.ref).key();
   if (options.inclusive && why == Removal::kEvicted) {
     const Entry e = store->entry(spot.ref);
-    if (options.listener->on_evicting(Key(db, key, hash), Found{e.text(), e.expires_ms(), e.kind()})) {
+    if (options.listener->on_evicting(Key(db, key, hash),
+                                      Found{e.text(), e.expires_ms(), e.kind()})) {
       counters.evicted.add();
       counters.evicted_bytes.add(store->weight(spot.ref));
       store->erase(spot, hash);

@@ -21,7 +21,8 @@ void Shard::State::stored(const Key& key, const Spot& spot) {
   if (!filling) store->count_write(*spot.segment, key.hash);
   if (shadow && shadow->sampled(key.hash)) shadow->put(key.hash, store->weight(spot.ref));
   if (!lent.empty()) {
-    std::erase_if(lent, [&](const Lent& each) { return each.db == key.db && each.key == key.text; });
+    std::erase_if(lent,
+                  [&](const Lent& each) { return each.db == key.db && each.key == key.text; });
   }
   if (!filling) changed(key);
   publish();
@@ -267,7 +268,6 @@ std::optional<Taken> Shard::take(const Key& key) {
 Status Shard::put(const Key& key, const Taken& taken) {
   return state_->write(key, taken.value, {.expires_ms = taken.expires_ms, .kind = taken.kind});
 }
-
 
 Shard::State::Lent* Shard::State::find_lent(const Key& key) {
   for (Lent& each : lent) {

@@ -123,7 +123,8 @@ void shutdown_command(Context& c) {
     for (const char* word : {"nosave", "save", "now", "force", "abort"}) known |= c.is(i, word);
     if (!known) return c.syntax_error();
     if (c.is(i, "abort")) return c.error("ERR No shutdown in progress.");
-    if (c.is(i, "save") && c.server.cold() == nullptr) return c.error("ERR the store is in memory only: SHUTDOWN NOSAVE");
+    if (c.is(i, "save") && c.server.cold() == nullptr)
+      return c.error("ERR the store is in memory only: SHUTDOWN NOSAVE");
   }
   c.session->close_after_reply = true;
   c.server.stop();

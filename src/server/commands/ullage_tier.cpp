@@ -104,7 +104,8 @@ std::string explain_cold(Context& c, const tier::Key& key, const tier::Found& fo
   if (figures.reads > 0) {
     text += " (" + std::to_string(figures.read_ns / figures.reads / 1000) + " us on average)";
   }
-  text += " and put it into memory as a newcomer: asked for once it goes before those that are used.";
+  text +=
+      " and put it into memory as a newcomer: asked for once it goes before those that are used.";
   if (found.expires_ms != tier::kNoExpiry) {
     text += " It expires at " + std::to_string(found.expires_ms) + " ms (Unix time).";
   }
@@ -122,7 +123,8 @@ std::string explain_none(Context& c, const tier::Key& key) {
     return "It is in no tier: its keys are in memory only, by " + rule_text(rule) +
            ", and this one was never written, or was erased, expired or evicted since.";
   }
-  return std::string("It is in no tier: it was never written here, or was erased or expired since. ") +
+  return std::string(
+             "It is in no tier: it was never written here, or was erased or expired since. ") +
          (router->known_absent(key) ? "That is remembered: GET would not ask the cold tier. "
                                     : "GET would ask the cold tier, and remember the answer. ") +
          "SET would be acknowledged: " + durability_name(rule.second) + ", by " + rule_text(rule) +
