@@ -86,7 +86,7 @@ struct ColdFigures {
   std::uint64_t reads = 0, hits = 0, shed = 0, read_ns = 0;
   std::uint64_t writes = 0, batches = 0, syncs = 0, sync_ns = 0, failed_writes = 0;
   std::uint64_t reads_waiting = 0, stalls = 0, stalled_ns = 0, compactions_pending = 0;
-  std::uint64_t entries = 0;  // an estimate
+  std::uint64_t entries = 0;  // an estimate; 0 only if there are none
 };
 
 class ColdStore {
