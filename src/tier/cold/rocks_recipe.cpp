@@ -11,6 +11,8 @@
 #include <rocksdb/write_buffer_manager.h>
 
 #include <algorithm>
+#include <cstdarg>
+#include <memory>
 #include <utility>
 
 #include "tier/cold/layout.h"
@@ -20,6 +22,14 @@ namespace ullage::tier::cold {
 namespace {
 
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+
+// RocksDB's diary is not kept: what is wrong is told by health(). Its own one is a file that, once
+// the disk was full, ends the process at its next line (an assertion of RocksDB 7.8).
+class NoLog final : public rocksdb::Logger {
+ public:
+  using rocksdb::Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
 
 // Memtables: a third of what is charged, and no more than a restart can read again in a second.
 constexpr std::uint64_t kMemtableShare = 3, kMemtableBytesMax = 64 * kMiB;
@@ -137,9 +147,7 @@ Recipe::Recipe(std::uint64_t cache_bytes, std::uint64_t memtable_bytes,
   o.skip_checking_sst_file_sizes_on_db_open = true;
   o.stats_dump_period_sec = 0;
   o.stats_persist_period_sec = 0;
-  o.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
-  o.max_log_file_size = kMiB;
-  o.keep_log_file_num = 2;
+  o.info_log = std::make_shared<NoLog>();
   // Whatever shares the machine goes first.
   o.env->LowerThreadPoolCPUPriority(rocksdb::Env::LOW);
 }
