@@ -37,7 +37,7 @@ TEST_P(RouterTest, WhatIsEvictedIsReadBack) {
   EXPECT_EQ(client.ask("SET k v PX 100000"), "+OK");
   site->evict_all();
   EXPECT_EQ(client.ask("GET k"), "$v");
-  EXPECT_THAT(client.ask("PTTL k"), StartsWith(":99"));
+  EXPECT_THAT(client.ask("PTTL k"), testing::AnyOf(":100000", StartsWith(":99")));
   EXPECT_EQ(client.ask("GET other"), "$-1");
 }
 

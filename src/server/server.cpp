@@ -20,8 +20,8 @@ namespace {
 
 // Larger blocks of the C library are mappings of their own: growing them moves pages, not bytes.
 constexpr int kMappedBytesMin = 256 * 1024;
-// Descriptors besides clients: listeners, epoll, event descriptors, HTTP, files.
-constexpr std::uint64_t kDescriptorsSpare = 256;
+// Descriptors besides clients: listeners, epoll, event descriptors, files; connections of HTTP.
+constexpr std::uint64_t kDescriptorsSpare = 256, kHttpDescriptors = 512;
 
 std::string random_id() {
   std::random_device random;
@@ -34,14 +34,15 @@ std::string random_id() {
 void raise_descriptor_limit(Config& config) {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  const std::uint64_t wanted = config.max_clients + kDescriptorsSpare;
+  const std::uint64_t spare = kDescriptorsSpare + (config.http_on ? kHttpDescriptors : 0);
+  const std::uint64_t wanted = config.max_clients + spare;
   if (limit.rlim_cur < wanted) {
     limit.rlim_cur = std::min<rlim_t>(wanted, limit.rlim_max);
     setrlimit(RLIMIT_NOFILE, &limit);
     getrlimit(RLIMIT_NOFILE, &limit);
   }
-  if (limit.rlim_cur < wanted && limit.rlim_cur > kDescriptorsSpare) {
-    config.max_clients = limit.rlim_cur - kDescriptorsSpare;
+  if (limit.rlim_cur < wanted && limit.rlim_cur > spare) {
+    config.max_clients = limit.rlim_cur - spare;
   }
 }
 
@@ -150,6 +151,8 @@ void Server::apply_config() {
   if (cold_ != nullptr && config_.cold_bytes != 0) cold_->store().budget_bytes(config_.cold_bytes);
   notify_flags.store(config_.notify_flags, std::memory_order_relaxed);
   active_expire.store(config_.active_expire, std::memory_order_relaxed);
+  max_key_bytes.store(config_.max_key_bytes, std::memory_order_relaxed);
+  max_value_bytes.store(config_.max_value_bytes, std::memory_order_relaxed);
   tier::Eviction policy = tier::Eviction::kAll;
   if (config_.maxmemory_policy == "noeviction") policy = tier::Eviction::kNone;
   if (config_.maxmemory_policy.starts_with("volatile-")) policy = tier::Eviction::kVolatile;

@@ -24,6 +24,8 @@
 #include "metrics/registry.h"
 #include "server/acl/door.h"
 #include "server/config.h"
+#include "server/errand.h"
+#include "server/growth_feed.h"
 #include "server/latency.h"
 #include "server/pubsub.h"
 #include "server/tracking.h"
@@ -58,6 +60,8 @@ class Server {
   PubSub& pubsub() { return pubsub_; }
   Tracking& tracking() { return tracking_; }
   Latency& latency() { return latency_; }
+  ErrandBox& errand_box() { return errand_box_; }
+  GrowthFeed& growth_feed() { return growth_feed_; }
   Users& users() { return users_; }
   const Users& users() const { return users_; }
   AclLog& acl_log() { return acl_log_; }
@@ -94,6 +98,8 @@ class Server {
   std::atomic<bool> paused_all{false};
   std::atomic<bool> active_expire{true};
   std::atomic<std::uint32_t> notify_flags{0};
+  // As config() has them, for threads that serve no clients of RESP.
+  std::atomic<std::uint64_t> max_key_bytes{0}, max_value_bytes{0};
   // For Standstill.
   std::atomic<bool> standing{false};
   std::uint64_t standstills = 0;
@@ -113,6 +119,8 @@ class Server {
   PubSub pubsub_;
   Tracking tracking_;
   Latency latency_;
+  ErrandBox errand_box_;
+  GrowthFeed growth_feed_;
   Users users_;
   AclLog acl_log_;
   std::string password_in_force_;  // server.requirepass, as it was applied last

@@ -56,9 +56,14 @@ Worker::Worker(Server& server, unsigned index)
   shard_ = std::make_unique<tier::Shard>(tier::ShardOptions{.index = index,
                                                             .eviction = tier::Eviction::kAll,
                                                             .listener = this,
+<<<<<<< HEAD
                                                             .sink = nullptr,
                                                             .window_percent = std::nullopt,
                                                             .inclusive = cold != nullptr},
+=======
+                                                            .sink = &server.growth_feed(),
+                                                            .window_percent = std::nullopt},
+>>>>>>> main
                                          server.budget());
   shard_->now(now_ms_);
   if (cold != nullptr) router_ = std::make_unique<Router>(*this, *cold);
@@ -100,10 +105,14 @@ void Worker::run(int listener) {
       sleeping_.store(true, std::memory_order_seq_cst);
       const std::uint64_t now = unix_ms();
       timeout = now >= next_tick_ms_ ? 0 : static_cast<int>(next_tick_ms_ - now);
+<<<<<<< HEAD
       if (park_wanted.load(std::memory_order_seq_cst) != 0 ||
           (outboxes_.size() > 1 && !inbox_.empty()) || (router_ != nullptr && router_->news())) {
         timeout = 0;
       }
+=======
+      if (park_wanted.load(std::memory_order_seq_cst) != 0 || inbox_.waiting()) timeout = 0;
+>>>>>>> main
     }
     turn(timeout);
     if (!draining_.load(std::memory_order_relaxed)) continue;
@@ -113,9 +122,10 @@ void Worker::run(int listener) {
       ::close(listener_);
       listener_ = -1;
     }
-    const bool owing = std::any_of(sessions_.begin(), sessions_.end(), [](const auto& s) {
-      return !s.second->out.empty() || !s.second->slots.empty();
-    });
+    const bool owing =
+        inbox_.waiting() || std::any_of(sessions_.begin(), sessions_.end(), [](const auto& s) {
+          return !s.second->out.empty() || !s.second->slots.empty();
+        });
     if (!owing || now_ms_ >= drain_until_ms_) break;
   }
   if (router_ != nullptr) router_->turn();
@@ -129,7 +139,7 @@ void Worker::turn(int timeout_ms) {
   now_ms_ = unix_ms();
   shard_->now(router_ == nullptr ? now_ms_ : router_->clock(now_ms_));
   park_if_wanted();
-  if (outboxes_.size() > 1) take_posts();
+  if (inbox_.waiting()) take_posts();
   for (int i = 0; i < count; ++i) {
     const std::uint64_t tag = events[i].data.u64;
     if (tag == kWakeTag) {
@@ -161,7 +171,7 @@ void Worker::turn(int timeout_ms) {
       if (!found->second->dead) flush(*found->second);
     }
   }
-  if (outboxes_.size() > 1) send_posts();
+  if (outboxes_.size() > 1 || !errands_done_.empty()) send_posts();
   if (!dead_.empty()) close_dead();
   if (more_steps_) more_steps_ = shard_->step(count > 0 ? kStepBusy : kStepIdle);
 }

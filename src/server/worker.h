@@ -49,6 +49,7 @@ class Worker final : public tier::Listener {
   // Its thread has ended: it stands still for good.
   std::atomic<bool> gone{false};
   void drain() noexcept { draining_.store(true), wake(); }
+  Inbox& inbox() { return inbox_; }
 
   Server& server() { return server_; }
   unsigned index() const { return index_; }
@@ -181,7 +182,7 @@ class Worker final : public tier::Listener {
   bool in_call_ = false;
 
   Inbox inbox_;
-  std::vector<PostPtr> taken_, spare_;
+  std::vector<PostPtr> taken_, spare_, errands_done_;
   std::vector<std::vector<PostPtr>> outboxes_;
   std::uint64_t call_started_ns_ = 0;
   // Of the post under way: its client, and what that is to be told behind the reply.

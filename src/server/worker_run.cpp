@@ -2,6 +2,7 @@
 //
 // Commands run here: on the thread that owns their keys.
 #include <algorithm>
+#include <optional>
 
 #include "server/clock.h"
 #include "server/keys_of.h"
@@ -213,6 +214,7 @@ PostPtr Worker::new_post() {
 }
 
 void Worker::send_posts() {
+  if (!errands_done_.empty()) server_.errand_box().give(errands_done_);
   for (std::size_t to = 0; to < outboxes_.size(); ++to) {
     if (outboxes_[to].empty()) continue;
     stats_.posts.add(outboxes_[to].size());
@@ -231,9 +233,48 @@ void Worker::take_posts() {
 
 void Worker::run_post(PostPtr post) {
   switch (post->kind) {
+<<<<<<< HEAD
     case Post::Kind::kCommand:
       run_words(post, nullptr);
       if (post != nullptr) send_reply(std::move(post));
+=======
+    case Post::Kind::kCommand: {
+      std::vector<std::string_view> words;
+      const char* at = post->bytes.data();
+      for (const std::uint32_t length : post->lengths) {
+        words.emplace_back(at, length);
+        at += length;
+      }
+      if (post->has_last) words.push_back(post->last.view());
+      aside_.clear();
+      call_started_ns_ = steady_ns();
+      Context context{server_,
+                      *this,
+                      post->caller,
+                      nullptr,
+                      words,
+                      post->command,
+                      wire::ReplyWriter(aside_, post->caller.resp),
+                      post->first_hash,
+                      true};
+      posted_caller_ = post->caller.id;
+      if (!post->caller.guarded || !refused_at_door(context, kAtTop)) {
+        std::optional<Standstill> still;  // of an errand: workers do this before they post
+        if (post->command->route == Route::kAll) still.emplace(server_, this);
+        call(context);
+      }
+      posted_caller_ = 0;
+      post->bytes.swap(aside_);
+      post->kind = Post::Kind::kReply;
+      if (post->errand != 0) {
+        errands_done_.push_back(std::move(post));
+        return;
+      }
+      const unsigned from = post->from;
+      outboxes_[from].push_back(std::move(post));
+      for (PostPtr& behind : behind_reply_) outboxes_[from].push_back(std::move(behind));
+      behind_reply_.clear();
+>>>>>>> main
       return;
     case Post::Kind::kReply: {
       const auto found = sessions_.find(post->caller.id);
