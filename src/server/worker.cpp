@@ -56,14 +56,9 @@ Worker::Worker(Server& server, unsigned index)
   shard_ = std::make_unique<tier::Shard>(tier::ShardOptions{.index = index,
                                                             .eviction = tier::Eviction::kAll,
                                                             .listener = this,
-<<<<<<< HEAD
-                                                            .sink = nullptr,
+                                                            .sink = &server.growth_feed(),
                                                             .window_percent = std::nullopt,
                                                             .inclusive = cold != nullptr},
-=======
-                                                            .sink = &server.growth_feed(),
-                                                            .window_percent = std::nullopt},
->>>>>>> main
                                          server.budget());
   shard_->now(now_ms_);
   if (cold != nullptr) router_ = std::make_unique<Router>(*this, *cold);
@@ -105,14 +100,10 @@ void Worker::run(int listener) {
       sleeping_.store(true, std::memory_order_seq_cst);
       const std::uint64_t now = unix_ms();
       timeout = now >= next_tick_ms_ ? 0 : static_cast<int>(next_tick_ms_ - now);
-<<<<<<< HEAD
-      if (park_wanted.load(std::memory_order_seq_cst) != 0 ||
-          (outboxes_.size() > 1 && !inbox_.empty()) || (router_ != nullptr && router_->news())) {
+      if (park_wanted.load(std::memory_order_seq_cst) != 0 || inbox_.waiting() ||
+          (router_ != nullptr && router_->news())) {
         timeout = 0;
       }
-=======
-      if (park_wanted.load(std::memory_order_seq_cst) != 0 || inbox_.waiting()) timeout = 0;
->>>>>>> main
     }
     turn(timeout);
     if (!draining_.load(std::memory_order_relaxed)) continue;
@@ -128,7 +119,9 @@ void Worker::run(int listener) {
         });
     if (!owing || now_ms_ >= drain_until_ms_) break;
   }
-  if (router_ != nullptr) router_->turn();
+  if (router_ == nullptr) return;
+  router_->turn();
+  send_posts();
 }
 
 void Worker::turn(int timeout_ms) {

@@ -233,48 +233,9 @@ void Worker::take_posts() {
 
 void Worker::run_post(PostPtr post) {
   switch (post->kind) {
-<<<<<<< HEAD
     case Post::Kind::kCommand:
       run_words(post, nullptr);
       if (post != nullptr) send_reply(std::move(post));
-=======
-    case Post::Kind::kCommand: {
-      std::vector<std::string_view> words;
-      const char* at = post->bytes.data();
-      for (const std::uint32_t length : post->lengths) {
-        words.emplace_back(at, length);
-        at += length;
-      }
-      if (post->has_last) words.push_back(post->last.view());
-      aside_.clear();
-      call_started_ns_ = steady_ns();
-      Context context{server_,
-                      *this,
-                      post->caller,
-                      nullptr,
-                      words,
-                      post->command,
-                      wire::ReplyWriter(aside_, post->caller.resp),
-                      post->first_hash,
-                      true};
-      posted_caller_ = post->caller.id;
-      if (!post->caller.guarded || !refused_at_door(context, kAtTop)) {
-        std::optional<Standstill> still;  // of an errand: workers do this before they post
-        if (post->command->route == Route::kAll) still.emplace(server_, this);
-        call(context);
-      }
-      posted_caller_ = 0;
-      post->bytes.swap(aside_);
-      post->kind = Post::Kind::kReply;
-      if (post->errand != 0) {
-        errands_done_.push_back(std::move(post));
-        return;
-      }
-      const unsigned from = post->from;
-      outboxes_[from].push_back(std::move(post));
-      for (PostPtr& behind : behind_reply_) outboxes_[from].push_back(std::move(behind));
-      behind_reply_.clear();
->>>>>>> main
       return;
     case Post::Kind::kReply: {
       const auto found = sessions_.find(post->caller.id);
@@ -305,6 +266,7 @@ void Worker::run_words(PostPtr& post, const Parked* parked) {
     words.emplace_back(at, length);
     at += length;
   }
+  if (post->has_last) words.push_back(post->last.view());
   aside_.clear();
   call_started_ns_ = steady_ns();
   Context context{server_,
@@ -321,6 +283,8 @@ void Worker::run_words(PostPtr& post, const Parked* parked) {
   if (asked && refused_at_door(context, kAtTop)) {
     // The error is its reply.
   } else if (router_ == nullptr) {
+    std::optional<Standstill> still;  // of an errand: workers do this before they post
+    if (post->command->route == Route::kAll) still.emplace(server_, this);
     call(context);
   } else if (!call_tiered(context, post, parked)) {
     posted_caller_ = 0;
@@ -332,6 +296,10 @@ void Worker::run_words(PostPtr& post, const Parked* parked) {
 }
 
 void Worker::send_reply(PostPtr post) {
+  if (post->errand != 0) {
+    errands_done_.push_back(std::move(post));
+    return;
+  }
   const unsigned from = post->from;
   if (from == index_) return run_post(std::move(post));
   outboxes_[from].push_back(std::move(post));

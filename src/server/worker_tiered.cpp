@@ -101,7 +101,8 @@ bool Worker::call_tiered(Context& context, PostPtr& post, const Parked* parked) 
     context.surveyed = parked->survey.get();
   }
   // A push to this client, if it is one of ours, goes behind the reply.
-  const auto found = post->from == index_ ? sessions_.find(post->caller.id) : sessions_.end();
+  const bool ours = post->errand == 0 && post->from == index_;
+  const auto found = ours ? sessions_.find(post->caller.id) : sessions_.end();
   if (found != sessions_.end()) current_ = found->second.get();
   std::optional<Standstill> still;
   if (ordered(*context.command)) still.emplace(server_, this);

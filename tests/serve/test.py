@@ -32,11 +32,8 @@ def test_replies_are_redis_s_byte_for_byte(folder):
             assert not found, f"{len(found)} replies differ with {threads} threads:\n" + "\n".join(found)
 
 
-<<<<<<< HEAD
-for module in (crash, limits, locks, operation, persistence, real_clients):
-=======
-for module in (limits, locks, operation, keys_api, http_limits, http_users, openapi, live_page, real_clients):
->>>>>>> main
+for module in (crash, limits, locks, operation, persistence, keys_api, http_limits, http_users, openapi, live_page,
+               real_clients):
     globals().update({name: test for name, test in vars(module).items() if name.startswith("test_")})
 
 if __name__ == "__main__":
