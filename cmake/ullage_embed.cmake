@@ -5,7 +5,7 @@
 #   ullage_module(NAME ... EMBED docs/explain/*.md src/NAME/some.table)
 #
 # The module then has `std::span<const EmbeddedFile> embedded()` (base/embedded.h), by file name. A change of
-# a file makes the source anew; nothing is fetched. Run as a script (cmake -P), this file writes it.
+# a file makes the source anew; nothing is fetched. An absolute path is a file that this build makes. Run as a script (cmake -P), this file writes it.
 
 if(CMAKE_SCRIPT_MODE_FILE)
   string(REPLACE "|" ";" files "${FILES}")
@@ -30,6 +30,10 @@ endif()
 function(ullage_embed module result)
   set(files)
   foreach(pattern IN LISTS ARGN)
+    if(IS_ABSOLUTE "${pattern}")  # made by this build
+      list(APPEND files "${pattern}")
+      continue()
+    endif()
     file(GLOB found CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/${pattern}")
     if(NOT found)
       message(FATAL_ERROR "${module} embeds ${pattern}, and there is no such file")

@@ -58,7 +58,17 @@ std::span<const Command> commands() { return kCommands; }
 const Command* find_command(std::string_view name) {
   const Command* command = table().find(name);
   // "client|list" in one word is no command.
-  return command != nullptr && is_subcommand(*command) ? nullptr : command;
+  const bool hidden =
+      command != nullptr && (is_subcommand(*command) || (command->flags & kInternal));
+  return hidden ? nullptr : command;
+}
+
+const Command* find_internal(std::string_view name) { return table().find(name); }
+
+const Command& public_form(const Command& command) {
+  if (!(command.flags & kInternal)) return command;
+  const std::string_view name = command.name;
+  return *find_command(name.substr(name.find('.') + 1));
 }
 
 const Command* find_subcommand(const Command& container, std::string_view name) {

@@ -41,6 +41,7 @@ enum CommandFlags : std::uint32_t {
   kDangerous = 1u << 21,
   kOwn = 1u << 22,        // Ullage's, not Redis's
   kContainer = 1u << 23,  // has subcommands, "client|list"
+  kInternal = 1u << 24,   // for the other doors (errand.h): no client finds it
   // For users who may not touch all keys (acl/rights.h): without a key in its entry a command says
   // one of the first two, or is refused to them.
   kKeyless = 1u << 31,  // tells, and changes, neither keys nor values of anybody
@@ -79,6 +80,10 @@ inline std::size_t command_index(const Command* command) {
   return static_cast<std::size_t>(command - commands().data());
 }
 
+// By its whole name, whoever may run it; null: there is none.
+const Command* find_internal(std::string_view name);
+// The command whose rights one takes: "get" of the internal "http.get", else itself.
+const Command& public_form(const Command& command);
 // By name in any case, without subcommands; null: there is none.
 const Command* find_command(std::string_view name);
 // "client" and "LIST"; null: there is none.

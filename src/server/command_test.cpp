@@ -17,7 +17,9 @@ TEST(Commands, AreFoundByNameInAnyCaseAndBySubcommand) {
     const std::size_t bar = name.find('|');
     for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
     if (bar == std::string::npos) {
-      EXPECT_EQ(find_command(name), &command);
+      EXPECT_EQ(find_command(name), command.flags & kInternal ? nullptr : &command);
+      EXPECT_EQ(find_internal(name), &command);
+      EXPECT_EQ(public_form(command).flags & kInternal, 0u) << name;
       continue;
     }
     const Command* container = find_command(name.substr(0, bar));

@@ -31,6 +31,7 @@ void Control::block_signals() {
   const sigset_t set = handled();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of the cold tier's, not the end
 }
 
 Control::Control(Server& server, Reload reload, Say say)
@@ -56,7 +57,7 @@ Result<std::unique_ptr<Control>> Control::make(Server& server, Reload reload, Sa
         listen_on(server.config().bind, static_cast<std::uint16_t>(server.config().http_port),
                   false, "server.http_port");
     if (!fd.ok()) return fd.error();
-    control->http_ = std::make_unique<Http>(server, fd.value(), control->epoll_);
+    control->http_ = std::make_unique<Http>(server, fd.value());
   }
   return control;
 }
@@ -83,6 +84,7 @@ void Control::on_signal() {
 }
 
 void Control::run() {
+  if (http_) http_->start();
   while (server_.running()) {
     epoll_event events[kEventsMax];
     const int count = epoll_wait(epoll_, events, kEventsMax, -1);
@@ -94,12 +96,10 @@ void Control::run() {
         std::uint64_t ticks;
         if (read(timer_, &ticks, sizeof ticks) < 0) continue;
         server_.tick();
-        if (http_) http_->tick(unix_ms());
-      } else if (http_) {
-        http_->ready(fd, events[i].events);
       }
     }
   }
+  if (http_) http_->stop();
   server_.join();
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Control: the thread that serves nobody's data: signals, HTTP, the budget's tick.
+// Control: the thread that serves nobody: signals, the budget's tick. HTTP has its own (http.h).
 //
 //   Control control(server, {.contract_path = "ullage.toml", .reload = ...});
 //   return control.run();      // until SIGTERM or SIGINT, or SHUTDOWN

@@ -2,198 +2,175 @@
 #include "server/http.h"
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <vector>
 
 #include "server/clock.h"
+#include "server/http/connection.h"
 #include "server/listen.h"
-#include "server/numbers.h"
 #include "server/server.h"
-#include "server/status.h"
 
 namespace ullage::server {
 namespace {
 
-struct Answer {
-  int status = 200;
-  const char* reason = "OK";
-  std::string type = "text/plain; charset=utf-8";
-  std::string body;
-};
-
-Answer answer_to(Server& server, const HttpRequest& request) {
-  if (!request.valid) return {400, "Bad Request", "text/plain; charset=utf-8", "no request\n"};
-  if (request.method != "GET" && request.method != "HEAD") {
-    return {405, "Method Not Allowed", "text/plain; charset=utf-8", "GET only\n"};
-  }
-  const std::string path = request.path.substr(0, request.path.find('?'));
-  if (path == "/metrics") {
-    if (request.accept.find("application/openmetrics-text") != std::string::npos) {
-      return {200, "OK", "application/openmetrics-text; version=1.0.0; charset=utf-8",
-              metrics::openmetrics_text(server.registry())};
-    }
-    return {200, "OK", "text/plain; version=0.0.4; charset=utf-8",
-            metrics::prometheus_text(server.registry())};
-  }
-  if (path == "/topology") {
-    return {200, "OK", "application/json", topology_json(server)};
-  }
-  if (path == "/healthz") return {200, "OK", "text/plain; charset=utf-8", "ok\n"};
-  if (path == "/readyz") {
-    if (server.stopping()) {
-      return {503, "Service Unavailable", "text/plain; charset=utf-8", "stopping\n"};
-    }
-    return {200, "OK", "text/plain; charset=utf-8", "ready\n"};
-  }
-  return {404, "Not Found", "text/plain; charset=utf-8",
-          "here are /metrics, /topology, /healthz and /readyz\n"};
-}
-
-std::string trimmed(std::string text) {
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\r')) text.pop_back();
-  text.erase(0, text.find_first_not_of(' '));
-  return text;
-}
+enum Tag : std::uint64_t { kListenTag, kWakeTag, kErrandTag, kFirstConnection };
+constexpr int kEventsMax = 64;
+constexpr int kTickMs = 250;
+// What the end may take, so that answers under way go out.
+constexpr std::uint64_t kEndMs = 2000;
 
 }  // namespace
 
-HttpRequest parse_http_request(const std::string& head) {
-  HttpRequest request;
-  const std::size_t line_end = head.find("\r\n");
-  const std::string line = head.substr(0, line_end);
-  const std::size_t first = line.find(' '), last = line.rfind(' ');
-  if (first == std::string::npos || last == first || line.compare(last, 6, " HTTP/") != 0) {
-    return request;
+Http::Http(Server& server, int listener)
+    : server_(server),
+      listener_(listener),
+      port_(listening_port(listener)),
+      next_id_(kFirstConnection),
+      errands_(server),
+      live_(server, errands_) {
+  epoll_ = epoll_create1(EPOLL_CLOEXEC);
+  wake_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  const std::pair<int, std::uint64_t> sources[] = {
+      {listener_, kListenTag}, {wake_, kWakeTag}, {errands_.fd(), kErrandTag}};
+  for (const auto& [fd, tag] : sources) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u64 = tag;
+    epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
   }
-  request.method = line.substr(0, first);
-  request.path = line.substr(first + 1, last - first - 1);
-  request.keep = line.ends_with("1.1");
-  request.valid = request.path.starts_with('/');
-  for (std::size_t at = line_end; at != std::string::npos;) {
-    at += 2;
-    const std::size_t end = head.find("\r\n", at);
-    const std::string field = head.substr(at, end == std::string::npos ? end : end - at);
-    at = end;
-    const std::size_t colon = field.find(':');
-    if (colon == std::string::npos) continue;
-    const std::string name = lower_case(field.substr(0, colon));
-    const std::string value = trimmed(field.substr(colon + 1));
-    if (name == "accept") request.accept = lower_case(value);
-    if (name == "connection" && lower_case(value) == "close") request.keep = false;
-    // Nobody has a body to send here.
-    if (name == "content-length" && value != "0") request.valid = false;
-    if (name == "transfer-encoding") request.valid = false;
-  }
-  return request;
-}
-
-Http::Http(Server& server, int listener, int epoll)
-    : server_(server), listener_(listener), epoll_(epoll), port_(listening_port(listener)) {
-  epoll_event event{};
-  event.events = EPOLLIN;
-  event.data.fd = listener_;
-  epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &event);
 }
 
 Http::~Http() {
-  for (const auto& [fd, connection] : connections_) ::close(fd);
-  ::close(listener_);
+  stop();
+  connections_.clear();
+  for (const int fd : {listener_, wake_, epoll_}) ::close(fd);
 }
 
-bool Http::ready(int fd, std::uint32_t events) {
-  if (fd == listener_) {
-    accept_some();
-    return true;
+void Http::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void Http::stop() {
+  if (!thread_.joinable()) return;
+  ending_.store(true);
+  const std::uint64_t one = 1;
+  (void)!write(wake_, &one, sizeof one);  // full: it wakes anyway
+  thread_.join();
+}
+
+Connection* Http::find(std::uint64_t id) {
+  const auto found = connections_.find(id);
+  return found == connections_.end() || found->second->dead() ? nullptr : found->second.get();
+}
+
+void Http::watch(int fd, std::uint64_t id, std::uint32_t events) {
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = id;
+  epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event);
+}
+
+bool Http::owing() const {
+  for (const auto& [id, connection] : connections_) {
+    if (connection->owing()) return true;
   }
-  const auto found = connections_.find(fd);
-  if (found == connections_.end()) return false;
-  if (events & EPOLLOUT) {
-    write_some(fd, found->second);
-  } else {
-    read_some(fd, found->second);
+  return false;
+}
+
+void Http::run() {
+  std::uint64_t until_ms = 0;
+  for (;;) {
+    if (ending_.load()) {
+      if (until_ms == 0) until_ms = unix_ms() + kEndMs;
+      if (!owing() || unix_ms() >= until_ms) return;
+    }
+    epoll_event events[kEventsMax];
+    const int count = epoll_wait(epoll_, events, kEventsMax, kTickMs);
+    now_ms_ = unix_ms();
+    for (int i = 0; i < count; ++i) {
+      switch (events[i].data.u64) {
+        case kListenTag:
+          accept_some();
+          break;
+        case kWakeTag: {
+          std::uint64_t drained;
+          (void)!read(wake_, &drained, sizeof drained);
+          break;
+        }
+        case kErrandTag:
+          errands_.arrived();
+          break;
+        default:
+          if (Connection* connection = find(events[i].data.u64))
+            connection->ready(events[i].events);
+      }
+    }
+    if (now_ms_ - ticked_ms_ >= kTickMs) tick();
+    if (!dead_.empty()) close_dead();
   }
-  return true;
 }
 
 void Http::accept_some() {
   for (;;) {
     const int fd = accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) return;
+    if (fd < 0) {
+      // No descriptor is free: asking again at once would only turn the loop.
+      if (errno == EMFILE || errno == ENFILE) {
+        listening_ = false;
+        epoll_ctl(epoll_, EPOLL_CTL_DEL, listener_, nullptr);
+      }
+      return;
+    }
     if (connections_.size() >= kHttpConnectionsMax) {
+      const std::string full = Connection::refusal();
+      (void)!send(fd, full.data(), full.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
       ::close(fd);
       continue;
     }
-    connections_[fd].since_ms = unix_ms();
+    const int yes = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    const std::uint64_t id = next_id_++;
     epoll_event event{};
     event.events = EPOLLIN;
-    event.data.fd = fd;
+    event.data.u64 = id;
     epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
+    connections_.emplace(id, std::make_unique<Connection>(*this, fd, id));
   }
 }
 
-void Http::read_some(int fd, Connection& connection) {
-  char bytes[4096];
-  const ssize_t got = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
-  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (got <= 0) return close(fd);
-  connection.in.append(bytes, static_cast<std::size_t>(got));
-  const std::size_t end = connection.in.find("\r\n\r\n");
-  if (end == std::string::npos) {
-    if (connection.in.size() > kHttpRequestBytesMax) close(fd);
-    return;
-  }
-  const std::string head = connection.in.substr(0, end);
-  connection.in.erase(0, end + 4);
-  answer(connection, head);
-  write_some(fd, connection);
-}
-
-void Http::answer(Connection& connection, const std::string& head) {
-  const HttpRequest request = parse_http_request(head);
-  const Answer answer = answer_to(server_, request);
-  connection.keep = request.keep && request.valid;
-  connection.out = "HTTP/1.1 " + std::to_string(answer.status) + " " + answer.reason +
-                   "\r\nContent-Type: " + answer.type +
-                   "\r\nContent-Length: " + std::to_string(answer.body.size()) +
-                   (connection.keep ? "" : "\r\nConnection: close") + "\r\n\r\n";
-  if (request.method != "HEAD") connection.out += answer.body;
-}
-
-void Http::write_some(int fd, Connection& connection) {
-  while (!connection.out.empty()) {
-    const ssize_t sent =
-        send(fd, connection.out.data(), connection.out.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent < 0 && errno == EINTR) continue;
-    if (sent < 0 && errno == EAGAIN) break;
-    if (sent <= 0) return close(fd);
-    connection.out.erase(0, static_cast<std::size_t>(sent));
-  }
-  if (connection.out.empty() && !connection.keep) return close(fd);
-  connection.since_ms = unix_ms();
+void Http::listen_again() {
+  if (listening_) return;
+  listening_ = true;
   epoll_event event{};
-  event.events = connection.out.empty() ? EPOLLIN : EPOLLOUT;
-  event.data.fd = fd;
-  epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event);
+  event.events = EPOLLIN;
+  event.data.u64 = kListenTag;
+  epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &event);
 }
 
-void Http::tick(std::uint64_t now_ms) {
-  std::vector<int> late;
-  for (const auto& [fd, connection] : connections_) {
-    const bool waiting = !connection.in.empty() || !connection.out.empty() || !connection.keep;
-    // One that is kept open may be silent as long as a scraper's interval.
-    const std::uint64_t allowed = waiting ? kHttpRequestMs : kHttpRequestMs * 30;
-    if (now_ms - connection.since_ms > allowed) late.push_back(fd);
+void Http::tick() {
+  ticked_ms_ = now_ms_;
+  listen_again();
+  errands_.tick(now_ms_);
+  const bool status = live_.tick(now_ms_, streams_ > 0);
+  for (const auto& [id, connection] : connections_) {
+    if (connection->dead()) continue;
+    if (connection->streaming()) {
+      connection->tell(status ? live_.status_event(connection->caller()) : "");
+    } else {
+      connection->tick();
+    }
   }
-  for (const int fd : late) close(fd);
 }
 
-void Http::close(int fd) {
-  connections_.erase(fd);
-  ::close(fd);
+void Http::close_dead() {
+  std::vector<std::uint64_t> dead;
+  dead.swap(dead_);
+  for (const std::uint64_t id : dead) connections_.erase(id);
 }
 
 }  // namespace ullage::server

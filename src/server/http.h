@@ -1,63 +1,81 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Http: /metrics, /topology, /healthz, /readyz, on a thread of its own kind: a scrape never takes
-// the time of a data thread. Requests are small, answers are whole; a connection that is slow to
-// ask is closed, so is one that asks for too much.
+// Http: the door for everything that is not a Redis client: keys as resources, the live page, what
+// Prometheus scrapes. One thread of its own: neither data threads nor signals and budget wait for
+// it.
 //
-// Threads: one.
+//   Http http(server, listener);
+//   http.start();
+//   ...
+//   http.stop();          // answers under way go out (2 s at most), what is open is closed
+//
+// Promise   Connections are independent: one that waits for its key (or sends slowly) holds up no
+//           other. Requests of one connection are answered in their order, one at a time.
+// Threads   start, stop, port: one. The rest is its own thread's.
+// Limits    kHttpConnectionsMax, kStreamsMax; of one connection: see connection.h.
 
+#include <atomic>
 #include <cstdint>
-#include <map>
-#include <string>
+#include <memory>
+#include <thread>
+#include <unordered_map>
 
-#include "base/result.h"
+#include "server/errand.h"
+#include "server/http/live.h"
 
 namespace ullage::server {
 
 class Server;
+class Connection;
 
-// A request's head; larger ones are refused.
-inline constexpr std::size_t kHttpRequestBytesMax = 8 * 1024;
-// Connections at once; more are closed.
-inline constexpr std::size_t kHttpConnectionsMax = 64;
-// Time for one request.
-inline constexpr std::uint64_t kHttpRequestMs = 10'000;
+// Connections at once; more are told so and closed.
+inline constexpr std::size_t kHttpConnectionsMax = 512;
+// Connections of those that listen to events.
+inline constexpr std::size_t kStreamsMax = 32;
 
 class Http {
  public:
-  Http(Server& server, int listener, int epoll);
+  Http(Server& server, int listener);
   ~Http();
 
   std::uint16_t port() const { return port_; }
-  // A descriptor of this epoll is ready: ours? Then it is dealt with.
-  bool ready(int fd, std::uint32_t events);
-  void tick(std::uint64_t now_ms);
+  void start();
+  void stop();
+
+  // For its connections.
+  Server& server() { return server_; }
+  Errands& errands() { return errands_; }
+  Live& live() { return live_; }
+  std::uint64_t now_ms() const { return now_ms_; }
+  Connection* find(std::uint64_t id);
+  std::size_t streams() const { return streams_; }
+  void count_stream(bool begins) { streams_ += begins ? 1 : std::size_t(-1); }
+  // What epoll is to tell of it from now on.
+  void watch(int fd, std::uint64_t id, std::uint32_t events);
+  void close_later(std::uint64_t id) { dead_.push_back(id); }
 
  private:
-  struct Connection {
-    std::string in, out;
-    std::uint64_t since_ms = 0;
-    bool keep = false;
-  };
+  void run();
+  bool owing() const;
   void accept_some();
-  void read_some(int fd, Connection& connection);
-  void write_some(int fd, Connection& connection);
-  void answer(Connection& connection, const std::string& head);
-  void close(int fd);
+  void tick();
+  void listen_again();
+  void close_dead();
 
   Server& server_;
-  int listener_, epoll_;
-  std::uint16_t port_ = 0;
-  std::map<int, Connection> connections_;
+  const int listener_;
+  const std::uint16_t port_;
+  int epoll_ = -1, wake_ = -1;
+  std::thread thread_;
+  std::atomic<bool> ending_{false};
+  std::uint64_t now_ms_ = 0, ticked_ms_ = 0, next_id_;
+  bool listening_ = true;
+  std::size_t streams_ = 0;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections_;
+  std::vector<std::uint64_t> dead_;
+  Errands errands_;
+  Live live_;
 };
-
-// The parts of a request's head that matter here; exposed for its tests.
-struct HttpRequest {
-  std::string method, path, accept;
-  bool keep = false;
-  bool valid = false;
-};
-HttpRequest parse_http_request(const std::string& head);
 
 }  // namespace ullage::server

@@ -4,6 +4,7 @@
 // Post: what one thread hands to another: a command for a shard of its own, the reply to one, a
 // message for a client of its own. Reused: in steady state nothing is allocated per command.
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -36,6 +37,9 @@ struct Post {
   Slot* slot = nullptr;    // of the session `caller.id`, as long as that lives
   wire::ByteBuffer bytes;  // all words behind each other; then the reply
   std::vector<std::uint32_t> lengths;
+  wire::ByteBuffer last;  // one more word behind them, of an errand
+  bool has_last = false;
+  std::uint64_t errand = 0;  // its number, when no worker waits for the reply (errand.h); 0: none
   // kPush
   std::uint64_t session = 0;
   PushKind push = PushKind::kMessage;
@@ -54,20 +58,21 @@ class Inbox {
     const bool first = posts_.empty();
     for (PostPtr& post : posts) posts_.push_back(std::move(post));
     posts.clear();
+    waiting_.store(true, std::memory_order_seq_cst);
     return first;
   }
   bool take(std::vector<PostPtr>& into) {
     const std::lock_guard lock(mutex_);
     into.swap(posts_);
+    waiting_.store(false, std::memory_order_relaxed);
     return !into.empty();
   }
-  bool empty() {
-    const std::lock_guard lock(mutex_);
-    return posts_.empty();
-  }
+  // Something may be there. Costs a load.
+  bool waiting() const { return waiting_.load(std::memory_order_seq_cst); }
 
  private:
   std::mutex mutex_;
+  std::atomic<bool> waiting_{false};
   std::vector<PostPtr> posts_;
 };
 

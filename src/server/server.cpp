@@ -9,8 +9,10 @@
 #include <random>
 
 #include "server/clock.h"
+#include "server/cold_tier.h"
 #include "server/listen.h"
 #include "server/standstill.h"
+#include "server/warmer.h"
 #include "server/worker.h"
 
 namespace ullage::server {
@@ -18,8 +20,8 @@ namespace {
 
 // Larger blocks of the C library are mappings of their own: growing them moves pages, not bytes.
 constexpr int kMappedBytesMin = 256 * 1024;
-// Descriptors besides clients: listeners, epoll, event descriptors, HTTP, files.
-constexpr std::uint64_t kDescriptorsSpare = 256;
+// Descriptors besides clients: listeners, epoll, event descriptors, files; connections of HTTP.
+constexpr std::uint64_t kDescriptorsSpare = 256, kHttpDescriptors = 512;
 
 std::string random_id() {
   std::random_device random;
@@ -32,20 +34,22 @@ std::string random_id() {
 void raise_descriptor_limit(Config& config) {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  const std::uint64_t wanted = config.max_clients + kDescriptorsSpare;
+  const std::uint64_t spare = kDescriptorsSpare + (config.http_on ? kHttpDescriptors : 0);
+  const std::uint64_t wanted = config.max_clients + spare;
   if (limit.rlim_cur < wanted) {
     limit.rlim_cur = std::min<rlim_t>(wanted, limit.rlim_max);
     setrlimit(RLIMIT_NOFILE, &limit);
     getrlimit(RLIMIT_NOFILE, &limit);
   }
-  if (limit.rlim_cur < wanted && limit.rlim_cur > kDescriptorsSpare) {
-    config.max_clients = limit.rlim_cur - kDescriptorsSpare;
+  if (limit.rlim_cur < wanted && limit.rlim_cur > spare) {
+    config.max_clients = limit.rlim_cur - spare;
   }
 }
 
 }  // namespace
 
-Server::Server(const Config& config) : config_(config) {
+Server::Server(const Config& config, std::unique_ptr<ColdTier> cold)
+    : config_(config), cold_(std::move(cold)) {
   mallopt(M_MMAP_THRESHOLD, kMappedBytesMin);
   raise_descriptor_limit(config_);
   tier::BudgetOptions options;
@@ -60,10 +64,22 @@ Server::Server(const Config& config) : config_(config) {
   }
   register_metrics();
   apply_config();
+  if (cold_ != nullptr) begin_cold();
 }
 
 Result<std::unique_ptr<Server>> Server::start(const Config& config) {
-  std::unique_ptr<Server> server(new Server(config));
+  std::unique_ptr<ColdTier> cold;
+  if (!config.persistence.directory.empty()) {
+    Result<std::unique_ptr<ColdTier>> opened = ColdTier::open(config);
+    if (!opened.ok()) return opened.error();
+    cold = std::move(opened.value());
+  }
+  return start(config, std::move(cold));
+}
+
+Result<std::unique_ptr<Server>> Server::start(const Config& config,
+                                              std::unique_ptr<ColdTier> cold) {
+  std::unique_ptr<Server> server(new Server(config, std::move(cold)));
   const bool shared = config.threads > 1;
   std::uint16_t port = static_cast<std::uint16_t>(config.resp_port);
   for (unsigned i = 0; i < config.threads; ++i) {
@@ -82,6 +98,7 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config) {
 
 void Server::launch() {
   live_workers_ = static_cast<unsigned>(workers_.size());
+  if (warmer_ != nullptr) warmer_->begin();
   for (unsigned i = 0; i < workers_.size(); ++i) {
     threads_.emplace_back([this, i, listener = listeners_[i]] {
       workers_[i]->run(listener);
@@ -95,6 +112,7 @@ void Server::launch() {
 Server::~Server() {
   stop();
   join();
+  close_cold();
   for (const int fd : listeners_) ::close(fd);
 }
 
@@ -130,8 +148,11 @@ int Server::worker_of(std::uint64_t id) const {
 
 void Server::apply_config() {
   budget_->limit_bytes(config_.hot_bytes);
+  if (cold_ != nullptr && config_.cold_bytes != 0) cold_->store().budget_bytes(config_.cold_bytes);
   notify_flags.store(config_.notify_flags, std::memory_order_relaxed);
   active_expire.store(config_.active_expire, std::memory_order_relaxed);
+  max_key_bytes.store(config_.max_key_bytes, std::memory_order_relaxed);
+  max_value_bytes.store(config_.max_value_bytes, std::memory_order_relaxed);
   tier::Eviction policy = tier::Eviction::kAll;
   if (config_.maxmemory_policy == "noeviction") policy = tier::Eviction::kNone;
   if (config_.maxmemory_policy.starts_with("volatile-")) policy = tier::Eviction::kVolatile;
@@ -174,6 +195,7 @@ Result<void> Server::reload(const contract::Contract& contract) {
 
 void Server::tick() {
   budget_->tick();
+  if (cold_ != nullptr) tick_cold();
   std::uint64_t commands = 0;
   for (const auto& worker : workers_) commands += worker->stats().processed.value();
   const std::uint64_t now = unix_ms();

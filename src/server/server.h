@@ -24,6 +24,8 @@
 #include "metrics/registry.h"
 #include "server/acl/door.h"
 #include "server/config.h"
+#include "server/errand.h"
+#include "server/growth_feed.h"
 #include "server/latency.h"
 #include "server/pubsub.h"
 #include "server/tracking.h"
@@ -31,12 +33,17 @@
 
 namespace ullage::server {
 
+class ColdTier;
+class Warmer;
 class Worker;
 
 class Server {
  public:
   // Errors: a port that is taken, an address that is none; limits of the system.
   static Result<std::unique_ptr<Server>> start(const Config& config);
+  // The same, with a cold tier of the caller's, for tests.
+  static Result<std::unique_ptr<Server>> start(const Config& config,
+                                               std::unique_ptr<ColdTier> cold);
   // Starts the threads. From then on config() may change: read it before, or where they stand
   // still.
   void launch();
@@ -47,10 +54,14 @@ class Server {
   // To be changed while everything stands still.
   Config& mutable_config() { return config_; }
   tier::Budget& budget() { return *budget_; }
+  ColdTier* cold() { return cold_.get(); }    // null: everything is in memory only
+  Warmer* warmer() { return warmer_.get(); }  // null: likewise
   const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
   PubSub& pubsub() { return pubsub_; }
   Tracking& tracking() { return tracking_; }
   Latency& latency() { return latency_; }
+  ErrandBox& errand_box() { return errand_box_; }
+  GrowthFeed& growth_feed() { return growth_feed_; }
   Users& users() { return users_; }
   const Users& users() const { return users_; }
   AclLog& acl_log() { return acl_log_; }
@@ -87,13 +98,20 @@ class Server {
   std::atomic<bool> paused_all{false};
   std::atomic<bool> active_expire{true};
   std::atomic<std::uint32_t> notify_flags{0};
+  // As config() has them, for threads that serve no clients of RESP.
+  std::atomic<std::uint64_t> max_key_bytes{0}, max_value_bytes{0};
   // For Standstill.
   std::atomic<bool> standing{false};
   std::uint64_t standstills = 0;
 
  private:
-  explicit Server(const Config& config);
+  Server(const Config& config, std::unique_ptr<ColdTier> cold);
   void register_metrics();
+  // server_cold.cpp
+  void begin_cold();
+  void register_cold_metrics();
+  void tick_cold();
+  void close_cold();
 
   Config config_;
   std::uint16_t port_ = 0;
@@ -101,11 +119,15 @@ class Server {
   PubSub pubsub_;
   Tracking tracking_;
   Latency latency_;
+  ErrandBox errand_box_;
+  GrowthFeed growth_feed_;
   Users users_;
   AclLog acl_log_;
   std::string password_in_force_;  // server.requirepass, as it was applied last
   metrics::Registry registry_;
   std::unique_ptr<metrics::GrowthMetrics> growth_metrics_;
+  std::unique_ptr<ColdTier> cold_;
+  std::unique_ptr<Warmer> warmer_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<int> listeners_;
   std::vector<std::thread> threads_;

@@ -14,6 +14,7 @@
 #include <chrono>
 
 #include "server/clock.h"
+#include "server/router.h"
 #include "server/server.h"
 
 namespace ullage::server {
@@ -51,13 +52,16 @@ Worker::Worker(Server& server, unsigned index)
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
   wake_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   now_ms_ = unix_ms();
+  ColdTier* cold = server.cold();
   shard_ = std::make_unique<tier::Shard>(tier::ShardOptions{.index = index,
                                                             .eviction = tier::Eviction::kAll,
                                                             .listener = this,
-                                                            .sink = nullptr,
-                                                            .window_percent = std::nullopt},
+                                                            .sink = &server.growth_feed(),
+                                                            .window_percent = std::nullopt,
+                                                            .inclusive = cold != nullptr},
                                          server.budget());
   shard_->now(now_ms_);
+  if (cold != nullptr) router_ = std::make_unique<Router>(*this, *cold);
 }
 
 Worker::~Worker() {
@@ -96,8 +100,8 @@ void Worker::run(int listener) {
       sleeping_.store(true, std::memory_order_seq_cst);
       const std::uint64_t now = unix_ms();
       timeout = now >= next_tick_ms_ ? 0 : static_cast<int>(next_tick_ms_ - now);
-      if (park_wanted.load(std::memory_order_seq_cst) != 0 ||
-          (outboxes_.size() > 1 && !inbox_.empty())) {
+      if (park_wanted.load(std::memory_order_seq_cst) != 0 || inbox_.waiting() ||
+          (router_ != nullptr && router_->news())) {
         timeout = 0;
       }
     }
@@ -109,11 +113,15 @@ void Worker::run(int listener) {
       ::close(listener_);
       listener_ = -1;
     }
-    const bool owing = std::any_of(sessions_.begin(), sessions_.end(), [](const auto& s) {
-      return !s.second->out.empty() || !s.second->slots.empty();
-    });
+    const bool owing =
+        inbox_.waiting() || std::any_of(sessions_.begin(), sessions_.end(), [](const auto& s) {
+          return !s.second->out.empty() || !s.second->slots.empty();
+        });
     if (!owing || now_ms_ >= drain_until_ms_) break;
   }
+  if (router_ == nullptr) return;
+  router_->turn();
+  send_posts();
 }
 
 void Worker::turn(int timeout_ms) {
@@ -122,9 +130,9 @@ void Worker::turn(int timeout_ms) {
   sleeping_.store(false, std::memory_order_relaxed);
   stats_.turns.add();
   now_ms_ = unix_ms();
-  shard_->now(now_ms_);
+  shard_->now(router_ == nullptr ? now_ms_ : router_->clock(now_ms_));
   park_if_wanted();
-  if (outboxes_.size() > 1) take_posts();
+  if (inbox_.waiting()) take_posts();
   for (int i = 0; i < count; ++i) {
     const std::uint64_t tag = events[i].data.u64;
     if (tag == kWakeTag) {
@@ -144,6 +152,7 @@ void Worker::turn(int timeout_ms) {
     if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) readable(session);
   }
   if (now_ms_ >= next_tick_ms_) tick();
+  if (router_ != nullptr) router_->turn();
   server_.tracking().send_broadcasts(*this);
   while (!dirty_.empty()) {
     std::vector<std::uint64_t> dirty;
@@ -155,7 +164,7 @@ void Worker::turn(int timeout_ms) {
       if (!found->second->dead) flush(*found->second);
     }
   }
-  if (outboxes_.size() > 1) send_posts();
+  if (outboxes_.size() > 1 || !errands_done_.empty()) send_posts();
   if (!dead_.empty()) close_dead();
   if (more_steps_) more_steps_ = shard_->step(count > 0 ? kStepBusy : kStepIdle);
 }
@@ -211,6 +220,7 @@ void Worker::tick() {
   if (server_.active_expire.load(std::memory_order_relaxed)) {
     if (shard_->step(kStepIdle)) more_steps_ = true;
   }
+  if (router_ != nullptr) router_->tick();
   if (!waiting_.empty()) resume_waiting();
   const std::uint64_t timeout_ms = server_.config().timeout_ns / 1'000'000;
   if (timeout_ms > 0) {
@@ -280,6 +290,7 @@ void Worker::close(Session& session) {
   server_.budget().give_back(tier::Component::kClients, session.granted_bytes,
                              static_cast<int>(index_));
   std::erase(waiting_, &session);
+  if (session.parked != nullptr) router_->abandon(session);
   ::close(session.fd);
   server_.remove_client(session.id);
 }
@@ -305,6 +316,7 @@ void Worker::reset_stats() {
 
 void Worker::on_removed(unsigned db, std::string_view key, tier::Removal why) noexcept {
   const bool expired = why == tier::Removal::kExpired;
+  if (expired && router_ != nullptr) router_->expired({db, key});
   if (server_.notify_flags.load(std::memory_order_relaxed) != 0) {
     notify_keyspace(*this, expired ? kNotifyExpired : kNotifyEvicted,
                     expired ? "expired" : "evicted", db, key);

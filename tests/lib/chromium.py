@@ -28,7 +28,7 @@ ANSWER_SECONDS_MAX = 120
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync",
          "--disable-default-apps", "--force-prefers-reduced-motion", "--disable-extensions", "--disable-dev-shm-usage", "--mute-audio",
-         "--host-resolver-rules=MAP * ~NOTFOUND", "--remote-debugging-pipe"]
+         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--remote-debugging-pipe"]
 
 
 def find():
@@ -74,13 +74,15 @@ class Chromium:
         shutil.rmtree(self._profile, ignore_errors=True)
 
     def open(self, path):
+        """A file, or an address that begins with http://127.0.0.1."""
+        url = str(path) if str(path).startswith("http:") else pathlib.Path(path).resolve().as_uri()
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         page = self._pages[session] = Page(self, session)
         for domain in ("Page", "Runtime", "Log", "Network"):
             page.call(domain + ".enable")
-        page.call("Page.navigate", url=pathlib.Path(path).resolve().as_uri())
-        page.wait_for("document.readyState === 'complete' && location.protocol === 'file:'")
+        page.call("Page.navigate", url=url)
+        page.wait_for("document.readyState === 'complete' && location.protocol !== 'about:'")
         return page
 
     def call(self, method, session=None, **parameters):

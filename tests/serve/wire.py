@@ -192,7 +192,7 @@ def store(*flags, http=False, expect=0, signal_at_end=signal.SIGTERM, before=())
     try:
         lines = _first_lines(process, "end it:")
         port = int(re.search(r"ready on \S+:(\d+),", lines).group(1))
-        found = re.search(r"http://\S+:(\d+)/metrics", lines)
+        found = re.search(r"http://\S+:(\d+)/ ", lines)
         yield Server(process, port, int(found.group(1)) if found else None, lines)
         if process.poll() is None:
             process.send_signal(signal_at_end)

@@ -37,7 +37,7 @@ class ServeVerb : public Verb {
     command.example(
         "ullage serve --residency.hot=1GiB --server.resp_port=6380 "
         "--server.http_port=9180",
-        "1 GiB and no more; metrics at http://127.0.0.1:9180/metrics");
+        "1 GiB and no more; a live page at http://127.0.0.1:9180/, metrics at /metrics");
     command.example("ullage serve --contract ullage.toml", "All of it from a file.");
     command.exit_codes = {"0  it was told to stop", "2  the command line was not understood",
                           "3  it could not start: the message says why"};
@@ -73,8 +73,8 @@ class ServeVerb : public Verb {
     std::cout << "  talk to it:  redis-cli -h " << config.bind << " -p " << port
               << " SET greeting hello\n";
     if (control.http_port() >= 0) {
-      std::cout << "  look at it:  curl http://" << host << ":" << control.http_port()
-                << "/metrics\n";
+      std::cout << "  look at it:  http://" << host << ":" << control.http_port()
+                << "/ (for Prometheus: /metrics)\n";
     }
     std::cout << "  its budget:  redis-cli -p " << port << " INFO budget\n"
               << "  end it:      Ctrl-C, or kill " << getpid() << std::endl;

@@ -58,7 +58,7 @@ bool Rights::may_use_channel(std::string_view channel, bool pattern) const {
 }
 
 bool Rights::allows(const Command& command, std::span<const std::string_view> words) const {
-  const std::size_t index = command_index(&command);
+  const std::size_t index = command_index(&public_form(command));
   if (allowed_.test(index)) return true;
   const auto first = first_words_.find(index);
   if (first == first_words_.end() || words.size() < 2) return false;

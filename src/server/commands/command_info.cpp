@@ -130,7 +130,7 @@ void reply_info(Context& c, const Command& command) {
 std::vector<const Command*> top_commands() {
   std::vector<const Command*> all;
   for (const Command& command : commands()) {
-    if (!is_subcommand(command)) all.push_back(&command);
+    if (!is_subcommand(command) && !(command.flags & kInternal)) all.push_back(&command);
   }
   return all;
 }
@@ -220,6 +220,7 @@ void command_list_command(Context& c) {
   const bool filtered = c.words.size() == 5;
   if (filtered && !c.is(2, "filterby")) return c.syntax_error();
   for (const Command& command : commands()) {
+    if (command.flags & kInternal) continue;
     if (filtered) {
       if (c.is(3, "pattern")) {
         if (!glob_match(c.word(4), command.name, true)) continue;

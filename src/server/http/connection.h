@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Connection: one connection of HTTP: bytes to requests, steps to answers, answers to bytes.
+//
+// A request is read whole (its body within what its route allows, and what the budget grants), then
+// its steps run; what comes behind it waits in the socket. So a connection holds one request and
+// one answer at most. Closed while errands are under way: their replies are dropped by its number.
+//
+// Threads: the one of HTTP.
+
+#include <cstdint>
+#include <deque>
+#include <string>
+
+#include "server/http/call.h"
+#include "wire/byte_buffer.h"
+#include "wire/http_parser.h"
+
+namespace ullage::server {
+
+class Http;
+
+// Time for a head from its first byte on; for the next bytes of a body, or of an answer; between
+// two requests (a scraper's interval, several times); for the other side to close.
+inline constexpr std::uint64_t kHeadMs = 10'000, kProgressMs = 30'000, kIdleMs = 300'000,
+                               kLingerMs = 2'000;
+// Events that wait for a listener who does not read; then it misses some.
+inline constexpr std::size_t kStreamBytesMax = 256 * 1024;
+
+// Buffers of a connection up to here are free; more is granted by the budget.
+inline constexpr std::size_t kConnectionFreeBytes = 128 * 1024;
+// 507: the budget says no.
+Answer denied_buffer();
+
+class Connection {
+ public:
+  Connection(Http& http, int fd, std::uint64_t id);
+  ~Connection();
+  // What one connection too many is told.
+  static std::string refusal();
+
+  void ready(std::uint32_t events);
+  void tick();
+  // An event for a listener, and the growths since; "": only those.
+  void tell(const std::string& event);
+  const Caller& caller() const { return plan_.caller; }
+  bool streaming() const { return phase_ == Phase::kStreaming; }
+  bool dead() const { return phase_ == Phase::kDead; }
+  // An answer is under way.
+  bool owing() const {
+    return phase_ == Phase::kWaiting || (!out_.empty() && phase_ != Phase::kStreaming);
+  }
+
+ private:
+  enum class Phase : std::uint8_t {
+    kReading,    // a request, or its beginning
+    kWaiting,    // for the replies of its errands
+    kStreaming,  // events, until it goes
+    kLast,       // the last answer goes out, nothing more is read
+    kLingering,  // it has gone out: what still comes is dropped, so that it is not lost by a reset
+    kDead,
+  };
+
+  void receive();
+  void advance();
+  void begin();
+  void take_body();
+  void run();
+  void take(Step step);
+  void start(Round round);
+  void take_reply(std::uint64_t round, std::size_t index, std::optional<std::string_view> bytes);
+  void start_stream();
+  void respond(Answer answer);
+  void respond_last(Answer answer);
+  void put(std::string bytes);
+  void flush();
+  bool account();
+  void watch();
+  void close();
+
+  Http& http_;
+  const int fd_;
+  const std::uint64_t id_;
+  Phase phase_ = Phase::kReading;
+  wire::HttpParser parser_;
+  wire::ByteBuffer in_;
+  Plan plan_;
+  wire::HttpTarget target_;
+  wire::ByteBuffer body_;
+  bool answered_ = false;  // by its head alone
+  std::deque<std::string> out_;
+  std::size_t out_at_ = 0, out_bytes_ = 0;  // in the first; all
+  std::uint64_t since_ms_ = 0;
+  std::uint64_t granted_bytes_ = 0;
+  std::uint32_t watched_;
+  // The round under way.
+  std::uint64_t round_ = 0;
+  std::size_t missing_ = 0;
+  Replies replies_;
+  std::function<Step(Replies&)> then_;
+  std::uint64_t cursor_ = 0;  // of its stream
+};
+
+}  // namespace ullage::server
