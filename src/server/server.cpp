@@ -55,6 +55,10 @@ Server::Server(const Config& config, std::unique_ptr<ColdTier> cold)
   tier::BudgetOptions options;
   options.limit_bytes = config_.hot_bytes;
   options.process_bytes = config_.process_bytes;
+  // One total: where the cold tier can't keep to its part, the hot tier gives way.
+  if (options.process_bytes == 0 && cold_ != nullptr && config_.hot_bytes != 0) {
+    options.process_bytes = config_.hot_bytes + cold_->store().budget_bytes();
+  }
   options.shards = static_cast<unsigned>(config_.threads);
   budget_ = std::make_unique<tier::Budget>(options);
   started_ms_ = unix_ms();

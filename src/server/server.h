@@ -23,6 +23,7 @@
 #include "metrics/growth_metrics.h"
 #include "metrics/registry.h"
 #include "server/acl/door.h"
+#include "server/backup_job.h"
 #include "server/config.h"
 #include "server/errand.h"
 #include "server/growth_feed.h"
@@ -56,6 +57,7 @@ class Server {
   tier::Budget& budget() { return *budget_; }
   ColdTier* cold() { return cold_.get(); }    // null: everything is in memory only
   Warmer* warmer() { return warmer_.get(); }  // null: likewise
+  BackupJob& backup() { return backup_; }
   const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
   PubSub& pubsub() { return pubsub_; }
   Tracking& tracking() { return tracking_; }
@@ -128,6 +130,7 @@ class Server {
   std::unique_ptr<metrics::GrowthMetrics> growth_metrics_;
   std::unique_ptr<ColdTier> cold_;
   std::unique_ptr<Warmer> warmer_;
+  BackupJob backup_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<int> listeners_;
   std::vector<std::thread> threads_;

@@ -29,6 +29,7 @@ void Server::tick_cold() {
 // Threads have ended: what they changed last goes out, and no more answers come.
 void Server::close_cold() {
   if (cold_ == nullptr) return;
+  backup_.end();
   warmer_->end();
   for (const auto& worker : workers_) {
     worker->router()->hand_over();

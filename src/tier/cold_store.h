@@ -129,8 +129,8 @@ class ColdStore {
   // set_hash_seed(), before the first Key.
   virtual std::uint64_t hash_seed() const noexcept = 0;
 
-  // A copy that can be opened, as of the changes applied now; made while everything goes on. The
-  // directory must not exist.
+  // A copy that can be opened, with all that was handed over before; made while everything goes
+  // on. The directory must not exist, or be empty. Returns when it is made.
   virtual Result<void> backup(const std::string& directory) = 0;
 };
 

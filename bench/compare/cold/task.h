@@ -22,6 +22,8 @@ struct Task {
     std::filesystem::remove_all(folder);
     if (name.starts_with("budget-")) {
       task::budget(name, folder, report);
+    } else if (name.starts_with("restart-")) {
+      restart<Contender>(folder, name == "restart-1e7" ? 10 * kEntries : kEntries, report);
     } else {
       Contender store(folder, kCacheBytes);
       const double put = task::measured([&] { store.put(0, kEntries); });
@@ -36,6 +38,17 @@ struct Task {
       }
     }
     std::filesystem::remove_all(folder);
+  }
+
+  // From opening to the first answer, after everything was written and closed.
+  template <class Contender>
+  static void restart(const std::string& folder, std::uint64_t entries, bench::Report& report) {
+    { Contender(folder, 4 * kCacheBytes).put(0, entries); }
+    const auto begin = std::chrono::steady_clock::now();
+    Contender store(folder, 4 * kCacheBytes);
+    store.get(0, entries, 1);
+    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
+    report.add("open_ms", took.count(), "ms");
   }
 
   static void add(bench::Report& report, double cpu_ns, std::uint64_t ops) {

@@ -61,6 +61,14 @@ TEST_F(ColdBackup, HoldsWhatWasAppliedAndNothingLater) {
   EXPECT_TRUE(fs::exists(folder_ / "copy/databases"));
 }
 
+TEST_F(ColdBackup, HoldsWhatWasHandedOverAndNotYetApplied) {
+  std::vector<ColdChange> many;
+  for (int i = 0; i < 10'000; ++i) many.push_back(put(0, "last", std::to_string(i)));
+  store_->write(0, std::move(many), false);
+  ASSERT_TRUE(store_->backup(folder_ / "copy").ok());
+  EXPECT_EQ(value_in(folder_ / "copy", "last"), "9999");
+}
+
 TEST_F(ColdBackup, RefusesADirectoryThatIsNotEmptyAndLeavesItAsItIs) {
   fs::create_directory(folder_ / "mine");
   std::ofstream(folder_ / "mine/thesis.txt") << "text";

@@ -138,6 +138,8 @@ class Store final : public ColdStore {
   }
 
   Result<void> backup(const std::string& directory) override {
+    const Outcome settled = writer_.settle();
+    if (!settled.ok()) return Error{Code::kIo, advice(settled, options_.directory)};
     return make_backup(*engine_, options_.directory, directory);
   }
 
