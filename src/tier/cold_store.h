@@ -113,7 +113,8 @@ class ColdStore {
   // that can't be written stops the count until the store recovers; health() tells.
   virtual std::uint64_t applied(unsigned shard) const noexcept = 0;
   virtual std::uint64_t durable(unsigned shard) const noexcept = 0;
-  // Called on a thread of the store's whenever one of the two went up, or health() changed.
+  // Called on a thread of the store's whenever one of the two went up, or health() changed; never
+  // twice at once, and never again once another (or none) was set. It may not set one itself.
   virtual void on_progress(std::function<void()> progress) = 0;
 
   virtual ColdHealth health() const = 0;

@@ -248,12 +248,8 @@ class Store final : public ColdStore {
   }
 
   void progress() {
-    std::function<void()> tell;
-    {
-      const std::lock_guard lock(progress_mutex_);
-      tell = progress_;
-    }
-    if (tell) tell();
+    const std::lock_guard lock(progress_mutex_);
+    if (progress_) progress_();
   }
 
   const ColdOptions options_;
