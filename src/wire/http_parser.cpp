@@ -57,6 +57,16 @@ bool parse_length(std::string_view text, std::uint64_t& value) {
   return true;
 }
 
+// How long a part is at least that ends at `mark`, which may have begun to arrive.
+std::size_t length_so_far(std::string_view bytes, std::string_view mark) {
+  const std::size_t end = bytes.find(mark);
+  if (end != std::string_view::npos) return end;
+  for (std::size_t begun = mark.size() - 1; begun > 0; --begun) {
+    if (bytes.ends_with(mark.substr(0, begun))) return bytes.size() - begun;
+  }
+  return bytes.size();
+}
+
 bool in_list(std::string_view list, std::string_view word) {
   while (!list.empty()) {
     const std::size_t comma = list.find(',');
@@ -114,7 +124,9 @@ HttpParsed HttpParser::parse_head(std::string_view bytes) {
   }
   const std::size_t from = scanned_ > kEnd.size() ? scanned_ - kEnd.size() : 0;
   const std::size_t end = all.find(kEnd, std::min(from, all.size()));
-  if (std::min(end, all.size()) > limits_.head_bytes_max) {
+  const std::size_t length =
+      end != std::string_view::npos ? end : length_so_far(all.substr(from), kEnd) + from;
+  if (length > limits_.head_bytes_max) {
     return fail(431, "The head is longer than " + std::to_string(limits_.head_bytes_max) +
                          " bytes, which is the limit.");
   }
@@ -299,7 +311,7 @@ HttpParsed HttpParser::parse_chunks(std::string_view bytes) {
   }
   if (state_ == State::kChunkSize) {
     const std::size_t end = bytes.find(kLine);
-    if (std::min(end, bytes.size()) > limits_.chunk_line_bytes_max) {
+    if (length_so_far(bytes, kLine) > limits_.chunk_line_bytes_max) {
       return fail(400, "A chunk's size and extensions are longer than " +
                            std::to_string(limits_.chunk_line_bytes_max) + " bytes.");
     }
@@ -346,7 +358,7 @@ HttpParsed HttpParser::parse_trailer(std::string_view bytes) {
   consumed_ = 0;
   for (;;) {
     const std::size_t end = bytes.find(kLine);
-    if (trailer_bytes_ + std::min(end, bytes.size()) > limits_.trailer_bytes_max) {
+    if (trailer_bytes_ + length_so_far(bytes, kLine) > limits_.trailer_bytes_max) {
       return fail(431, "The fields behind the body are longer than " +
                            std::to_string(limits_.trailer_bytes_max) + " bytes.");
     }

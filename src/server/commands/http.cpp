@@ -8,6 +8,7 @@
 #include "server/commands/handlers.h"
 #include "server/context.h"
 #include "server/http/etag.h"
+#include "server/kinds.h"
 #include "server/worker.h"
 
 namespace ullage::server {
@@ -16,6 +17,7 @@ namespace {
 // Value and the time it ends (Unix ms; 0: never), or null.
 void reply_found(Context& c, const std::optional<tier::Found>& found) {
   if (!found) return c.out.null();
+  if (found->kind != tier::kText) return c.wrong_type();
   c.out.array(2);
   c.out.integer(static_cast<std::int64_t>(found->expires_ms));
   c.out.bulk(found->value);
@@ -38,7 +40,8 @@ bool fits(const Context& c, const std::optional<tier::Found>& now, std::size_t f
   if (condition == "present") return now.has_value();
   TagList list;
   for (std::size_t i = first + 1; i < last; ++i) list.tags.emplace_back(c.word(i));
-  const bool match = now && matches(list, etag_of(now->value), condition == "other");
+  const bool text = now && now->kind == tier::kText;
+  const bool match = text && matches(list, etag_of(now->value), condition == "other");
   return condition == "match" ? match : !match;
 }
 
@@ -47,13 +50,18 @@ bool fits(const Context& c, const std::optional<tier::Found>& now, std::size_t f
 // http.get KEY
 void http_get_command(Context& c) { reply_found(c, read(c, 1)); }
 
-// http.mget BYTES_MAX KEY...: values beyond the bytes are told by their length alone.
+// http.mget BYTES_MAX KEY...: values beyond the bytes are told by their length alone, other kinds
+// than text by their name.
 void http_mget_command(Context& c) {
   std::int64_t left = 0;
   if (!c.integer(1, left)) return;
   c.out.array(c.words.size() - 2);
   for (std::size_t i = 2; i < c.words.size(); ++i) {
     const auto found = read(c, i);
+    if (found && found->kind != tier::kText) {
+      c.out.simple(type_name(found->kind));
+      continue;
+    }
     const auto size = static_cast<std::int64_t>(found ? found->value.size() : 0);
     if (size > left) {
       c.out.integer(size);

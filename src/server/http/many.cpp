@@ -167,6 +167,9 @@ void write_entry(JsonWriter& json, const std::string& key, const wire::Reply& re
   if (reply.type == wire::Reply::Type::kInteger) {
     json.field("found", true);
     json.field("omitted_bytes", reply.integer);
+  } else if (reply.type == wire::Reply::Type::kSimple) {
+    json.field("found", true);
+    json.field("kind", reply.text);
   } else if (reply.elements.size() != 2) {
     json.field("found", false);
   } else {
