@@ -21,7 +21,7 @@ HOMES = {
     "elfutils": (r"(elfutils/|dwarf\.h|libelf\.h|gelf\.h|libdw)", {"trace"}),
     "zstd": (r"(zstd|zdict)[a-z_]*\.h", {"record", "trace"}),
     "libcurl": (r"curl/", {"launch"}),
-    "nlohmann-json": (r"nlohmann/", {"trace", "server"}),
+    "nlohmann-json": (r"nlohmann/", {"trace", "server", "document"}),
     "libarchive": (r"archive(_entry)?\.h", {"trace"}),
     "rocksdb": (r"rocksdb/", {"tier/cold"}),
     "zlib": (r"(zlib|zconf)\.h", {"trace", "diagnose"}),

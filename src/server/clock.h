@@ -20,4 +20,7 @@ inline std::uint64_t steady_ns() {
                                         .count());
 }
 
+// For waits, which no change of the wall clock may cut short or stretch.
+inline std::uint64_t steady_ms() { return steady_ns() / 1'000'000; }
+
 }  // namespace ullage::server

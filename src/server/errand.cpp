@@ -51,7 +51,7 @@ bool Errands::send(Ask ask, std::uint64_t granted_bytes, Done done) {
   }
   const int first = ask.command->first_key;
   if (first > 0) post->first_hash = tier::hash_text(ask.words[static_cast<std::size_t>(first)]);
-  records_.emplace(next_, Record{std::move(done), unix_ms() + kErrandMs, granted_bytes});
+  records_.emplace(next_, Record{std::move(done), steady_ms() + kErrandMs, granted_bytes});
   sending_.push_back(std::move(post));
   Worker& owner = *server_.workers()[ask.owner];
   owner.inbox().put(sending_);

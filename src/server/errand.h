@@ -68,7 +68,7 @@ class Errands {
   // `granted_bytes`: of the budget, held until the command has run.
   bool send(Ask ask, std::uint64_t granted_bytes, Done done);
   void arrived();
-  void tick(std::uint64_t now_ms);
+  void tick(std::uint64_t now_ms);  // of the steady clock
   std::size_t under_way() const { return records_.size(); }
 
  private:

@@ -75,10 +75,10 @@ TEST(Errands, AreGivenUpAfterTheirTimeAndCountUntilTheyHaveRun) {
     ++calls;
     answered = reply.has_value();
   }));
-  errands.tick(unix_ms());
+  errands.tick(steady_ms());
   EXPECT_EQ(calls, 0);
-  errands.tick(unix_ms() + kErrandMs + 1);
-  errands.tick(unix_ms() + kErrandMs + 2);
+  errands.tick(steady_ms() + kErrandMs + 1);
+  errands.tick(steady_ms() + kErrandMs + 2);
   EXPECT_EQ(calls, 1) << "told once";
   EXPECT_FALSE(answered);
   EXPECT_EQ(errands.under_way(), 1u) << "the command may still run";

@@ -86,12 +86,12 @@ void Http::run() {
   std::uint64_t until_ms = 0;
   for (;;) {
     if (ending_.load()) {
-      if (until_ms == 0) until_ms = unix_ms() + kEndMs;
-      if (!owing() || unix_ms() >= until_ms) return;
+      if (until_ms == 0) until_ms = steady_ms() + kEndMs;
+      if (!owing() || steady_ms() >= until_ms) return;
     }
     epoll_event events[kEventsMax];
     const int count = epoll_wait(epoll_, events, kEventsMax, kTickMs);
-    now_ms_ = unix_ms();
+    now_ms_ = steady_ms();
     for (int i = 0; i < count; ++i) {
       switch (events[i].data.u64) {
         case kListenTag:
@@ -156,7 +156,7 @@ void Http::tick() {
   ticked_ms_ = now_ms_;
   listen_again();
   errands_.tick(now_ms_);
-  const bool status = live_.tick(now_ms_, streams_ > 0);
+  const bool status = live_.tick(unix_ms(), streams_ > 0);
   for (const auto& [id, connection] : connections_) {
     if (connection->dead()) continue;
     if (connection->streaming()) {

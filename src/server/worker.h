@@ -75,6 +75,10 @@ class Worker final : public tier::Listener {
   void note_slow(Session* session, const Context& context, std::uint64_t ns);
   // Buffers of this client, for CLIENT LIST.
   void forget_watches(Session& session);
+  // Memory for something large, from the budget; in a full store entries go for it, and for the
+  // value of `beside` bytes that it may become: one write alone may not evict so many. Not in the
+  // middle of the shard's work, and views of it are no longer good.
+  bool borrow(std::uint64_t bytes, std::uint64_t beside);
 
   // Standing still: see standstill.h.
   std::atomic<std::uint64_t> park_wanted{0}, parked_at{0};

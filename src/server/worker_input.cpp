@@ -65,8 +65,7 @@ void Worker::readable(Session& session) {
       if (needed > session.in.capacity()) {
         // The whole word's room at once, from the budget: nothing is copied while it arrives.
         const std::uint64_t more = needed - session.in.capacity();
-        if (needed > kFreeBufferBytes &&
-            !server_.budget().take(tier::Component::kClients, more, static_cast<int>(index_))) {
+        if (needed > kFreeBufferBytes && !borrow(more, needed)) {
           stats_.denied_buffers.add();
           return kill(session);
         }

@@ -60,6 +60,19 @@ bool Worker::grant_buffers(Session& session) {
   return true;
 }
 
+bool Worker::borrow(std::uint64_t bytes, std::uint64_t beside) {
+  // Some 30 000 entries go at most: a stall of tens of milliseconds.
+  constexpr int kRoundsMax = 64;
+  const auto progress = [this] {
+    return shard_->counters().evicted.value() + shard_->counters().packed.value();
+  };
+  for (int round = 0; round < kRoundsMax; ++round) {
+    const std::uint64_t before = progress();
+    if (shard_->make_room(bytes + beside) || progress() == before) break;
+  }
+  return server_.budget().take(tier::Component::kClients, bytes, static_cast<int>(index_));
+}
+
 // What scratch_ holds is this session's: out with it, as far as the socket takes it.
 void Worker::spill(Session& session) {
   if (scratch_.empty()) return;

@@ -214,7 +214,6 @@ PostPtr Worker::new_post() {
 }
 
 void Worker::send_posts() {
-  if (!errands_done_.empty()) server_.errand_box().give(errands_done_);
   for (std::size_t to = 0; to < outboxes_.size(); ++to) {
     if (outboxes_[to].empty()) continue;
     stats_.posts.add(outboxes_[to].size());
@@ -222,6 +221,8 @@ void Worker::send_posts() {
     other.inbox_.put(outboxes_[to]);
     other.wake();
   }
+  // Last: whoever has the reply finds what it brought about.
+  if (!errands_done_.empty()) server_.errand_box().give(errands_done_);
 }
 
 void Worker::take_posts() {

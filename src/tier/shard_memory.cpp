@@ -272,6 +272,13 @@ bool Shard::State::make_room_bytes(std::uint64_t bytes) {
   }
 }
 
+bool Shard::make_room(std::uint64_t bytes) {
+  state_->begin_operation(nullptr);
+  const bool made = state_->make_room_bytes(bytes);
+  state_->publish();
+  return made;
+}
+
 bool Shard::State::release_some() {
   if (!retired.empty()) {
     if (!retired.front()->release(kReleaseBytes)) retired.erase(retired.begin());

@@ -158,6 +158,22 @@ TEST(Shard, EvictsInsteadWhenItMay) {
   EXPECT_EQ(shard.count(0) + heard.evicted.size(), 100000u);
 }
 
+TEST(Shard, MakesRoomForWhatOthersNeed) {
+  Budget budget({.limit_bytes = 8 << 20});
+  Shard shard({}, budget);
+  fill(shard, 0, 100000);
+  const std::uint64_t needed = 2 << 20;
+  EXPECT_FALSE(budget.take(Component::kClients, needed));
+  int rounds = 0;
+  while (!shard.make_room(needed)) ASSERT_LT(++rounds, 100);
+  EXPECT_GT(rounds, 1) << "one operation evicts a bounded number";
+  EXPECT_TRUE(budget.take(Component::kClients, needed));
+  budget.give_back(Component::kClients, needed);
+  shard.eviction(Eviction::kNone);
+  fill(shard, 0, 1000);
+  EXPECT_FALSE(shard.make_room(8 << 20));
+}
+
 TEST(Shard, AScanThroughManyKeysLeavesThoseThatAreUsed) {
   Budget budget({.limit_bytes = 4 << 20});
   Shard shard({.window_percent = 1}, budget);

@@ -9,7 +9,8 @@
 //     std::optional<Held> get(unsigned db, const std::string& key);
 //     void erase(unsigned db, const std::string& key);
 //     void flush(unsigned db);
-//     std::vector<std::string> keys(unsigned db);                        // as many scans as it takes
+//     std::vector<std::string> keys(unsigned db);                        // as many scans as it
+//     takes
 //   };
 //   INSTANTIATE_TYPED_TEST_SUITE_P(Hot, TierContract, HotTier);
 //

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Any bytes are requests, a wait for more, or an error; the same ones whether they arrive at once or
-// in pieces (the first byte says how large); the first as Beast reads it, if it takes it. A target's
-// parts survive being encoded again.
+// Any bytes are requests, a wait for more, or an error; the same ones whether they arrive at once
+// or in pieces (the first byte says how large); the first as Beast reads it, if it takes it. A
+// target's parts survive being encoded again.
 #include <cstdlib>
 #include <string>
 #include <vector>

@@ -105,6 +105,21 @@ def test_conditions_hold_on_the_value_that_is_there(_folder):
             assert put(b"1", If_Match="no quotes") == 400
 
 
+def test_a_document_is_read_as_its_json(_folder):
+    with wire.store(http=True) as server, rest.Http(server) as http, server.client() as client:
+        client.ask("JSON.SET", "d", "$", '{"a": [1, 2.5, "\\u00e4"], "b": null}')
+        got = http("GET", "/v1/keys/d")
+        assert got.headers["Content-Type"] == "application/json" and got.json() == {"a": [1, 2.5, "\xe4"], "b": None}, got
+        assert got.headers["ETag"] == tag(got.body)
+        entry, = http("POST", "/v1/keys:batchGet", '{"keys": ["d"]}').json()["entries"]
+        assert entry["kind"] == "ReJSON-RL" and entry["etag"] == tag(got.body) and entry["value"] == got.body.decode(), entry
+        assert http("PUT", "/v1/keys/d", b"x", {"If-Match": tag(b"else")}).status == 412
+        client.ask("JSON.SET", "d", "$.b", "7")
+        assert http("DELETE", "/v1/keys/d", headers={"If-Match": got.headers["ETag"]}).status == 412, "it has changed"
+        assert http("PUT", "/v1/keys/d", b"x", {"If-Match": http("GET", "/v1/keys/d").headers["ETag"]}).status == 204
+        assert client.ask("GET", "d") == b"x"
+
+
 def test_of_many_who_create_one_key_exactly_one_does(_folder):
     for threads in THREADS:
         with wire.store(threads, http=True) as server:

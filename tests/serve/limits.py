@@ -112,6 +112,21 @@ def test_buffers_that_the_budget_denies_close_their_client(_folder):
         assert other.ask("SET", "k", "v") == "OK"
 
 
+def test_a_large_value_finds_room_in_a_full_store(_folder):
+    with wire.store("--residency.hot=32MiB") as server, server.client() as client:
+        for start in range(0, 100_000, 1000):
+            client.socket.sendall(b"".join(client.packed("SET", f"k{i}", "x" * 500) for i in range(start, start + 1000)))
+            for _ in range(1000):
+                assert client.read() == "OK"
+        assert int(info(client, "stats")["evicted_keys"]) > 0, "it is full"
+        for size in (100_000, 1_000_000, 4_000_000):
+            assert client.ask("SET", "large", "y" * size) == "OK", size
+            assert client.ask("STRLEN", "large") == size
+            assert client.ask("JSON.SET", "document", "$", '["%s"]' % ("y" * size)) == "OK", size
+            assert client.ask("JSON.MERGE", "document", "$", '["%s"]' % ("z" * size)) == "OK", size
+            assert client.ask("JSON.STRLEN", "document", "$[0]") == [size]
+
+
 def test_large_values_go_in_and_come_out_whole(_folder):
     value = bytes(range(256)) * (32 << 12)  # 32 MiB
     with wire.store("--residency.hot=512MiB") as server, server.client() as client:

@@ -156,3 +156,7 @@ def test_ioredis_works(_folder):
 
 def test_node_redis_works_and_its_cache_is_invalidated(_folder):
     run_node("node_redis.js")
+
+
+def test_node_redis_s_json_works(_folder):
+    run_node("node_redis_json.js")

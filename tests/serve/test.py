@@ -9,6 +9,7 @@ import support
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import crash  # noqa: E402
 import differential  # noqa: E402
+import documents  # noqa: E402
 import http_limits  # noqa: E402
 import http_users  # noqa: E402
 import keys_api  # noqa: E402
@@ -32,7 +33,8 @@ def test_replies_are_redis_s_byte_for_byte(folder):
             assert not found, f"{len(found)} replies differ with {threads} threads:\n" + "\n".join(found)
 
 
-for module in (crash, limits, locks, operation, persistence, keys_api, http_limits, http_users, openapi, live_page,
+for module in (crash, documents, limits, locks, operation, persistence, keys_api, http_limits, http_users, openapi,
+               live_page,
                real_clients):
     globals().update({name: test for name, test in vars(module).items() if name.startswith("test_")})
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the HTTP door asks of the thread that owns a key: reads with the time that is left, and
-// writes under a condition, each in one step. No client of RESP finds
-// these; http.NAME takes the rights of NAME.
+// writes under a condition, each in one step. No client of RESP finds these; http.NAME takes the
+// rights of NAME.
 #include <algorithm>
 
+#include "document/print.h"
 #include "server/commands/handlers.h"
 #include "server/context.h"
 #include "server/http/etag.h"
@@ -14,14 +15,33 @@
 namespace ullage::server {
 namespace {
 
-// Value and the time it ends (Unix ms; 0: never), or null.
-void reply_found(Context& c, const std::optional<tier::Found>& found) {
-  if (!found) return c.out.null();
-  if (found->kind != tier::kText) return c.wrong_type();
-  c.out.array(2);
-  c.out.integer(static_cast<std::int64_t>(found->expires_ms));
-  c.out.bulk(found->value);
-}
+// An entry as HTTP has it: bytes as they are, or a document as its JSON, which is printed anew.
+class Shown {
+ public:
+  explicit Shown(const tier::Found& found) : expires_ms_(found.expires_ms), bytes_(found.value) {
+    if (found.kind != kJson) return;
+    document_ = true;
+    document::print(printed_, document::Value(found.value.data()));
+    bytes_ = printed_;
+  }
+  Shown(const Shown&) = delete;
+  Shown& operator=(const Shown&) = delete;
+
+  std::string_view bytes() const { return bytes_; }
+  // The time it ends (Unix ms; 0: never), its bytes, and its kind if it is no text.
+  void reply(Context& c) const {
+    c.out.array(document_ ? 3 : 2);
+    c.out.integer(static_cast<std::int64_t>(expires_ms_));
+    c.out.bulk(bytes_);
+    if (document_) c.out.simple(type_name(kJson));
+  }
+
+ private:
+  std::uint64_t expires_ms_;
+  std::string printed_;
+  std::string_view bytes_;
+  bool document_ = false;
+};
 
 std::optional<tier::Found> read(Context& c, std::size_t word) {
   const tier::Key key = c.key(word);
@@ -40,35 +60,38 @@ bool fits(const Context& c, const std::optional<tier::Found>& now, std::size_t f
   if (condition == "present") return now.has_value();
   TagList list;
   for (std::size_t i = first + 1; i < last; ++i) list.tags.emplace_back(c.word(i));
-  const bool text = now && now->kind == tier::kText;
-  const bool match = text && matches(list, etag_of(now->value), condition == "other");
+  const bool match = now && matches(list, etag_of(Shown(*now).bytes()), condition == "other");
   return condition == "match" ? match : !match;
 }
 
 }  // namespace
 
 // http.get KEY
-void http_get_command(Context& c) { reply_found(c, read(c, 1)); }
+void http_get_command(Context& c) {
+  const auto found = read(c, 1);
+  if (!found) return c.out.null();
+  Shown(*found).reply(c);
+}
 
-// http.mget BYTES_MAX KEY...: values beyond the bytes are told by their length alone, other kinds
-// than text by their name.
+// http.mget BYTES_MAX KEY...: values beyond the bytes are told by their length alone.
 void http_mget_command(Context& c) {
   std::int64_t left = 0;
   if (!c.integer(1, left)) return;
   c.out.array(c.words.size() - 2);
   for (std::size_t i = 2; i < c.words.size(); ++i) {
     const auto found = read(c, i);
-    if (found && found->kind != tier::kText) {
-      c.out.simple(type_name(found->kind));
+    if (!found) {
+      c.out.null();
       continue;
     }
-    const auto size = static_cast<std::int64_t>(found ? found->value.size() : 0);
+    const Shown shown(*found);
+    const auto size = static_cast<std::int64_t>(shown.bytes().size());
     if (size > left) {
       c.out.integer(size);
       continue;
     }
     left -= size;
-    reply_found(c, found);
+    shown.reply(c);
   }
 }
 

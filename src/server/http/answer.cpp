@@ -99,32 +99,6 @@ std::string answer_head(const Answer& answer, bool keep) {
   return head + "\r\n\r\n";
 }
 
-bool is_utf8(std::string_view bytes) {
-  const std::size_t size = bytes.size();
-  for (std::size_t i = 0; i < size;) {
-    const auto at = [&](std::size_t k) {
-      return k < size ? static_cast<unsigned char>(bytes[k]) : 0U;
-    };
-    const unsigned first = at(i);
-    if (first < 0x80) {
-      ++i;
-      continue;
-    }
-    const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (first < 0xc2 || first > 0xf4) return false;
-    for (std::size_t k = 1; k < length; ++k) {
-      if ((at(i + k) & 0xc0) != 0x80) return false;
-    }
-    // Written too long, half of a pair, beyond the last one.
-    if ((first == 0xe0 && at(i + 1) < 0xa0) || (first == 0xed && at(i + 1) > 0x9f) ||
-        (first == 0xf0 && at(i + 1) < 0x90) || (first == 0xf4 && at(i + 1) > 0x8f)) {
-      return false;
-    }
-    i += length;
-  }
-  return true;
-}
-
 std::string base64(std::string_view bytes) {
   std::string text;
   text.reserve((bytes.size() + 2) / 3 * 4);

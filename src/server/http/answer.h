@@ -37,8 +37,7 @@ Answer problem(int status, std::string_view slug, std::string_view title, std::s
 // The status line and the fields, up to the empty line. `keep`: the connection stays open.
 std::string answer_head(const Answer& answer, bool keep);
 
-// Bytes as JSON has them: a text if they are UTF-8, else {"base64": "..."}.
-bool is_utf8(std::string_view bytes);
+// For bytes in JSON that are no UTF-8: {"base64": "..."}.
 std::string base64(std::string_view bytes);
 bool parse_base64(std::string_view text, std::string& bytes);
 

@@ -44,18 +44,5 @@ TEST(Base64, GivesBackAnyBytesAndTakesOneFormOnly) {
   }
 }
 
-TEST(Utf8, IsWhatTheStandardSays) {
-  for (const char* good : {"", "abc", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80",
-                           "\xef\xbf\xbf", "\xf4\x8f\xbf\xbf", "\xed\x9f\xbf", "\xee\x80\x80"}) {
-    EXPECT_TRUE(is_utf8(good)) << good;
-  }
-  for (const char* bad :
-       {"\x80", "\xc3", "\xc0\xaf", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf",
-        "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "a\xe2\x82"}) {
-    EXPECT_FALSE(is_utf8(bad)) << bad;
-  }
-  EXPECT_TRUE(is_utf8(std::string_view("\0", 1)));
-}
-
 }  // namespace
 }  // namespace ullage::server

@@ -114,7 +114,7 @@ Answer value_answer(wire::Reply& reply, const Condition& condition) {
     answer.status = 304;
     return answer;
   }
-  answer.type = kValueType;
+  answer.type = reply.elements.size() > 2 ? kJsonType : kValueType;
   answer.fields.emplace_back("Content-Security-Policy", kValuePolicy);
   answer.body = std::move(value);
   return answer;
@@ -148,7 +148,7 @@ Step get_key(Call& call) {
   round.then = [where, condition = std::get<Condition>(condition)](Replies& replies) -> Step {
     wire::Reply& reply = replies[0];
     if (reply.is_error()) return refused(reply);
-    if (reply.elements.size() == 2) return value_answer(reply, condition);
+    if (reply.elements.size() >= 2) return value_answer(reply, condition);
     return condition.has_match ? failed_condition() : missing(where);
   };
   return round;

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
+#include "document/utf8.h"
 #include "server/clock.h"
 #include "server/http/call.h"
 #include "server/http/etag.h"
@@ -29,7 +30,7 @@ constexpr std::size_t kCursorDigitsMax = 19;
 constexpr std::size_t kScanCountMax = 1000;
 
 void write_bytes(JsonWriter& json, std::string_view bytes) {
-  if (is_utf8(bytes)) return json.value(bytes);
+  if (document::is_utf8(bytes)) return json.value(bytes);
   json.begin_object();
   json.field("base64", base64(bytes));
   json.end_object();
@@ -167,10 +168,7 @@ void write_entry(JsonWriter& json, const std::string& key, const wire::Reply& re
   if (reply.type == wire::Reply::Type::kInteger) {
     json.field("found", true);
     json.field("omitted_bytes", reply.integer);
-  } else if (reply.type == wire::Reply::Type::kSimple) {
-    json.field("found", true);
-    json.field("kind", reply.text);
-  } else if (reply.elements.size() != 2) {
+  } else if (reply.elements.size() < 2) {
     json.field("found", false);
   } else {
     const auto expires_ms = static_cast<std::uint64_t>(reply.elements[0].integer);
@@ -178,6 +176,7 @@ void write_entry(JsonWriter& json, const std::string& key, const wire::Reply& re
     json.field("found", true);
     json.key("value");
     write_bytes(json, reply.elements[1].text);
+    if (reply.elements.size() > 2) json.field("kind", reply.elements[2].text);
     json.field("etag", etag_of(reply.elements[1].text));
     if (expires_ms != tier::kNoExpiry) {
       json.field("ttl_ms", expires_ms > now ? expires_ms - now : 0);

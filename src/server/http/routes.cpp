@@ -187,10 +187,6 @@ Answer refused(const wire::Reply& reply) {
         "The budget denied it, and nothing could be evicted for it; nothing was changed.",
         "Erase something, or raise residency.hot (see the page at /).");
   }
-  if (text.starts_with("WRONGTYPE")) {
-    return problem(409, "wrong-kind", "The key holds another kind of value.", text,
-                   "Use the commands of that kind (JSON.GET), or erase the key first.");
-  }
   if (text.starts_with("NOPERM") || text.starts_with("NOAUTH")) {
     return not_permitted(text);
   }
