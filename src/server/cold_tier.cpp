@@ -109,6 +109,12 @@ Result<void> ColdTier::swap(unsigned one, unsigned other) {
   return {};
 }
 
+void ColdTier::close() {
+  // Who listens asks the store, which is going.
+  store_->on_progress([] {});
+  store_.reset();
+}
+
 bool ColdTier::look(std::uint64_t now_ms) {
   const tier::ColdHealth health = store_->health();
   const bool same = health.reads == reads_ok() && health.writes == writes_ok();

@@ -67,7 +67,7 @@ class ColdTier {
   std::string trouble() const;
   bool look(std::uint64_t now_ms);  // true: it has changed
   // Everything is written and synced; nothing calls back any more.
-  void close() { store_.reset(); }
+  void close();
 
   // Nothing of what it has was evicted from memory, so that counting there is counting.
   std::atomic<bool> all_hot{false};

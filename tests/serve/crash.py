@@ -24,6 +24,8 @@ import wire  # noqa: E402
 ROUNDS = int(os.environ.get("ULLAGE_CRASH_ROUNDS", "60" if support.FULL else "3"))
 CLIENTS = 4
 WINDOW_MS = 50
+# A machine that gives the server no processor for a while delays what it hands to the disk.
+STARVED_MS = 1000
 
 
 class Writer(threading.Thread):
@@ -75,7 +77,7 @@ NAMES = ("set", "incr", "del", "exec", "large")
 
 def must_be_there(writer, name, killed_at, window_ms):
     """The least number that may not be lost."""
-    before = killed_at - window_ms / 1000
+    before = killed_at - (window_ms + STARVED_MS) / 1000
     return max(value for value, at in writer.acknowledged[name] if window_ms == 0 or at <= before)
 
 
@@ -105,14 +107,14 @@ def number_of(name, value, writer):
     return 0 if writer is None else writer.sent[name] + writer.sent[name] % 2 if name == "del" else 0
 
 
-def round_of(folder, starts, flags, threads):
+def round_of(folder, starts, flags, threads, window_ms=0):
     """Load, kill -9; the writers and when it was."""
     with wire.store(f"--persistence.directory={folder}/crash", f"--server.threads={threads}", *flags,
                     signal_at_end=signal.SIGKILL, expect=-signal.SIGKILL) as server:
         writers = [Writer(server.port, i, starts[i]) for i in range(CLIENTS)]
         for writer in writers:
             writer.start()
-        time.sleep(random.uniform(0.1, 0.6))
+        time.sleep(random.uniform(0.1, 0.6) if window_ms == 0 else random.uniform(1.2, 1.6))
         killed_at = time.monotonic()
         server.process.kill()
         for writer in writers:
@@ -126,7 +128,7 @@ def crash(folder, rounds, flags, window_ms, restart_flags=None):
     starts = [dict.fromkeys(NAMES, 0) for _ in range(CLIENTS)]
     found, acknowledged = [], 0
     for i in range(rounds):
-        writers, killed_at = round_of(folder, starts, flags, 1 + i % 2)
+        writers, killed_at = round_of(folder, starts, flags, 1 + i % 2, window_ms)
         acknowledged += sum(len(a) - 1 for w in writers for a in w.acknowledged.values())
         with wire.store(f"--persistence.directory={folder}/crash", *(restart_flags or flags)) as server:
             with server.client() as client:
