@@ -16,7 +16,6 @@ import http_users  # noqa: E402
 import keys_api  # noqa: E402
 import limits  # noqa: E402
 import live_page  # noqa: E402
-import locks  # noqa: E402
 import openapi  # noqa: E402
 import operation  # noqa: E402
 import persistence  # noqa: E402
@@ -34,8 +33,8 @@ def test_replies_are_redis_s_byte_for_byte(folder):
             assert not found, f"{len(found)} replies differ with {threads} threads:\n" + "\n".join(found)
 
 
-for module in (backup, crash, documents, limits, locks, operation, persistence, keys_api, http_limits, http_users, openapi,
-               live_page, real_clients):
+for module in (backup, crash, documents, limits, operation, persistence, keys_api, http_limits, http_users,
+               openapi, live_page, real_clients):
     globals().update({name: test for name, test in vars(module).items() if name.startswith("test_")})
 
 if __name__ == "__main__":
