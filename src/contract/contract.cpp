@@ -8,6 +8,7 @@
 
 #include "base/format.h"
 #include "base/text.h"
+#include "contract/durability.h"
 
 namespace ullage::contract {
 namespace {
@@ -33,6 +34,16 @@ Result<Amount> amount(KeyType type, std::string_view text) {
     return result;
   }
   if (type == KeyType::kText) return result;
+  if (type == KeyType::kDurability) {
+    const Result<Durability> durability = parse_durability(text);
+    if (!durability.ok()) return durability.error();
+    return result;
+  }
+  if (type == KeyType::kPrefixes) {
+    const Result<Prefixes> prefixes = parse_prefixes(text);
+    if (!prefixes.ok()) return prefixes.error();
+    return result;
+  }
   if (type == KeyType::kCount) {
     const auto [end, problem] =
         std::from_chars(text.data(), text.data() + text.size(), result.number);
@@ -52,6 +63,10 @@ Amount known_amount(KeyType type, const char* text) {
   const Result<Amount> result = amount(type, text);
   assert(result.ok() && "keys.def holds a value that its own type can't read");
   return result.value();
+}
+
+bool has_number(KeyType type) {
+  return type == KeyType::kBytes || type == KeyType::kDuration || type == KeyType::kCount;
 }
 
 std::string quoted(std::string_view text) { return "\"" + shorten(clean_utf8(text), 60) + "\""; }
@@ -89,9 +104,11 @@ Result<void> Contract::set(std::string_view path, std::string_view value,
                                      "\n  See: ullage contract explain " + key->path};
   };
   const Result<Amount> read = amount(key->type, value);
+  if (!read.ok() && key->type == KeyType::kPrefixes) return refuse(read.error().message + ".");
   if (!read.ok()) return refuse(std::string("expected ") + expected(key->type) + ".");
-  const Amount least = known_amount(key->type, key->least);
-  const Amount most = known_amount(key->type, key->most);
+  const bool bounded = *key->least != 0;
+  const Amount least = bounded ? known_amount(key->type, key->least) : Amount{};
+  const Amount most = bounded ? known_amount(key->type, key->most) : Amount{};
   const Amount got = read.value();
   const bool ratio = key->type == KeyType::kRatio;
   const bool small = ratio ? got.ratio < least.ratio : got.number < least.number;
@@ -124,13 +141,13 @@ const Setting& Contract::setting(std::string_view path) const {
 
 std::optional<std::uint64_t> Contract::number(std::string_view path) const {
   const Setting& found = setting(path);
-  assert(found.key->type != KeyType::kRatio && found.key->type != KeyType::kText);
+  assert(has_number(found.key->type));
   return found.set ? std::optional(found.number) : std::nullopt;
 }
 
 const std::string& Contract::text(std::string_view path) const {
   const Setting& found = setting(path);
-  assert(found.key->type == KeyType::kText);
+  assert(!has_number(found.key->type));
   return found.written;
 }
 

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "contract/durability.h"
+
 namespace ullage::contract {
 namespace {
 
@@ -52,6 +54,37 @@ TEST(Contract, AFlagWinsOverTheFileAndSaysSo) {
   ASSERT_TRUE(contract.set("allocation.growth_stall", "2ms", "--allocation.growth_stall").ok());
   EXPECT_EQ(contract.number("allocation.growth_stall"), 2'000'000u);
   EXPECT_EQ(contract.setting("allocation.growth_stall").origin, "--allocation.growth_stall");
+}
+
+TEST(Contract, ATableOfPrefixesIsReadWithTheirDurability) {
+  const Contract contract = parsed(
+      "[persistence]\ndurability = \"no\"\n[persistence.prefixes]\n\"orders:\" = \"always\"\n"
+      "\"a,b=%\" = \"off\"\n");
+  const Prefixes prefixes = parse_prefixes(contract.text("persistence.prefixes")).value();
+  ASSERT_EQ(prefixes.size(), 2u);
+  EXPECT_EQ(prefixes[0], (std::pair{std::string("a,b=%"), Durability{Durability::Kind::kOff, 0}}));
+  EXPECT_EQ(prefixes[1],
+            (std::pair{std::string("orders:"), Durability{Durability::Kind::kAlways, 0}}));
+  EXPECT_EQ(contract.text("persistence.durability"), "no");
+  EXPECT_EQ(contract.setting("persistence.prefixes").origin, "ullage.toml:3");
+}
+
+TEST(Contract, AWrongDurabilityOfAPrefixIsToldWithItsLine) {
+  EXPECT_THAT(
+      refusal("[persistence.prefixes]\n\"orders:\" = \"always\"\n\"x:\" = \"soon\"\n"),
+      AllOf(HasSubstr("ullage.toml:3: persistence.prefixes.\"x:\""), HasSubstr("\"soon\"")));
+  EXPECT_THAT(refusal("[persistence]\ndurability = \"2h\"\n"), HasSubstr("ullage.toml:2: "));
+}
+
+TEST(Contract, PrefixesOfAFlagAreCheckedToo) {
+  Contract contract;
+  ASSERT_TRUE(contract.set("persistence.prefixes", "o:=always,c:=off,w:=20ms", "--x").ok());
+  EXPECT_EQ(parse_prefixes(contract.text("persistence.prefixes")).value()[2].second,
+            (Durability{Durability::Kind::kWindow, 20}));
+  for (const char* wrong : {"orders:", "o=always,o=off", "a%=off", "a%4=off", "=maybe"}) {
+    EXPECT_FALSE(contract.set("persistence.prefixes", wrong, "--x").ok()) << wrong;
+  }
+  EXPECT_TRUE(contract.set("persistence.prefixes", "", "--x").ok());
 }
 
 TEST(Contract, AMistakeInAFlagChangesNothing) {

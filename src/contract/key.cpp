@@ -38,6 +38,10 @@ const char* example(const Key& key) {
       return "4";
     case KeyType::kText:
       return "a text";
+    case KeyType::kDurability:
+      return "50ms";
+    case KeyType::kPrefixes:
+      return "";
   }
   return "";
 }
@@ -74,6 +78,10 @@ const char* expected(KeyType type) {
       return "a whole number, like 4";
     case KeyType::kText:
       return "a text in quotes";
+    case KeyType::kDurability:
+      return "\"always\", \"no\", \"off\", or a window from \"1ms\" to \"60s\"";
+    case KeyType::kPrefixes:
+      return "a table of prefixes, each with its durability";
   }
   return "";
 }
@@ -103,6 +111,7 @@ std::string explain(const Key& key, std::size_t width) {
           (*key.default_text == 0 ? "unset (no bound)" : written(key, key.default_text)) + "\n";
   text += "  allowed  " +
           (key.type == KeyType::kText ? std::string("any text")
+           : *key.least == 0          ? std::string(expected(key.type))
                                       : written(key, key.least) + " to " + written(key, key.most)) +
           "\n";
   text += "  changes  " + std::string(key.live ? "while a server runs (reload)" : "at start only") +
@@ -112,6 +121,9 @@ std::string explain(const Key& key, std::size_t width) {
     const std::size_t end = rest.find("\n\n");
     text += wrap(rest.substr(0, end), width, "  ", "  ") + "\n\n";
     rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 2);
+  }
+  if (key.type == KeyType::kPrefixes) {
+    return text + "  [" + key.path + "]\n  \"orders:\" = \"always\"\n  \"cache:\" = \"off\"\n";
   }
   text += "  [" + std::string(key.section()) + "]\n  " + std::string(key.name()) + " = " +
           written(key, example(key)) + "\n";

@@ -11,11 +11,13 @@
 namespace ullage::contract {
 
 enum class KeyType {
-  kBytes,     // "512MiB"
-  kDuration,  // "200us"
-  kRatio,     // 0.05
-  kCount,     // 4
-  kText,      // "127.0.0.1"
+  kBytes,       // "512MiB"
+  kDuration,    // "200us"
+  kRatio,       // 0.05
+  kCount,       // 4
+  kText,        // "127.0.0.1"
+  kDurability,  // "always", "50ms": see durability.h
+  kPrefixes,    // a table of them, by the beginning of keys
 };
 
 struct Key {

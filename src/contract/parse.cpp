@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "contract/contract.h"
+#include "contract/durability.h"
 
 // Its headers alone: the distribution's library has exceptions instead of results.
 #undef TOML_HEADER_ONLY
@@ -88,6 +89,28 @@ bool is_section(std::string_view name) {
   return false;
 }
 
+// A table with names of its own: each mistake at its own line.
+void read_prefixes(const std::string& name, const Key& key, const toml::table& table,
+                   const std::string& where, Contract& contract, Mistakes& mistakes) {
+  std::string text;
+  bool good = true;
+  for (const auto& [prefix, node] : table) {
+    const auto durability = node.value_exact<std::string>();
+    const Result<Durability> read = parse_durability(durability.value_or(""));
+    if (!read.ok()) {
+      good = false;
+      mistakes.add(at(name, prefix.source()) + ": " + key.path + ".\"" +
+                   shorten(clean_utf8(prefix.str()), 40) + "\": " + read.error().message +
+                   ".\n  See: ullage contract explain " + key.path);
+      continue;
+    }
+    text += (text.empty() ? "" : ",") + escape_prefix(prefix.str()) + "=" + *durability;
+  }
+  if (!good) return;
+  const Result<void> done = contract.set(key.path, text, where);
+  if (!done.ok()) mistakes.add(done.error().message);
+}
+
 void read_section(const std::string& name, const std::string& section, const toml::table& table,
                   Contract& contract, Mistakes& mistakes) {
   for (const auto& [key_name, node] : table) {
@@ -96,6 +119,10 @@ void read_section(const std::string& name, const std::string& section, const tom
     const Key* key = find_key(path);
     if (key == nullptr) {
       mistakes.add(unknown(where, path, node.is_table()));
+      continue;
+    }
+    if (key->type == KeyType::kPrefixes && node.is_table()) {
+      read_prefixes(name, *key, *node.as_table(), where, contract, mistakes);
       continue;
     }
     const std::optional<std::string> text = plain(key->type, node);

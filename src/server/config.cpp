@@ -23,6 +23,8 @@ void take_live(Config& config, const contract::Contract& contract) {
   config.max_key_bytes = number("server.max_key");
   config.max_value_bytes = number("server.max_value");
   config.timeout_ns = number("server.timeout");
+  take_live(config.persistence, contract);
+  config.cold_bytes = number("residency.cold");
   config.requirepass = contract.text("server.requirepass");
   config.drain_ns = number("server.drain");
   const bool json = contract.text("server.log_format") == "json";
@@ -95,6 +97,9 @@ Result<Config> Config::from(const contract::Contract& contract) {
   }
   take_live(config, config.contract);
   take_slowlog(config, config.contract);
+  Result<Persistence> persistence = read_persistence(contract);
+  if (!persistence.ok()) return persistence.error();
+  config.persistence = persistence.value();
   config.process_bytes = contract.number("residency.process").value_or(0);
   config.bind = contract.text("server.bind");
   config.resp_port = contract.number("server.resp_port").value_or(0);
@@ -113,7 +118,7 @@ Result<void> Config::reload(const contract::Contract& changed) {
   for (const contract::Setting& next : changed.settings()) {
     const contract::Setting& now = contract.setting(next.key->path);
     const std::string_view section = next.key->section();
-    const bool ours = section == "server" || section == "residency";
+    const bool ours = section == "server" || section == "residency" || section == "persistence";
     if (!ours || next.key->live || (next.set == now.set && next.written == now.written)) continue;
     return Error{Code::kInvalid, next.origin + ": " + next.key->path + " can't change while the " +
                                      "server runs: it is " + (now.set ? now.written : "unset") +

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "contract/contract.h"
 #include "server/log.h"
+#include "server/persistence.h"
 #include "tls/tls.h"
 
 namespace ullage::server {
@@ -23,6 +24,7 @@ struct Config {
   // [residency]
   std::uint64_t hot_bytes = 0;      // 0: no bound
   std::uint64_t process_bytes = 0;  // 0: no bound
+  std::uint64_t cold_bytes = 0;     // 0: what the store takes by itself
   // [server], at start only
   std::string bind = "127.0.0.1";
   std::uint64_t resp_port = 6379;  // 0: any that is free
@@ -41,6 +43,7 @@ struct Config {
   std::uint64_t max_value_bytes = 512u << 20;
   std::uint64_t timeout_ns = 0;  // 0: idle clients stay
   std::string requirepass;       // of the default user; empty: none
+  Persistence persistence;
   bool protected_mode = true;
   std::uint64_t drain_ns = 5'000'000'000;
   Log::Format log_format = Log::Format::kText;

@@ -25,6 +25,7 @@ namespace ullage::server {
 
 class Server;
 class Worker;
+struct Surveyed;
 
 struct Context {
   Server& server;
@@ -36,7 +37,8 @@ struct Context {
   wire::ReplyWriter out;
   std::uint64_t first_hash;  // of the first key, when `hashed`
   bool hashed;
-  bool failed = false;  // an error was replied
+  bool failed = false;                 // an error was replied
+  const Surveyed* surveyed = nullptr;  // of a keyspace command: what the cold tier has
 
   std::string_view word(std::size_t i) const { return words[i]; }
   bool is(std::size_t i, std::string_view name) const;  // in any case

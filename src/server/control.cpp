@@ -32,6 +32,7 @@ void Control::block_signals() {
   const sigset_t set = handled();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of the cold tier's, not the end
 }
 
 Control::Control(Server& server, Reload reload) : server_(server), reload_(std::move(reload)) {

@@ -12,6 +12,7 @@
 
 #include "base/machine.h"
 #include "server/clock.h"
+#include "server/cold_status.h"
 #include "server/commands/handlers.h"
 #include "server/context.h"
 #include "server/numbers.h"
@@ -320,7 +321,7 @@ void tiers_section(Server& server, Text& out) {
     return sum(server, [member](Worker& w) { return (w.shard().counters().*member).value(); });
   };
   out.section("Tiers");
-  out.field("tiers", "hot");
+  out.field("tiers", server.cold() == nullptr ? "hot" : "hot,cold");
   out.field("hot_entries", status.keys);
   out.field("hot_resident_bytes", status.tier_resident_bytes);
   out.field("hot_live_bytes", status.live_bytes);
@@ -331,6 +332,7 @@ void tiers_section(Server& server, Text& out) {
   out.field("hot_expired", counter(&tier::Counters::expired));
   out.field("hot_evicted", counter(&tier::Counters::evicted));
   out.field("hot_denied", counter(&tier::Counters::denied));
+  for (const auto& [name, value] : cold_fields(server)) out.field(name, value);
 }
 
 void growth_section(Server& server, Text& out) {

@@ -85,6 +85,7 @@ void Server::register_metrics() {
   std::vector<const tier::Shard*> shards;
   for (const auto& worker : workers_) shards.push_back(&worker->shard());
   tier::register_metrics(registry_, *budget_, shards);
+  if (cold_ != nullptr) register_cold_metrics();
   growth_metrics_ = std::make_unique<metrics::GrowthMetrics>(registry_);
   registry_.seal();
 }

@@ -9,8 +9,10 @@
 #include <random>
 
 #include "server/clock.h"
+#include "server/cold_tier.h"
 #include "server/listen.h"
 #include "server/standstill.h"
+#include "server/warmer.h"
 #include "server/worker.h"
 
 namespace ullage::server {
@@ -46,12 +48,17 @@ void raise_descriptor_limit(Config& config) {
 
 }  // namespace
 
-Server::Server(const Config& config) : config_(config) {
+Server::Server(const Config& config, std::unique_ptr<ColdTier> cold)
+    : config_(config), cold_(std::move(cold)) {
   mallopt(M_MMAP_THRESHOLD, kMappedBytesMin);
   raise_descriptor_limit(config_);
   tier::BudgetOptions options;
   options.limit_bytes = config_.hot_bytes;
   options.process_bytes = config_.process_bytes;
+  // One total: where the cold tier can't keep to its part, the hot tier gives way.
+  if (options.process_bytes == 0 && cold_ != nullptr && config_.hot_bytes != 0) {
+    options.process_bytes = config_.hot_bytes + cold_->store().budget_bytes();
+  }
   options.shards = static_cast<unsigned>(config_.threads);
   budget_ = std::make_unique<tier::Budget>(options);
   started_ms_ = unix_ms();
@@ -61,10 +68,22 @@ Server::Server(const Config& config) : config_(config) {
   }
   register_metrics();
   apply_config();
+  if (cold_ != nullptr) begin_cold();
 }
 
 Result<std::unique_ptr<Server>> Server::start(const Config& config) {
-  std::unique_ptr<Server> server(new Server(config));
+  std::unique_ptr<ColdTier> cold;
+  if (!config.persistence.directory.empty()) {
+    Result<std::unique_ptr<ColdTier>> opened = ColdTier::open(config);
+    if (!opened.ok()) return opened.error();
+    cold = std::move(opened.value());
+  }
+  return start(config, std::move(cold));
+}
+
+Result<std::unique_ptr<Server>> Server::start(const Config& config,
+                                              std::unique_ptr<ColdTier> cold) {
+  std::unique_ptr<Server> server(new Server(config, std::move(cold)));
   const bool shared = config.threads > 1;
   std::uint16_t port = static_cast<std::uint16_t>(config.resp_port);
   for (unsigned i = 0; i < config.threads; ++i) {
@@ -94,6 +113,7 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config) {
 
 void Server::launch() {
   live_workers_ = static_cast<unsigned>(workers_.size());
+  if (warmer_ != nullptr) warmer_->begin();
   for (unsigned i = 0; i < workers_.size(); ++i) {
     const int tls_listener = tls_listeners_.empty() ? -1 : tls_listeners_[i];
     threads_.emplace_back([this, i, listener = listeners_[i], tls_listener] {
@@ -109,6 +129,7 @@ void Server::launch() {
 Server::~Server() {
   stop();
   join();
+  close_cold();
   for (const int fd : listeners_) ::close(fd);
   for (const int fd : tls_listeners_) ::close(fd);
 }
@@ -147,6 +168,7 @@ void Server::apply_config() {
   log_.configure(config_.log_format, config_.log_level);
   protected_mode_.store(config_.protected_mode, std::memory_order_relaxed);
   budget_->limit_bytes(config_.hot_bytes);
+  if (cold_ != nullptr && config_.cold_bytes != 0) cold_->store().budget_bytes(config_.cold_bytes);
   notify_flags.store(config_.notify_flags, std::memory_order_relaxed);
   active_expire.store(config_.active_expire, std::memory_order_relaxed);
   max_key_bytes.store(config_.max_key_bytes, std::memory_order_relaxed);
@@ -211,6 +233,7 @@ Result<void> Server::reload(const contract::Contract& contract) {
 
 void Server::tick() {
   budget_->tick();
+  if (cold_ != nullptr) tick_cold();
   if (const tier::Pressure pressure = budget_->pressure(); pressure != pressure_told_) {
     pressure_told_ = pressure;
     log_.warning("memory_pressure", "what presses on memory has changed",

@@ -23,6 +23,7 @@
 #include "metrics/growth_metrics.h"
 #include "metrics/registry.h"
 #include "server/acl/door.h"
+#include "server/backup_job.h"
 #include "server/config.h"
 #include "server/errand.h"
 #include "server/growth_feed.h"
@@ -33,12 +34,17 @@
 
 namespace ullage::server {
 
+class ColdTier;
+class Warmer;
 class Worker;
 
 class Server {
  public:
   // Errors: a port that is taken, an address that is none; limits of the system.
   static Result<std::unique_ptr<Server>> start(const Config& config);
+  // The same, with a cold tier of the caller's, for tests.
+  static Result<std::unique_ptr<Server>> start(const Config& config,
+                                               std::unique_ptr<ColdTier> cold);
   // Starts the threads. From then on config() may change: read it before, or where they stand
   // still.
   void launch();
@@ -49,6 +55,9 @@ class Server {
   // To be changed while everything stands still.
   Config& mutable_config() { return config_; }
   tier::Budget& budget() { return *budget_; }
+  ColdTier* cold() { return cold_.get(); }    // null: everything is in memory only
+  Warmer* warmer() { return warmer_.get(); }  // null: likewise
+  BackupJob& backup() { return backup_; }
   const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
   PubSub& pubsub() { return pubsub_; }
   Tracking& tracking() { return tracking_; }
@@ -110,8 +119,13 @@ class Server {
   std::uint64_t standstills = 0;
 
  private:
-  explicit Server(const Config& config);
+  Server(const Config& config, std::unique_ptr<ColdTier> cold);
   void register_metrics();
+  // server_cold.cpp
+  void begin_cold();
+  void register_cold_metrics();
+  void tick_cold();
+  void close_cold();
 
   Config config_;
   std::uint16_t port_ = 0, tls_port_ = 0;
@@ -130,6 +144,9 @@ class Server {
   std::string password_in_force_;  // server.requirepass, as it was applied last
   metrics::Registry registry_;
   std::unique_ptr<metrics::GrowthMetrics> growth_metrics_;
+  std::unique_ptr<ColdTier> cold_;
+  std::unique_ptr<Warmer> warmer_;
+  BackupJob backup_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<int> listeners_, tls_listeners_;
   std::vector<std::thread> threads_;

@@ -22,6 +22,8 @@
 
 namespace ullage::server {
 
+struct Parked;
+
 // What a command needs to know of its client; a copy travels with a forwarded command.
 struct Caller {
   std::uint64_t id = 0;
@@ -47,6 +49,7 @@ struct Watched {
   std::string key;
   std::uint8_t db;
   std::uint64_t version;
+  bool existed;
 };
 
 // State that most clients never have.
@@ -84,6 +87,7 @@ struct Session : Caller {
   bool waiting = false;                       // its next command waits: a pause, other threads
   bool multi = false, multi_failed = false, multi_writes = false;
   bool no_evict = false;
+  std::shared_ptr<Parked> parked;  // its next command waits for the cold tier
   ReplyMode reply_mode = ReplyMode::kOn;
   std::uint64_t created_ms = 0, active_ms = 0;
   const Command* last_command = nullptr;

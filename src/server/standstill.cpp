@@ -10,13 +10,15 @@ namespace ullage::server {
 namespace {
 
 // Of this thread: how many stand-stills it holds.
-thread_local unsigned depth = 0;
+thread_local unsigned held = 0;
 
 }  // namespace
 
+unsigned Standstill::depth() { return held; }
+
 Standstill::Standstill(Server& server, Worker* self) : server_(server), self_(self) {
   const auto& workers = server_.workers();
-  if (depth++ > 0 || (workers.size() == 1 && self_ != nullptr)) return;
+  if (held++ > 0 || (workers.size() == 1 && self_ != nullptr)) return;
   // One at a time; who waits for its turn stands still for the other.
   while (server_.standing.exchange(true, std::memory_order_acquire)) {
     if (self_ != nullptr) self_->park_if_wanted();
@@ -38,7 +40,7 @@ Standstill::Standstill(Server& server, Worker* self) : server_(server), self_(se
 }
 
 Standstill::~Standstill() {
-  --depth;
+  --held;
   if (!holds_) return;
   for (const auto& worker : server_.workers()) {
     if (worker.get() == self_) continue;

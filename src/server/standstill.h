@@ -19,6 +19,8 @@ class Standstill {
   ~Standstill();
   Standstill(const Standstill&) = delete;
   Standstill& operator=(const Standstill&) = delete;
+  // How many of them this thread has.
+  static unsigned depth();
 
  private:
   Server& server_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/status.h"
 
+#include "server/cold_status.h"
 #include "server/server.h"
 #include "server/worker.h"
 #include "tier/topology.h"
@@ -31,7 +32,9 @@ MemoryStatus memory_status(Server& server) {
 std::string topology_json(Server& server) {
   std::vector<const tier::Memory*> shards;
   for (const auto& worker : server.workers()) shards.push_back(&worker->shard().memory());
-  return tier::to_json(tier::topology(server.budget(), shards));
+  tier::Topology topology = tier::topology(server.budget(), shards);
+  add_cold(server, topology);
+  return tier::to_json(topology);
 }
 
 }  // namespace ullage::server

@@ -15,6 +15,7 @@
 
 #include "server/clock.h"
 #include "server/listen.h"
+#include "server/router.h"
 #include "server/server.h"
 
 namespace ullage::server {
@@ -50,13 +51,16 @@ Worker::Worker(Server& server, unsigned index)
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
   wake_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   now_ms_ = unix_ms();
+  ColdTier* cold = server.cold();
   shard_ = std::make_unique<tier::Shard>(tier::ShardOptions{.index = index,
                                                             .eviction = tier::Eviction::kAll,
                                                             .listener = this,
                                                             .sink = &server.growth_feed(),
-                                                            .window_percent = std::nullopt},
+                                                            .window_percent = std::nullopt,
+                                                            .inclusive = cold != nullptr},
                                          server.budget());
   shard_->now(now_ms_);
+  if (cold != nullptr) router_ = std::make_unique<Router>(*this, *cold);
 }
 
 Worker::~Worker() {
@@ -100,7 +104,10 @@ void Worker::run(int listener, int tls_listener) {
       sleeping_.store(true, std::memory_order_seq_cst);
       const std::uint64_t now = unix_ms();
       timeout = now >= next_tick_ms_ ? 0 : static_cast<int>(next_tick_ms_ - now);
-      if (park_wanted.load(std::memory_order_seq_cst) != 0 || inbox_.waiting()) timeout = 0;
+      if (park_wanted.load(std::memory_order_seq_cst) != 0 || inbox_.waiting() ||
+          (router_ != nullptr && router_->news())) {
+        timeout = 0;
+      }
     }
     turn(timeout);
     if (!draining_.load(std::memory_order_relaxed)) continue;
@@ -117,6 +124,9 @@ void Worker::run(int listener, int tls_listener) {
         });
     if (!owing || now_ms_ >= drain_until_ms_) break;
   }
+  if (router_ == nullptr) return;
+  router_->turn();
+  send_posts();
 }
 
 void Worker::turn(int timeout_ms) {
@@ -125,7 +135,7 @@ void Worker::turn(int timeout_ms) {
   sleeping_.store(false, std::memory_order_relaxed);
   stats_.turns.add();
   now_ms_ = unix_ms();
-  shard_->now(now_ms_);
+  shard_->now(router_ == nullptr ? now_ms_ : router_->clock(now_ms_));
   park_if_wanted();
   if (inbox_.waiting()) take_posts();
   for (int i = 0; i < count; ++i) {
@@ -145,6 +155,7 @@ void Worker::turn(int timeout_ms) {
     ready(*static_cast<Session*>(events[i].data.ptr), events[i].events);
   }
   if (now_ms_ >= next_tick_ms_) tick();
+  if (router_ != nullptr) router_->turn();
   server_.tracking().send_broadcasts(*this);
   while (!dirty_.empty()) {
     std::vector<std::uint64_t> dirty;
@@ -247,6 +258,7 @@ void Worker::tick() {
   if (server_.active_expire.load(std::memory_order_relaxed)) {
     if (shard_->step(kStepIdle)) more_steps_ = true;
   }
+  if (router_ != nullptr) router_->tick();
   if (!waiting_.empty()) resume_waiting();
   if (handshakes_ > 0) cut_handshakes();
   const std::uint64_t timeout_ms = server_.config().timeout_ns / 1'000'000;
@@ -321,6 +333,7 @@ void Worker::close(Session& session) {
   server_.budget().give_back(tier::Component::kClients, session.granted_bytes,
                              static_cast<int>(index_));
   std::erase(waiting_, &session);
+  if (session.parked != nullptr) router_->abandon(session);
   if (session.handshaking) end_handshake(session);
   if (session.tls) session.tls->say_goodbye();
   ::close(session.fd);
@@ -348,6 +361,7 @@ void Worker::reset_stats() {
 
 void Worker::on_removed(unsigned db, std::string_view key, tier::Removal why) noexcept {
   const bool expired = why == tier::Removal::kExpired;
+  if (expired && router_ != nullptr) router_->expired({db, key});
   if (server_.notify_flags.load(std::memory_order_relaxed) != 0) {
     notify_keyspace(*this, expired ? kNotifyExpired : kNotifyEvicted,
                     expired ? "expired" : "evicted", db, key);

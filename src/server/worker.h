@@ -26,7 +26,9 @@
 
 namespace ullage::server {
 
+class Router;
 class Server;
+struct Parked;
 
 // What one client is read of in one turn: some hundred commands, a millisecond at most.
 inline constexpr std::size_t kReadBytes = 32 * 1024;
@@ -87,8 +89,15 @@ class Worker final : public tier::Listener {
   void park_if_wanted();
 
   void on_removed(unsigned db, std::string_view key, tier::Removal why) noexcept override;
+  void on_changed(const tier::Key& key, bool erased) noexcept override;
+  bool on_evicting(const tier::Key& key, const tier::Found& found) noexcept override;
+
+  // Null: there is no cold tier.
+  Router* router() { return router_.get(); }
 
  private:
+  friend class Router;  // runs what has waited for the cold tier
+
   enum class Ran { kDone, kWait };
 
   void turn(int timeout_ms);
@@ -128,6 +137,19 @@ class Worker final : public tier::Listener {
                      const Command* command);
   Ran run_command(Session& session, Cut& cut);
   Ran dispatch(Session& session, const Command& command, Cut& cut);
+  Ran finish(Session& session, Context& context, std::size_t before);
+  // With a cold tier (worker_tiered.cpp).
+  Ran finish_tiered(Session& session, Context& context, std::size_t before);
+  void hold_reply(Session& session, std::size_t before,
+                  std::vector<std::pair<unsigned, std::uint64_t>> others);
+  bool call_tiered(Context& context, PostPtr& post, const Parked* parked);
+  void run_parked(PostPtr post, const Parked& parked);
+  void resume(const Parked& parked);
+  void fill_slot(std::uint64_t session, Slot* slot);
+  void replace_slot(std::uint64_t session, Slot* slot, std::string_view error);
+  void send_reply(PostPtr post);
+  void run_words(PostPtr& post, const Parked* parked);
+  void after_reply(Session& session, const Command& command);
   bool refused(Session& session, Context& context, const Command* command);
   void call(Context& context);
   void after_call(Session& session, Context& context, std::size_t before);
@@ -138,6 +160,8 @@ class Worker final : public tier::Listener {
                      const std::vector<std::string_view>& words);
   void forward(Session& session, const Command& command, const std::vector<std::string_view>& words,
                std::uint64_t hash, unsigned to);
+  PostPtr copied(Session& session, const Command& command, std::span<const std::string_view> words,
+                 std::uint64_t hash);
   void take_posts();
   void run_post(PostPtr post);
   void deliver(Session& session, PushKind kind, const std::vector<std::string>& words,
@@ -157,6 +181,7 @@ class Worker final : public tier::Listener {
   Server& server_;
   const unsigned index_;
   std::unique_ptr<tier::Shard> shard_;
+  std::unique_ptr<Router> router_;
   Stats stats_;
   int epoll_ = -1, wake_fd_ = -1, listener_ = -1, tls_listener_ = -1;
   std::size_t handshakes_ = 0;  // under way

@@ -7,6 +7,8 @@
 namespace ullage::server {
 namespace {
 
+// Pushes that wait behind replies, with those; more overtake them.
+constexpr std::size_t kPushSlotsMax = 4096;
 // What transmit() says of a client that is gone, or gone wrong.
 constexpr ssize_t kBroken = -1;
 
@@ -191,6 +193,13 @@ void Worker::deliver(Session& session, PushKind kind, const std::vector<std::str
   }
   if (&session == current_) {
     (in_call_ ? deferred_ : scratch_).append(bytes.view());
+    return;
+  }
+  if (router_ != nullptr && !session.slots.empty() && session.slots.size() < kPushSlotsMax) {
+    // What it was promised before goes out before.
+    Slot& slot = session.slots.emplace_back();
+    slot.reply.append(bytes.view());
+    slot.done = true;
     return;
   }
   if (session.out.size() + bytes.size() > server_.config().output_buffer_bytes) {

@@ -6,6 +6,7 @@
 
 #include "server/clock.h"
 #include "server/keys_of.h"
+#include "server/router.h"
 #include "server/server.h"
 #include "server/standstill.h"
 #include "server/worker.h"
@@ -40,6 +41,7 @@ Worker::Ran Worker::dispatch(Session& session, const Command& command, Cut& cut)
       return Ran::kDone;
     }
   }
+  if (router_ != nullptr && router_->congested(command)) return Ran::kWait;
   if (outboxes_.size() > 1 && command.route != Route::kHere) {
     const unsigned count = static_cast<unsigned>(outboxes_.size());
     switch (command.route) {
@@ -64,15 +66,19 @@ Worker::Ran Worker::dispatch(Session& session, const Command& command, Cut& cut)
       case Route::kAll: {
         if (!session.slots.empty()) return Ran::kWait;
         const Standstill still(server_, this);
-        call(context);
-        after_call(session, context, before);
-        return Ran::kDone;
+        return finish(session, context, before);
       }
       case Route::kOrdered:
         if (!session.slots.empty()) return Ran::kWait;
         break;
     }
   }
+  return finish(session, context, before);
+}
+
+// It is on the right thread: now it runs, unless it has to wait for the cold tier.
+Worker::Ran Worker::finish(Session& session, Context& context, std::size_t before) {
+  if (router_ != nullptr) return finish_tiered(session, context, before);
   call(context);
   after_call(session, context, before);
   return Ran::kDone;
@@ -138,14 +144,19 @@ void Worker::note_slow(Session* session, const Context& context, std::uint64_t n
 
 void Worker::after_call(Session& session, Context& context, std::size_t before) {
   finish_reply(session, before);
+  after_reply(session, *context.command);
+}
+
+void Worker::after_reply(Session& session, const Command& command) {
   if (!deferred_.empty()) {
-    scratch_.append(deferred_.view());
+    // Behind the reply, which may have to wait itself.
+    (session.slots.empty() ? scratch_ : session.slots.back().reply).append(deferred_.view());
     deferred_.clear();
   }
   if (session.known_extras() == nullptr) return;
   TrackingState& tracking = session.extras().tracking;
   if (tracking.caching_next && !session.multi &&
-      !std::string_view(context.command->name).starts_with("client")) {
+      !std::string_view(command.name).starts_with("client")) {
     tracking.caching_next = false;
     session.tracking = tracking.on && !tracking.broadcast && !tracking.optin;
   }
@@ -159,11 +170,23 @@ void Worker::run_queued(Context& exec, std::span<const std::string_view> words) 
   Context context{server_, *this, exec.caller, exec.session, words, command, exec.out, 0, false};
   context.out = wire::ReplyWriter(exec.out.buffer(), exec.caller.resp);
   if (exec.caller.guarded && refused_in_exec(context)) return;
+  if (router_ == nullptr) return call(context);
+  const std::unique_ptr<Surveyed> surveyed = router_->survey_now(context);
+  context.surveyed = surveyed.get();
+  if (!router_->read_now(context) || (surveyed != nullptr && surveyed->failed)) {
+    return context.error("TRYAGAIN the cold tier can't be read: " + server_.cold()->trouble());
+  }
   call(context);
 }
 
 void Worker::forward(Session& session, const Command& command,
                      const std::vector<std::string_view>& words, std::uint64_t hash, unsigned to) {
+  outboxes_[to].push_back(copied(session, command, words, hash));
+}
+
+// A command that is run somewhere else, or later: its reply has a slot.
+PostPtr Worker::copied(Session& session, const Command& command,
+                       std::span<const std::string_view> words, std::uint64_t hash) {
   PostPtr post = new_post();
   post->kind = Post::Kind::kCommand;
   post->from = index_;
@@ -180,7 +203,7 @@ void Worker::forward(Session& session, const Command& command,
   slot.dropped = session.reply_mode != ReplyMode::kOn;
   if (session.reply_mode == ReplyMode::kSkip) session.reply_mode = ReplyMode::kOn;
   post->slot = &slot;
-  outboxes_[to].push_back(std::move(post));
+  return post;
 }
 
 PostPtr Worker::new_post() {
@@ -218,44 +241,10 @@ void Worker::take_posts() {
 
 void Worker::run_post(PostPtr post) {
   switch (post->kind) {
-    case Post::Kind::kCommand: {
-      std::vector<std::string_view> words;
-      const char* at = post->bytes.data();
-      for (const std::uint32_t length : post->lengths) {
-        words.emplace_back(at, length);
-        at += length;
-      }
-      if (post->has_last) words.push_back(post->last.view());
-      aside_.clear();
-      call_started_ns_ = steady_ns();
-      Context context{server_,
-                      *this,
-                      post->caller,
-                      nullptr,
-                      words,
-                      post->command,
-                      wire::ReplyWriter(aside_, post->caller.resp),
-                      post->first_hash,
-                      true};
-      posted_caller_ = post->caller.id;
-      if (!post->caller.guarded || !refused_at_door(context, kAtTop)) {
-        std::optional<Standstill> still;  // of an errand: workers do this before they post
-        if (post->command->route == Route::kAll) still.emplace(server_, this);
-        call(context);
-      }
-      posted_caller_ = 0;
-      post->bytes.swap(aside_);
-      post->kind = Post::Kind::kReply;
-      if (post->errand != 0) {
-        errands_done_.push_back(std::move(post));
-        return;
-      }
-      const unsigned from = post->from;
-      outboxes_[from].push_back(std::move(post));
-      for (PostPtr& behind : behind_reply_) outboxes_[from].push_back(std::move(behind));
-      behind_reply_.clear();
+    case Post::Kind::kCommand:
+      run_words(post, nullptr);
+      if (post != nullptr) send_reply(std::move(post));
       return;
-    }
     case Post::Kind::kReply: {
       const auto found = sessions_.find(post->caller.id);
       if (found != sessions_.end()) {
@@ -275,6 +264,55 @@ void Worker::run_post(PostPtr post) {
   if (post->bytes.capacity() <= kFreeBufferBytes && spare_.size() < kSparePostsMax) {
     spare_.push_back(std::move(post));
   }
+}
+
+// Runs the command in a post, which then holds the reply; null afterwards: it has to wait.
+void Worker::run_words(PostPtr& post, const Parked* parked) {
+  std::vector<std::string_view> words;
+  const char* at = post->bytes.data();
+  for (const std::uint32_t length : post->lengths) {
+    words.emplace_back(at, length);
+    at += length;
+  }
+  if (post->has_last) words.push_back(post->last.view());
+  aside_.clear();
+  call_started_ns_ = steady_ns();
+  Context context{server_,
+                  *this,
+                  post->caller,
+                  nullptr,
+                  words,
+                  post->command,
+                  wire::ReplyWriter(aside_, post->caller.resp),
+                  post->first_hash,
+                  true};
+  posted_caller_ = post->caller.id;
+  const bool asked = parked == nullptr && post->caller.guarded;
+  if (asked && refused_at_door(context, kAtTop)) {
+    // The error is its reply.
+  } else if (router_ == nullptr) {
+    std::optional<Standstill> still;  // of an errand: workers do this before they post
+    if (post->command->route == Route::kAll) still.emplace(server_, this);
+    call(context);
+  } else if (!call_tiered(context, post, parked)) {
+    posted_caller_ = 0;
+    return;
+  }
+  posted_caller_ = 0;
+  post->bytes.swap(aside_);
+  post->kind = Post::Kind::kReply;
+}
+
+void Worker::send_reply(PostPtr post) {
+  if (post->errand != 0) {
+    errands_done_.push_back(std::move(post));
+    return;
+  }
+  const unsigned from = post->from;
+  if (from == index_) return run_post(std::move(post));
+  outboxes_[from].push_back(std::move(post));
+  for (PostPtr& behind : behind_reply_) outboxes_[from].push_back(std::move(behind));
+  behind_reply_.clear();
 }
 
 }  // namespace ullage::server

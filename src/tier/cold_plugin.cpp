@@ -64,4 +64,14 @@ Result<std::unique_ptr<ColdStore>> open_cold(const ColdOptions& options) {
   return std::unique_ptr<ColdStore>(store);
 }
 
+Result<std::uint64_t> restore_cold(const std::string& from, const std::string& to) {
+  const Result<void*> found = function(kRestoreColdName);
+  if (!found.ok()) return found.error();
+  Error error;
+  std::uint64_t bytes = 0;
+  auto* restore = reinterpret_cast<RestoreColdFunction*>(found.value());
+  if (!restore(from.c_str(), to.c_str(), &bytes, &error)) return error;
+  return bytes;
+}
+
 }  // namespace ullage::tier

@@ -9,7 +9,9 @@
 // It lies beside the program: ../lib/ullage/ of an installed one, ../lib/ of one that was just
 // built. It is loaded once and stays. Threads: any, one at a time.
 
+#include <cstdint>
 #include <memory>
+#include <string>
 
 #include "base/result.h"
 #include "tier/cold_store.h"
@@ -20,8 +22,15 @@ namespace ullage::tier {
 // can't be had, and why.
 Result<std::unique_ptr<ColdStore>> open_cold(const ColdOptions& options);
 
+// Copies a backup to where a store can be opened, and checks every byte. `to` must not exist, or
+// be empty. The number of bytes of data.
+Result<std::uint64_t> restore_cold(const std::string& from, const std::string& to);
+
 // What the library exports.
 using OpenColdFunction = ColdStore*(const char* version, const ColdOptions* options, Error* error);
+using RestoreColdFunction = bool(const char* from, const char* to, std::uint64_t* bytes,
+                                 Error* error);
 inline constexpr const char* kOpenColdName = "ullage_cold_open";
+inline constexpr const char* kRestoreColdName = "ullage_cold_restore";
 
 }  // namespace ullage::tier

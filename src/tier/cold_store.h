@@ -86,7 +86,7 @@ struct ColdFigures {
   std::uint64_t reads = 0, hits = 0, shed = 0, read_ns = 0;
   std::uint64_t writes = 0, batches = 0, syncs = 0, sync_ns = 0, failed_writes = 0;
   std::uint64_t reads_waiting = 0, stalls = 0, stalled_ns = 0, compactions_pending = 0;
-  std::uint64_t entries = 0;  // an estimate
+  std::uint64_t entries = 0;  // an estimate; 0 only if there are none
 };
 
 class ColdStore {
@@ -113,7 +113,8 @@ class ColdStore {
   // that can't be written stops the count until the store recovers; health() tells.
   virtual std::uint64_t applied(unsigned shard) const noexcept = 0;
   virtual std::uint64_t durable(unsigned shard) const noexcept = 0;
-  // Called on a thread of the store's whenever one of the two went up, or health() changed.
+  // Called on a thread of the store's whenever one of the two went up, or health() changed; never
+  // twice at once, and never again once another (or none) was set. It may not set one itself.
   virtual void on_progress(std::function<void()> progress) = 0;
 
   virtual ColdHealth health() const = 0;
@@ -128,8 +129,8 @@ class ColdStore {
   // set_hash_seed(), before the first Key.
   virtual std::uint64_t hash_seed() const noexcept = 0;
 
-  // A copy that can be opened, as of the changes applied now; made while everything goes on. The
-  // directory must not exist.
+  // A copy that can be opened, with all that was handed over before; made while everything goes
+  // on. The directory must not exist, or be empty. Returns when it is made.
   virtual Result<void> backup(const std::string& directory) = 0;
 };
 

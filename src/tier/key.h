@@ -39,6 +39,9 @@ void set_hash_seed(std::uint64_t seed, std::uint64_t mask = ~std::uint64_t{0}) n
 struct Key {
   Key(unsigned database, std::string_view key_text) noexcept
       : text(key_text), hash(hash_text(key_text)), db(static_cast<std::uint8_t>(database)) {}
+  // One that was hashed before.
+  Key(unsigned database, std::string_view key_text, std::uint64_t known_hash) noexcept
+      : text(key_text), hash(known_hash), db(static_cast<std::uint8_t>(database)) {}
 
   // Which of `count` shards it lives in. The same for every database: RENAME within one database
   // and MOVE between two differ only in the text.

@@ -64,6 +64,16 @@ void Shard::State::remove(const Spot& spot, std::uint64_t hash) {
 
 void Shard::State::remove(const Spot& spot, std::uint64_t hash, unsigned db, Removal why) {
   const std::string_view key = store->entry(spot.ref).key();
+  if (options.inclusive && why == Removal::kEvicted) {
+    const Entry e = store->entry(spot.ref);
+    if (options.listener->on_evicting(Key(db, key, hash),
+                                      Found{e.text(), e.expires_ms(), e.kind()})) {
+      counters.evicted.add();
+      counters.evicted_bytes.add(store->weight(spot.ref));
+      store->erase(spot, hash);
+      return;
+    }
+  }
   changed(db, key);
   if (options.listener != nullptr) options.listener->on_removed(db, key, why);
   if (why == Removal::kExpired) {
@@ -144,6 +154,10 @@ std::optional<Found> Shard::get(const Key& key) {
   State& s = *state_;
   const Spot spot = s.find(key);
   if (!spot) {
+    if (const State::Lent* lent = s.find_lent(key)) {
+      s.missed(key, spot);  // the sketch is to know that it was asked for
+      return Found{lent->taken.value, lent->taken.expires_ms, lent->taken.kind};
+    }
     s.missed(key, spot);
     s.counters.misses.add();
     return std::nullopt;
@@ -156,17 +170,23 @@ std::optional<Found> Shard::get(const Key& key) {
 
 std::optional<Found> Shard::peek(const Key& key) {
   const Spot spot = state_->find(key);
-  if (!spot) return std::nullopt;
+  if (!spot) {
+    const State::Lent* lent = state_->find_lent(key);
+    if (lent == nullptr) return std::nullopt;
+    return Found{lent->taken.value, lent->taken.expires_ms, lent->taken.kind};
+  }
   const Entry e = state_->store->entry(spot.ref);
   return Found{e.text(), e.expires_ms(), e.kind()};
 }
 
-bool Shard::contains(const Key& key) { return static_cast<bool>(state_->find(key)); }
+bool Shard::contains(const Key& key) {
+  return state_->find(key) || state_->find_lent(key) != nullptr;
+}
 
 bool Shard::touch(const Key& key) {
   const Spot spot = state_->find(key);
   if (spot) state_->used(key, spot);
-  return static_cast<bool>(spot);
+  return spot || state_->find_lent(key) != nullptr;
 }
 
 void Shard::prefetch(const Key& key) const noexcept {
@@ -182,8 +202,8 @@ void Shard::prefetch(const Key& key) const noexcept {
 bool Shard::erase(const Key& key) {
   State& s = *state_;
   const Spot spot = s.find(key);
-  if (!spot) return false;
-  s.changed(key.db, key.text);
+  if (!spot) return s.give_up_lent(key);
+  s.changed(key, true);
   s.remove(spot, key.hash);
   s.publish();
   return true;
@@ -191,9 +211,15 @@ bool Shard::erase(const Key& key) {
 
 Status Shard::set_expiry(const Key& key, std::uint64_t expires_ms) {
   const Spot spot = state_->find(key);
-  if (!spot) return Status::kMissing;
-  state_->store->set_expiry(spot, std::min(expires_ms, kExpiryMsMax));
-  state_->changed(key.db, key.text);
+  expires_ms = std::min(expires_ms, kExpiryMsMax);
+  if (spot) {
+    state_->store->set_expiry(spot, expires_ms);
+  } else if (State::Lent* lent = state_->find_lent(key)) {
+    lent->taken.expires_ms = expires_ms;
+  } else {
+    return Status::kMissing;
+  }
+  state_->changed(key);
   return Status::kOk;
 }
 

@@ -52,10 +52,18 @@ enum class [[nodiscard]] Status : std::uint8_t{
 // Why an entry is gone that nobody erased.
 enum class Removal : std::uint8_t { kExpired, kEvicted };
 
+struct Found;
+
 // Hears of such entries, in the middle of whatever the shard is doing: it may not call the shard.
 class Listener {
  public:
   virtual void on_removed(unsigned db, std::string_view key, Removal why) noexcept = 0;
+  // With ShardOptions::inclusive. An entry is written, gets another expiry, or is erased (`gone`);
+  // flush and swap are not told. It may be under way: what it has become can be read later on.
+  virtual void on_changed(const Key&, bool /*gone*/) noexcept {}
+  // An entry is about to be evicted. True: it lives on elsewhere, so nothing is removed; watches
+  // of it stay, and on_removed() is not called.
+  virtual bool on_evicting(const Key&, const Found&) noexcept { return false; }
 
  protected:
   Listener() = default;
@@ -77,6 +85,8 @@ struct ShardOptions {
   growth_sink* sink = nullptr;  // hears every growth and reclaim, besides the process's sink
   // Share of the memory given to newcomers, in percent, when it is not chosen by measurement.
   std::optional<unsigned> window_percent = std::nullopt;
+  // The shard is a cache of a store that has everything: the listener hears of changes, too.
+  bool inclusive = false;
 };
 
 struct Found {
@@ -132,6 +142,14 @@ class Shard {
   // The value's own bytes, to change in place (SETBIT, INCR of the same length); null: not there.
   // Counts as a change of the entry.
   char* modify(const Key& key, std::size_t* bytes);
+
+  // --- What comes from the store below. `fill` puts in what was read there: it is no change and no
+  // use, so an entry that is asked for once stays a newcomer. What the budget denies can be lent:
+  // it is there for reading, erasing and moving until return_lent(); writes to it are denied.
+  Status fill(const Key& key, const Taken& taken);
+  void lend(const Key& key, Taken taken);
+  void drop(const Key& key);  // as if it were evicted
+  void return_lent() noexcept;
 
   // --- Expiry. kMissing: no such entry. A time that is not after now() erases nothing here: the
   // entry is expired from then on (the caller decides whether that is DEL).

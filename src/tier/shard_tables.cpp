@@ -41,6 +41,7 @@ void Shard::State::retire() {
 
 void Shard::flush(unsigned db) {
   State& s = *state_;
+  s.lent.clear();
   const unsigned table = s.tables[db];
   if (s.store->table(table).directory.empty()) return;
   for (auto& [place, watched] : s.watched) {
@@ -78,6 +79,7 @@ void Shard::flush(unsigned db) {
 
 void Shard::flush_all() {
   State& s = *state_;
+  s.lent.clear();
   for (auto& [place, watched] : s.watched) {
     if (s.find(Key(place.first, place.second))) ++watched.version;
   }
@@ -88,6 +90,7 @@ void Shard::flush_all() {
 void Shard::swap(unsigned one, unsigned other) {
   State& s = *state_;
   if (one == other) return;
+  s.lent.clear();
   for (auto& [place, watched] : s.watched) {
     if (place.first != one && place.first != other) continue;
     if (s.find(Key(one, place.second)) || s.find(Key(other, place.second))) ++watched.version;

@@ -18,9 +18,13 @@ bool Shard::State::allocate_large(std::size_t bytes, LargeBlock& block) {
 }
 
 void Shard::State::stored(const Key& key, const Spot& spot) {
-  store->count_write(*spot.segment, key.hash);
+  if (!filling) store->count_write(*spot.segment, key.hash);
   if (shadow && shadow->sampled(key.hash)) shadow->put(key.hash, store->weight(spot.ref));
-  changed(key.db, key.text);
+  if (!lent.empty()) {
+    std::erase_if(lent,
+                  [&](const Lent& each) { return each.db == key.db && each.key == key.text; });
+  }
+  if (!filling) changed(key);
   publish();
 }
 
@@ -90,6 +94,8 @@ Status Shard::State::write(const Key& key, std::string_view text, const SetOptio
       stored(key, spot);
       return Status::kOk;
     }
+  } else if (const Lent* from = find_lent(key); from != nullptr && how.keep_expiry) {
+    expires_ms = from->taken.expires_ms;
   }
   pay(Entry::cell_bytes(key.text.size(), text.size()));
   char* value = nullptr;
@@ -109,6 +115,7 @@ Status Shard::State::grow(const Key& key, std::size_t bytes, std::size_t offset,
   char* value = nullptr;
   Spot spot = find(key);
   if (!spot) {
+    if (find_lent(key) != nullptr) return refuse();
     const Status status = create(key, bytes, kText, kNoExpiry, true, value);
     if (status == Status::kOk) fill(value);
     return status;
@@ -181,7 +188,7 @@ char* Shard::modify(const Key& key, std::size_t* bytes) {
   const Spot spot = state_->find(key);
   if (!spot) return nullptr;
   state_->used(key, spot);
-  state_->changed(key.db, key.text);
+  state_->changed(key);
   const Entry e = state_->store->entry(spot.ref);
   *bytes = e.text().size();
   return e.large() ? e.block().data() : e.value();
@@ -192,7 +199,14 @@ Status Shard::rename(const Key& from, const Key& to) {
   if (to.text.size() > kKeyBytesMax) return Status::kTooLong;
   s.begin_operation(&to);
   Spot source = s.find(from);
-  if (!source) return Status::kMissing;
+  if (!source) {
+    const State::Lent* lent = s.find_lent(from);
+    if (lent == nullptr) return Status::kMissing;
+    const Taken taken = lent->taken;
+    const Status status = put(to, taken);
+    if (status == Status::kOk) (void)s.give_up_lent(from);
+    return status;
+  }
   if (from.db == to.db && from.text == to.text) return Status::kOk;
   Store& store = *s.store;
   Entry old = store.entry(source.ref);
@@ -222,7 +236,7 @@ Status Shard::rename(const Key& from, const Key& to) {
   e.begin(s.tables[to.db], to.text, old.large(), old.kind(), old.expires_ms());
   std::memcpy(e.value(), old.value(), value_bytes);
   if (!old.large()) e.value_bytes(value_bytes);
-  s.changed(from.db, from.text);
+  s.changed(from, true);
   if (s.shadow && s.shadow->sampled(from.hash)) s.shadow->erase(from.hash);
   store.erase(source, from.hash, true);
   target = s.find(to);
@@ -236,10 +250,16 @@ Status Shard::rename(const Key& from, const Key& to) {
 std::optional<Taken> Shard::take(const Key& key) {
   State& s = *state_;
   const Spot spot = s.find(key);
-  if (!spot) return std::nullopt;
+  if (!spot) {
+    const State::Lent* lent = s.find_lent(key);
+    if (lent == nullptr) return std::nullopt;
+    Taken taken = lent->taken;
+    (void)s.give_up_lent(key);
+    return taken;
+  }
   const Entry e = s.store->entry(spot.ref);
   Taken taken{std::string(e.text()), e.expires_ms(), e.kind()};
-  s.changed(key.db, key.text);
+  s.changed(key, true);
   s.remove(spot, key.hash);
   s.publish();
   return taken;
@@ -247,6 +267,47 @@ std::optional<Taken> Shard::take(const Key& key) {
 
 Status Shard::put(const Key& key, const Taken& taken) {
   return state_->write(key, taken.value, {.expires_ms = taken.expires_ms, .kind = taken.kind});
+}
+
+Shard::State::Lent* Shard::State::find_lent(const Key& key) {
+  for (Lent& each : lent) {
+    if (each.db != key.db || each.key != key.text) continue;
+    const std::uint64_t expires = each.taken.expires_ms;
+    return expires != kNoExpiry && expires <= now_ms ? nullptr : &each;
+  }
+  return nullptr;
+}
+
+bool Shard::State::give_up_lent(const Key& key) {
+  Lent* mine = find_lent(key);
+  if (mine == nullptr) return false;
+  lent.erase(lent.begin() + (mine - lent.data()));
+  changed(key, true);
+  return true;
+}
+
+Status Shard::fill(const Key& key, const Taken& taken) {
+  State& s = *state_;
+  s.filling = true;
+  const Status status =
+      s.write(key, taken.value, {.expires_ms = taken.expires_ms, .kind = taken.kind});
+  s.filling = false;
+  return status;
+}
+
+void Shard::drop(const Key& key) {
+  State& s = *state_;
+  const Spot spot = s.find(key);
+  if (spot) s.remove(spot, key.hash, key.db, Removal::kEvicted);
+  s.publish();
+}
+
+void Shard::lend(const Key& key, Taken taken) {
+  state_->lent.push_back({key.db, std::string(key.text), std::move(taken)});
+}
+
+void Shard::return_lent() noexcept {
+  if (!state_->lent.empty()) state_->lent.clear();
 }
 
 }  // namespace ullage::tier

@@ -49,6 +49,10 @@ struct Shard::State final : StoreOwner {
   void remove(const Spot& spot, std::uint64_t hash);
   void remove(const Spot& spot, std::uint64_t hash, unsigned db, Removal why);
   void changed(unsigned db, std::string_view key);
+  void changed(const Key& key, bool gone = false) {
+    if (!watched.empty()) changed(key.db, key.text);
+    if (options.inclusive) options.listener->on_changed(key, gone);
+  }
   int db_of(unsigned table) const { return databases[table]; }
 
   // --- Memory.
@@ -108,6 +112,17 @@ struct Shard::State final : StoreOwner {
     std::uint64_t version = 1;
   };
   std::map<std::pair<unsigned, std::string>, Watched, std::less<>> watched;
+
+  // Entries that are not in the store, and are there nevertheless: see Shard::lend.
+  struct Lent {
+    unsigned db;
+    std::string key;
+    Taken taken;
+  };
+  std::vector<Lent> lent;
+  Lent* find_lent(const Key& key);
+  bool give_up_lent(const Key& key);
+  bool filling = false;
 
   // Of the operation that runs.
   unsigned own_table = 0;

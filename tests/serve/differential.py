@@ -42,9 +42,10 @@ def unescaped(text):
 class Side:
     """One of the two servers, its connections opened as they are named."""
 
-    def __init__(self, server, resp):
+    def __init__(self, server, resp, evicts=False):
         self.server, self.resp = server, resp
         self.clients = {}
+        self.evicter = server.client() if evicts else None
         self.now = self._client("1")
         self.now.ask("FLUSHALL")
 
@@ -69,6 +70,8 @@ class Side:
         elif what == "@closing":
             return self.closing(unescaped(rest))
         elif what != "@only":
+            if self.evicter is not None:
+                self.evicter.ask("DEBUG", "EVICT")
             return self.now.raw(*words_of(line))
         return b""
 
@@ -86,16 +89,16 @@ class Side:
                 got += part
 
     def close(self):
-        for client in self.clients.values():
+        for client in [*self.clients.values(), *filter(None, [self.evicter])]:
             client.socket.close()
 
 
-def differences(name, resp, redis, ours):
-    """Lines of the script whose replies differ, with both."""
+def differences(name, resp, redis, ours, evicts=False):
+    """Lines of the script whose replies differ, with both; `evicts`: each finds our memory empty."""
     lines = list(steps(name))
     if any(line == f"@only {5 - resp}" for _, line in lines):
         return []
-    sides = Side(redis, resp), Side(ours, resp)
+    sides = Side(redis, resp), Side(ours, resp, evicts)
     found = []
     for number, line in lines:
         try:

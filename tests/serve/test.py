@@ -7,6 +7,8 @@ import sys
 import support
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import backup  # noqa: E402
+import crash  # noqa: E402
 import differential  # noqa: E402
 import documents  # noqa: E402
 import http_limits  # noqa: E402
@@ -16,6 +18,7 @@ import limits  # noqa: E402
 import live_page  # noqa: E402
 import openapi  # noqa: E402
 import operation  # noqa: E402
+import persistence  # noqa: E402
 import real_clients  # noqa: E402
 import wire  # noqa: E402
 
@@ -30,8 +33,8 @@ def test_replies_are_redis_s_byte_for_byte(folder):
             assert not found, f"{len(found)} replies differ with {threads} threads:\n" + "\n".join(found)
 
 
-for module in (documents, limits, operation, keys_api, http_limits, http_users, openapi, live_page,
-               real_clients):
+for module in (backup, crash, documents, limits, operation, persistence, keys_api, http_limits, http_users,
+               openapi, live_page, real_clients):
     globals().update({name: test for name, test in vars(module).items() if name.startswith("test_")})
 
 if __name__ == "__main__":

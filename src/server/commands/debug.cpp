@@ -7,6 +7,7 @@
 #include "server/commands/handlers.h"
 #include "server/context.h"
 #include "server/numbers.h"
+#include "server/router.h"
 #include "server/server.h"
 #include "server/worker.h"
 #include "wire/request_parser.h"
@@ -31,6 +32,13 @@ void populate(Context& c) {
     if (size > 0) value.resize(static_cast<std::size_t>(size));
     if (!c.wrote(shard.set(key, value))) return;
   }
+  c.out.ok();
+}
+
+// What the cold tier has, too, leaves memory: whatever is asked for next is read there.
+void evict(Context& c) {
+  if (c.server.cold() == nullptr) return c.error("ERR there is no cold tier to evict to");
+  for (const auto& worker : c.server.workers()) worker->router()->evict_all();
   c.out.ok();
 }
 
@@ -93,6 +101,7 @@ void debug_command(Context& c) {
     return c.out.ok();
   }
   if (c.is(1, "populate") && count >= 3) return populate(c);
+  if (c.is(1, "evict") && count == 2) return evict(c);
   if (c.is(1, "protocol") && count == 3) return protocol(c);
   if (c.is(1, "jmap") && count == 2) return c.out.ok();
   if (c.is(1, "quicklist-packed-threshold") && count == 3) return c.out.ok();
@@ -114,7 +123,8 @@ void shutdown_command(Context& c) {
     for (const char* word : {"nosave", "save", "now", "force", "abort"}) known |= c.is(i, word);
     if (!known) return c.syntax_error();
     if (c.is(i, "abort")) return c.error("ERR No shutdown in progress.");
-    if (c.is(i, "save")) return c.error("ERR the store is in memory only: SHUTDOWN NOSAVE");
+    if (c.is(i, "save") && c.server.cold() == nullptr)
+      return c.error("ERR the store is in memory only: SHUTDOWN NOSAVE");
   }
   c.session->close_after_reply = true;
   c.server.stop();

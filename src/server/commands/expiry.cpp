@@ -3,6 +3,7 @@
 // When entries end.
 #include <limits>
 
+#include "server/commands/expiry_options.h"
 #include "server/commands/handlers.h"
 #include "server/context.h"
 
@@ -58,7 +59,7 @@ void expire(Context& c, bool milliseconds, bool absolute) {
   const auto now = static_cast<std::int64_t>(c.now_ms());
   bool fits = milliseconds || (at <= kMost / 1000 && at >= kLeast / 1000);
   if (fits && !milliseconds) at *= 1000;
-  if (fits && !absolute) fits = !__builtin_add_overflow(at, now, &at);
+  if (fits && !absolute) fits = !__builtin_add_overflow(jittered(c, at), now, &at);
   if (!fits) {
     return c.error("ERR invalid expire time in '" + std::string(c.command->name) + "' command");
   }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/commands/expiry_options.h"
 
+#include <algorithm>
 #include <limits>
+#include <random>
 
 namespace ullage::server {
 namespace {
@@ -35,8 +37,17 @@ bool expiry_of(Context& c, std::size_t i, bool milliseconds, bool absolute, std:
   if (!milliseconds) value *= 1000;
   const auto now = static_cast<std::int64_t>(c.now_ms());
   if (!absolute && value > kMost - now) return invalid();
-  at_ms = static_cast<std::uint64_t>(absolute ? value : value + now);
+  at_ms = static_cast<std::uint64_t>(absolute ? value : jittered(c, value) + now);
   return true;
+}
+
+std::int64_t jittered(const Context& c, std::int64_t life_ms) {
+  const double jitter = c.config().persistence.ttl_jitter;
+  if (jitter == 0 || life_ms <= 1) return life_ms;
+  static thread_local std::minstd_rand random{std::random_device{}()};
+  const double most = jitter * static_cast<double>(life_ms);
+  const double less = most * std::uniform_real_distribution<>(0, 1)(random);
+  return std::max<std::int64_t>(life_ms - static_cast<std::int64_t>(less), 1);
 }
 
 bool parse_set_words(Context& c, SetWords& options) {

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Commands on keys, whatever their values: which there are, and where.
-#include <cctype>
-#include <cerrno>
-#include <cstdlib>
+#include <algorithm>
 #include <functional>
 #include <random>
 #include <string>
@@ -11,11 +9,13 @@
 
 #include "server/acl/door.h"
 #include "server/commands/handlers.h"
+#include "server/commands/scan_words.h"
 #include "server/context.h"
 #include "server/glob.h"
 #include "server/keys_of.h"
 #include "server/kinds.h"
 #include "server/numbers.h"
+#include "server/router.h"
 #include "server/server.h"
 #include "server/worker.h"
 
@@ -80,20 +80,16 @@ bool flush_mode(Context& c) {
   return false;
 }
 
-// A cursor of the whole store: the shard's own, and which shard, in the upper bits.
-constexpr unsigned kCursorShardShift = 48;
+// Is this entry of memory in the cold tier, too, and told from there?
+bool told_by_cold(Context& c, std::string_view key) {
+  return c.server.cold() != nullptr && c.server.cold()->persisted(key);
+}
 
-// Places that one SCAN may look at: COUNT asks for more at its own risk.
-constexpr std::size_t kScanDefault = 10;
-
-// As strtoul reads it, which takes a sign.
-bool parse_cursor(std::string_view text, std::uint64_t& cursor) {
-  const std::string copy(text);
-  if (copy.empty() || std::isspace(static_cast<unsigned char>(copy[0]))) return false;
-  char* end = nullptr;
-  errno = 0;
-  cursor = std::strtoull(copy.c_str(), &end, 10);
-  return end == copy.c_str() + copy.size() && errno != ERANGE;
+// Of the names that the cold tier has told: those that this client may know of.
+std::vector<std::string> seen_names(Context& c) {
+  std::vector<std::string> names = c.surveyed->names;
+  std::erase_if(names, [&c](const std::string& name) { return !may_see(c, name); });
+  return names;
 }
 
 }  // namespace
@@ -164,15 +160,19 @@ void swapdb_command(Context& c) {
   if (one < 0 || one >= tier::kDatabases || other < 0 || other >= tier::kDatabases) {
     return c.error("ERR DB index is out of range");
   }
-  for (const auto& worker : c.server.workers()) {
-    worker->shard().swap(static_cast<unsigned>(one), static_cast<unsigned>(other));
+  const auto first = static_cast<unsigned>(one), second = static_cast<unsigned>(other);
+  if (Result<void> done = swap_cold(c.server, first, second); !done.ok()) {
+    return c.error("ERR the cold tier can't swap: " + done.error().message);
   }
+  for (const auto& worker : c.server.workers()) worker->shard().swap(first, second);
+  forget_cold(c.server);
   c.server.tracking().flush(c.worker);
   c.out.ok();
 }
 
 void keys_command(Context& c) {
   std::vector<std::string> names;
+  if (c.surveyed != nullptr) names = seen_names(c);
   const std::string_view pattern = c.word(1);
   for (const auto& worker : c.server.workers()) {
     std::uint64_t cursor = 0;
@@ -180,6 +180,7 @@ void keys_command(Context& c) {
       cursor = worker->shard().scan(c.caller.db, cursor, 1024,
                                     [&](std::string_view name, const tier::Found&) {
                                       if (!glob_match(pattern, name)) return;
+                                      if (told_by_cold(c, name)) return;
                                       if (may_see(c, name)) names.emplace_back(name);
                                     });
     } while (cursor != 0);
@@ -189,46 +190,37 @@ void keys_command(Context& c) {
 }
 
 void scan_command(Context& c) {
-  std::uint64_t cursor = 0;
-  if (!parse_cursor(c.word(1), cursor)) return c.error("ERR invalid cursor");
-  std::size_t count = kScanDefault;
-  std::string_view pattern;
-  std::optional<std::string_view> type;
-  for (std::size_t i = 2; i < c.words.size(); i += 2) {
-    if (i + 1 >= c.words.size()) return c.syntax_error();
-    if (c.is(i, "COUNT")) {
-      std::int64_t wanted = 0;
-      if (!c.integer(i + 1, wanted)) return;
-      if (wanted < 1) return c.syntax_error();
-      count = static_cast<std::size_t>(wanted);
-    } else if (c.is(i, "MATCH")) {
-      pattern = c.word(i + 1) == "*" ? std::string_view{} : c.word(i + 1);
-    } else if (c.is(i, "TYPE")) {
-      type = c.word(i + 1);
-    } else {
-      return c.syntax_error();
-    }
-  }
+  ScanWords words;
+  if (const char* problem = scan_words(c.words, words)) return c.error(problem);
   const auto& workers = c.server.workers();
-  std::size_t shard = cursor >> kCursorShardShift;
-  std::uint64_t place = cursor & ((std::uint64_t{1} << kCursorShardShift) - 1);
+  ColdTier* cold = c.server.cold();
+  const bool memory = cold == nullptr || cold->some_off();
+  ScanPlace at = scan_place(words.cursor, workers.size(), memory);
   std::vector<std::string> names;
   std::size_t seen = 0;
-  while (shard < workers.size() && seen < count) {
-    place = workers[shard]->shard().scan(
-        c.caller.db, place, count - seen, [&](std::string_view name, const tier::Found& found) {
+  bool more = cold != nullptr && cold->some_on();
+  if (c.surveyed != nullptr) {
+    names = seen_names(c);
+    at.place = c.surveyed->next;
+    more = at.place != 0;
+  } else if (at.shard >= workers.size()) {
+    more = false;  // a cursor of nobody's
+  }
+  while (at.shard < workers.size() && seen < words.count) {
+    at.place = workers[at.shard]->shard().scan(
+        c.caller.db, at.place, words.count - seen,
+        [&](std::string_view name, const tier::Found& found) {
           ++seen;
-          if (type && !equals_ignoring_case(*type, type_name(found.kind))) return;
-          if (!pattern.empty() && !glob_match(pattern, name)) return;
+          if (told_by_cold(c, name)) return;
+          if (words.type && !equals_ignoring_case(*words.type, type_name(found.kind))) return;
+          if (!words.pattern.empty() && !glob_match(words.pattern, name)) return;
           if (may_see(c, name)) names.emplace_back(name);
         });
-    if (place != 0) break;  // it has looked at as much as one call may
-    ++shard;
+    if (at.place != 0) break;  // it has looked at as much as one call may
+    ++at.shard;
   }
-  const bool done = shard >= workers.size();
   c.out.array(2);
-  c.out.bulk(
-      std::to_string(done ? 0 : static_cast<std::uint64_t>(shard) << kCursorShardShift | place));
+  c.out.bulk(std::to_string(at.shard < workers.size() || more ? scan_cursor(at) : 0));
   c.out.array(names.size());
   for (const std::string& name : names) c.out.bulk(name);
 }
@@ -236,6 +228,12 @@ void scan_command(Context& c) {
 void randomkey_command(Context& c) {
   static thread_local std::mt19937_64 random{std::random_device{}()};
   const auto& workers = c.server.workers();
+  // Keys that are in memory only have their chance, too.
+  std::vector<std::string> names;
+  if (c.surveyed != nullptr) names = seen_names(c);
+  if (!names.empty() && !(c.server.cold()->some_off() && random() % 2 == 0)) {
+    return c.out.bulk(names.front());
+  }
   std::uint64_t all = 0;
   for (const auto& worker : workers) all += worker->shard().count(c.caller.db);
   // An expired one may come up: tried again, and told as missing when there is nothing else.
@@ -255,18 +253,40 @@ void randomkey_command(Context& c) {
       return c.out.bulk(copy);
     }
   }
+  if (!names.empty()) return c.out.bulk(names.front());
   c.out.null();
 }
 
 void dbsize_command(Context& c) {
   std::uint64_t count = 0;
-  for (const auto& worker : c.server.workers()) count += worker->shard().count(c.caller.db);
+  ColdTier* cold = c.server.cold();
+  const bool counted = c.surveyed != nullptr;
+  for (const auto& worker : c.server.workers()) {
+    if (!counted) {
+      count += worker->shard().count(c.caller.db);
+      continue;
+    }
+    // The cold tier has counted its own; here are the others.
+    for (std::uint64_t cursor = 0; cold->some_off();) {
+      cursor = worker->shard().scan(c.caller.db, cursor, 1024,
+                                    [&](std::string_view name, const tier::Found&) {
+                                      count += told_by_cold(c, name) ? 0 : 1;
+                                    });
+      if (cursor == 0) break;
+    }
+  }
+  if (counted) {
+    count += c.surveyed->seen;
+  } else if (cold != nullptr && !cold->all_hot) {
+    count = std::max(count, cold->store().figures().entries);
+  }
   c.out.integer(static_cast<std::int64_t>(count));
 }
 
 void flushdb_command(Context& c) {
   if (!flush_mode(c)) return;
   for (const auto& worker : c.server.workers()) worker->shard().flush(c.caller.db);
+  flush_cold(c, c.caller.db, c.caller.db + 1);
   c.server.tracking().flush(c.worker);
   c.out.ok();
 }
@@ -274,6 +294,8 @@ void flushdb_command(Context& c) {
 void flushall_command(Context& c) {
   if (!flush_mode(c)) return;
   for (const auto& worker : c.server.workers()) worker->shard().flush_all();
+  flush_cold(c, 0, tier::kDatabases);
+  if (c.server.cold() != nullptr) c.server.cold()->all_hot = true;
   c.server.tracking().flush(c.worker);
   c.out.ok();
 }

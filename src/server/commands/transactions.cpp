@@ -52,8 +52,8 @@ bool watched_changed(Context& c) {
   for (const Watched& watched : c.session->extras().watched) {
     const tier::Key key(watched.db, watched.key);
     tier::Shard& shard = c.shard(key);
-    (void)shard.contains(key);  // notices that its time has come
-    if (shard.version(key) != watched.version) return true;
+    const bool here = shard.contains(key);  // notices that its time has come
+    if (shard.version(key) != watched.version || here != watched.existed) return true;
   }
   return false;
 }
@@ -133,8 +133,8 @@ void watch_command(Context& c) {
     for (const Watched& w : watched) known |= w.db == c.caller.db && w.key == c.word(i);
     if (known) continue;
     const tier::Key key = c.key(i);
-    (void)c.shard(key).contains(key);  // one that has expired already is none
-    watched.push_back({std::string(c.word(i)), c.caller.db, c.shard(key).watch(key)});
+    const bool here = c.shard(key).contains(key);  // one that has expired already is none
+    watched.push_back({std::string(c.word(i)), c.caller.db, c.shard(key).watch(key), here});
   }
   c.out.ok();
 }

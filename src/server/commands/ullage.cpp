@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ULLAGE.*: where an entry is and why, what the budget says, how the store has grown.
+// ULLAGE.*: what the budget says, how the store has grown, what other sizes would do.
 #include "server/commands/handlers.h"
 #include "server/context.h"
 #include "server/server.h"
@@ -16,42 +16,6 @@ void field(Context& c, const char* name, std::uint64_t value) {
 }
 
 }  // namespace
-
-void ullage_tier_command(Context& c) {
-  const tier::Key key = c.key(1);
-  const auto about = c.shard(key).about(key);
-  if (!about) return c.out.null();
-  c.out.map(7);
-  c.out.bulk("tier"), c.out.bulk("hot");
-  c.out.bulk("place"), c.out.bulk(about->large ? "large" : "entries");
-  field(c, "shard", key.shard(static_cast<unsigned>(c.server.workers().size())));
-  field(c, "bytes", about->memory_bytes);
-  field(c, "frequency", about->frequency);
-  field(c, "idle_ms", about->idle_ms);
-  field(c, "expires_ms", about->expires_ms);
-}
-
-void ullage_explain_command(Context& c) {
-  const tier::Key key = c.key(1);
-  const auto about = c.shard(key).about(key);
-  if (!about) {
-    return c.out.verbatim(
-        "It is in no tier: it was never written here, or was erased, expired or "
-        "evicted since. INFO tiers counts those.");
-  }
-  std::string text = "It is in the hot tier, " + std::to_string(about->memory_bytes) + " B of it: ";
-  text += about->large ? "a large value, in pages of its own."
-                       : "key and value in one allocation beside others of its size.";
-  text += " Used lately " + std::to_string(about->frequency) + " of 15, idle for " +
-          std::to_string(about->idle_ms / 1000) + " s.";
-  if (about->expires_ms == tier::kNoExpiry) {
-    text += " It stays until it is erased, or until others are worth more (maxmemory-policy " +
-            c.config().maxmemory_policy + ").";
-  } else {
-    text += " It expires at " + std::to_string(about->expires_ms) + " ms (Unix time).";
-  }
-  c.out.verbatim(text);
-}
 
 void ullage_budget_command(Context& c) {
   const MemoryStatus status = memory_status(c.server);

@@ -40,12 +40,15 @@ struct Outcome {
   bool ok() const noexcept { return fault == Fault::kNone; }
 };
 
+// Cheap to ask for.
 struct EngineMemory {
-  std::uint64_t cache = 0;  // what is in the cache, all that is charged to it in it
-  std::uint64_t memtables = 0, table_readers = 0, disk = 0, garbage = 0;
+  std::uint64_t cache = 0;      // what is in the cache, all that is charged to it in it
+  std::uint64_t memtables = 0;  // of that
+  std::uint64_t spare = 0;      // not in the cache any more, and resident still
 };
 
 struct EngineState {
+  std::uint64_t table_readers = 0, disk = 0, garbage = 0;  // bytes
   std::uint64_t stalls = 0, stalled_ns = 0, compactions_pending = 0, entries = 0;
   // What went wrong in the background since the last recover(): it stops writes until then.
   Outcome background;
@@ -71,6 +74,7 @@ class Engine {
   virtual EngineState state() = 0;
   virtual void cache_bytes(std::uint64_t bytes) = 0;     // of everything charged
   virtual void memtable_bytes(std::uint64_t bytes) = 0;  // of that, what writes may take
+  virtual void give_back(std::uint64_t bytes) = 0;       // of what is spare
 };
 
 using OpenEngine = std::function<Result<std::unique_ptr<Engine>>()>;

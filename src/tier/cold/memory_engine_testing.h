@@ -82,6 +82,7 @@ class MemoryEngine final : public Engine {
     const std::lock_guard lock(mutex_);
     EngineMemory memory;
     memory.cache = cache_used;
+    memory.spare = spare;
     return memory;
   }
   EngineState state() override {
@@ -97,6 +98,11 @@ class MemoryEngine final : public Engine {
   void memtable_bytes(std::uint64_t bytes) override {
     const std::lock_guard lock(mutex_);
     memtable_capacity = bytes;
+  }
+
+  void give_back(std::uint64_t bytes) override {
+    const std::lock_guard lock(mutex_);
+    given_back += bytes;
   }
 
   // --- For the test. What is held waits until it is let go.
@@ -129,7 +135,8 @@ class MemoryEngine final : public Engine {
   // Under set() once threads run.
   Outcome get_fault, apply_fault, sync_fault, recover_fault;
   bool lies = false;  // says that it synced, and did not
-  std::uint64_t cache_used = 0, cache_capacity = 0, memtable_capacity = 0;
+  std::uint64_t cache_used = 0, spare = 0, given_back = 0;
+  std::uint64_t cache_capacity = 0, memtable_capacity = 0;
   int applies = 0, syncs = 0, recoveries = 0, gets = 0;
 
  private:

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <exception>
 
+#include "tier/cold/backup.h"
 #include "tier/cold/store.h"
 #include "tier/cold_plugin.h"
 
@@ -26,4 +27,19 @@ extern "C" ullage::tier::ColdStore* ullage_cold_open(const char* version,
     *error = {ullage::Code::kIo, e.what()};
   }
   return nullptr;
+}
+
+extern "C" bool ullage_cold_restore(const char* from, const char* to, std::uint64_t* bytes,
+                                    ullage::Error* error) {
+  try {
+    auto restored = ullage::tier::cold::restore_backup(from, to);
+    if (restored.ok()) {
+      *bytes = restored.value();
+      return true;
+    }
+    *error = restored.error();
+  } catch (const std::exception& e) {
+    *error = {ullage::Code::kIo, e.what()};
+  }
+  return false;
 }

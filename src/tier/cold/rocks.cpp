@@ -2,6 +2,7 @@
 #include "tier/cold/rocks.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/listener.h>
@@ -19,6 +20,7 @@
 #include <shared_mutex>
 #include <utility>
 
+#include "tier/cold/block_memory.h"
 #include "tier/cold/layout.h"
 #include "tier/cold/rocks_recipe.h"
 
@@ -210,13 +212,7 @@ class Rocks final : public Engine {
     EngineMemory memory;
     memory.cache = recipe_.cache().GetUsage();
     memory.memtables = recipe_.writes().memory_usage();
-    const std::shared_lock lock(mutex_);
-    if (!db_) return memory;
-    std::uint64_t live = 0;
-    db_->GetIntProperty(rocksdb::DB::Properties::kEstimateTableReadersMem, &memory.table_readers);
-    db_->GetIntProperty(rocksdb::DB::Properties::kTotalSstFilesSize, &memory.disk);
-    db_->GetIntProperty(rocksdb::DB::Properties::kEstimateLiveDataSize, &live);
-    memory.garbage = memory.disk > live ? memory.disk - live : 0;
+    memory.spare = recipe_.blocks().spare_bytes();
     return memory;
   }
 
@@ -225,13 +221,26 @@ class Rocks final : public Engine {
     listener_->tell(state);
     const std::shared_lock lock(mutex_);
     if (!db_) return state;
-    db_->GetIntProperty(rocksdb::DB::Properties::kEstimateNumKeys, &state.entries);
-    db_->GetIntProperty(rocksdb::DB::Properties::kCompactionPending, &state.compactions_pending);
+    using Of = rocksdb::DB::Properties;
+    std::uint64_t live = 0;
+    db_->GetIntProperty(Of::kEstimateTableReadersMem, &state.table_readers);
+    db_->GetIntProperty(Of::kTotalSstFilesSize, &state.disk);
+    db_->GetIntProperty(Of::kEstimateLiveDataSize, &live);
+    state.garbage = state.disk > live ? state.disk - live : 0;
+    db_->GetIntProperty(Of::kEstimateNumKeys, &state.entries);
+    db_->GetIntProperty(Of::kCompactionPending, &state.compactions_pending);
+    // An estimate, of entries less deletions: but nothing is nothing.
+    if (state.entries == 0) {
+      const std::unique_ptr<rocksdb::Iterator> first(db_->NewIterator({}));
+      first->SeekToFirst();
+      if (first->Valid()) state.entries = 1;
+    }
     return state;
   }
 
   void cache_bytes(std::uint64_t bytes) override { recipe_.cache().SetCapacity(bytes); }
   void memtable_bytes(std::uint64_t bytes) override { recipe_.writes().SetBufferSize(bytes); }
+  void give_back(std::uint64_t bytes) override { recipe_.blocks().give_back(bytes); }
 
  private:
   static constexpr std::size_t kBatchBytesKept = std::size_t{2} << 20;
@@ -289,6 +298,13 @@ Result<std::unique_ptr<Engine>> open_rocks(const RocksOptions& options) {
     return Error{Code::kIo, std::move(message)};
   }
   return std::unique_ptr<Engine>(std::move(engine));
+}
+
+void tame_malloc() noexcept {
+  // Set, it does not rise by itself when a large one is freed: from here on blocks are mapped one
+  // by one, and go when they are freed.
+  ::mallopt(M_MMAP_THRESHOLD, 128 << 10);
+  ::mallopt(M_TRIM_THRESHOLD, 256 << 10);
 }
 
 Result<std::uint64_t> verify_rocks(const std::string& directory) {

@@ -29,6 +29,8 @@ struct RocksOptions {
 std::uint64_t memtable_bytes_of(std::uint64_t cache_bytes) noexcept;
 
 Result<std::unique_ptr<Engine>> open_rocks(const RocksOptions& options);
+// Once, before the first is opened: malloc gives back what RocksDB's large buffers took.
+void tame_malloc() noexcept;
 // Opens it for reading only, and reads every block. The number of bytes read.
 Result<std::uint64_t> verify_rocks(const std::string& directory);
 

@@ -5,11 +5,14 @@
 #include <rocksdb/compaction_filter.h>
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/memory_allocator.h>
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_buffer_manager.h>
 
 #include <algorithm>
+#include <cstdarg>
+#include <memory>
 #include <utility>
 
 #include "tier/cold/layout.h"
@@ -20,6 +23,14 @@ namespace {
 
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 
+// RocksDB's diary is not kept: what is wrong is told by health(). Its own one is a file that, once
+// the disk was full, ends the process at its next line (an assertion of RocksDB 7.8).
+class NoLog final : public rocksdb::Logger {
+ public:
+  using rocksdb::Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
+
 // Memtables: a third of what is charged, and no more than a restart can read again in a second.
 constexpr std::uint64_t kMemtableShare = 3, kMemtableBytesMax = 64 * kMiB;
 // The cache is cut into few parts: each has a fixed share, so more of them leave more of it empty.
@@ -28,6 +39,9 @@ constexpr int kCacheShardBits = 2;
 constexpr double kHighPriorityShare = 0.5;
 // Bits a key: 1 % of misses read a block for nothing.
 constexpr double kFilterBits = 10;
+// A block is closed when the next entry would not fit and less than this is free: so that entries
+// of a kilobyte do not make blocks of a page and a bit.
+constexpr int kBlockDeviationPercent = 30;
 // A compaction reads and writes through buffers of this size, which nobody charges.
 constexpr std::size_t kCompactionBufferBytes = 128 << 10;
 // Small files make small steps: a compaction of one holds its indexes and filters in memory.
@@ -49,6 +63,20 @@ class Expiry final : public rocksdb::CompactionFilter {
   const std::function<std::uint64_t()> now_ms_;
 };
 
+class BlockAllocator final : public rocksdb::MemoryAllocator {
+ public:
+  explicit BlockAllocator(std::shared_ptr<BlockMemory> memory) : memory_(std::move(memory)) {}
+  const char* Name() const override { return "ullage.blocks"; }
+  void* Allocate(std::size_t bytes) override { return memory_->allocate(bytes); }
+  void Deallocate(void* block) override { memory_->free(block); }
+  std::size_t UsableSize(void* block, std::size_t bytes) const override {
+    return memory_->usable(block, bytes);
+  }
+
+ private:
+  const std::shared_ptr<BlockMemory> memory_;
+};
+
 rocksdb::BlockBasedTableOptions table_options(const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache;
@@ -58,6 +86,8 @@ rocksdb::BlockBasedTableOptions table_options(const std::shared_ptr<rocksdb::Cac
   table.pin_top_level_index_and_filter = true;
   table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
   table.partition_filters = true;
+  table.block_size = table.metadata_block_size = kBlockBytes;
+  table.block_size_deviation = kBlockDeviationPercent;
   table.filter_policy.reset(rocksdb::NewRibbonFilterPolicy(kFilterBits));
   table.optimize_filters_for_memory = true;
   table.format_version = 5;
@@ -79,10 +109,12 @@ std::uint64_t memtable_bytes_of(std::uint64_t cache_bytes) noexcept {
 
 Recipe::Recipe(std::uint64_t cache_bytes, std::uint64_t memtable_bytes,
                std::function<std::uint64_t()> now_ms, rocksdb::Env* env)
-    : expiry_(std::make_unique<Expiry>(std::move(now_ms))),
+    : blocks_(std::make_shared<BlockMemory>()),
+      expiry_(std::make_unique<Expiry>(std::move(now_ms))),
       options_(std::make_unique<rocksdb::Options>()) {
   cache_ = rocksdb::NewLRUCache(
-      rocksdb::LRUCacheOptions(cache_bytes, kCacheShardBits, false, kHighPriorityShare));
+      rocksdb::LRUCacheOptions(cache_bytes, kCacheShardBits, false, kHighPriorityShare,
+                               std::make_shared<BlockAllocator>(blocks_)));
   // Whoever writes waits when memtables are full: that is the writer's thread, and nobody else.
   writes_ = std::make_shared<rocksdb::WriteBufferManager>(memtable_bytes, cache_, true);
 
@@ -115,9 +147,7 @@ Recipe::Recipe(std::uint64_t cache_bytes, std::uint64_t memtable_bytes,
   o.skip_checking_sst_file_sizes_on_db_open = true;
   o.stats_dump_period_sec = 0;
   o.stats_persist_period_sec = 0;
-  o.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
-  o.max_log_file_size = kMiB;
-  o.keep_log_file_num = 2;
+  o.info_log = std::make_shared<NoLog>();
   // Whatever shares the machine goes first.
   o.env->LowerThreadPoolCPUPriority(rocksdb::Env::LOW);
 }

@@ -7,6 +7,8 @@
 #include <functional>
 #include <memory>
 
+#include "tier/cold/block_memory.h"
+
 namespace rocksdb {
 class Cache;
 class CompactionFilter;
@@ -29,8 +31,10 @@ class Recipe {
   // Everything that is charged is charged to this cache.
   rocksdb::Cache& cache() { return *cache_; }
   rocksdb::WriteBufferManager& writes() { return *writes_; }
+  BlockMemory& blocks() { return *blocks_; }
 
  private:
+  std::shared_ptr<BlockMemory> blocks_;
   std::shared_ptr<rocksdb::Cache> cache_;
   std::shared_ptr<rocksdb::WriteBufferManager> writes_;
   std::unique_ptr<rocksdb::CompactionFilter> expiry_;

@@ -5,7 +5,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <fstream>
 #include <iterator>
 
@@ -77,6 +79,57 @@ TEST(ColdOnDisk, AFlushedDatabaseStaysEmptyAndOthersStay) {
   ASSERT_NE(store, nullptr);
   EXPECT_THAT(keys_of(*store, 0), ::testing::ElementsAre("b"));
   EXPECT_EQ(value_of(*store, 15, "a"), "2");
+}
+
+// testdata/format-N is what the version wrote that brought the format: a table, and a log that was
+// not read yet. It is never written again; a new format adds a folder.
+TEST(ColdOnDisk, ADirectoryOfEachOlderFormatOpens) {
+  for (unsigned format = 1; format <= kDirectoryFormat; ++format) {
+    const Folder folder;
+    const std::string name = "format-" + std::to_string(format);
+    std::filesystem::copy(ULLAGE_SOURCE_DIR "/src/tier/cold/testdata/" + name, folder.path(),
+                          std::filesystem::copy_options::recursive);
+    const auto store = open(folder.path());
+    ASSERT_NE(store, nullptr);
+    ASSERT_EQ(store->hash_seed(), 0x756c6c6167652e31u);
+    set_hash_seed(store->hash_seed());
+    EXPECT_EQ(value_of(*store, 0, "plain"), "in a table");
+    EXPECT_EQ(value_of(*store, 0, "log"), "in the log");
+    EXPECT_EQ(value_of(*store, 0, "erased"), "missing");
+    EXPECT_EQ(value_of(*store, 3, "flushed"), "missing");
+    EXPECT_EQ(value_of(*store, 15, "other"), "of the last database");
+    const testing::Read kind = testing::read(*store, 0, "kind");
+    EXPECT_EQ(kind.entry.value, "{\"a\":1}");
+    EXPECT_EQ(kind.entry.kind, 1);
+    EXPECT_EQ(kind.entry.written_ms, 1'764'300'000'000u);
+    EXPECT_EQ(testing::read(*store, 0, "expires").entry.expires_ms, 4'102'444'800'000u);
+  }
+}
+
+TEST(ColdOnDisk, CompactionLeavesOutWhoseTimeHasCome) {
+  const Folder folder;
+  std::atomic<std::uint64_t> now{1000};
+  const auto open_at = [&] {
+    return open_store({.directory = folder.path(), .now_ms = [&] { return now.load(); }});
+  };
+  for (int round = 0; round < 6; ++round) {
+    auto store = open_at();
+    ASSERT_TRUE(store.ok()) << store.error().message;
+    std::vector<ColdChange> some;
+    for (int i = 0; i < 1000; ++i) {
+      some.push_back(put(0, std::to_string(1000 * round + i), "value", 2000));
+    }
+    store.value()->write(0, std::move(some), true);
+    now = 3000;
+    if (round < 5) continue;
+    // Each restart made a table of the log: now there are enough of them to be put together.
+    Progress progress(*store.value());
+    for (int i = 0; i < 10'000 && store.value()->figures().entries > 1500; ++i) {
+      ::usleep(1000);
+      for (int tick = 0; tick < 10; ++tick) store.value()->tick(0);
+    }
+    EXPECT_LE(store.value()->figures().entries, 1500u);
+  }
 }
 
 TEST(ColdOnDisk, ADirectoryOfANewerFormatIsRefusedAndLeftAsItIs) {

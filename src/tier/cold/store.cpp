@@ -7,6 +7,8 @@
 #include <mutex>
 #include <utility>
 
+#include "tier/cold/backup.h"
+#include "tier/cold/keeper.h"
 #include "tier/cold/layout.h"
 #include "tier/cold/meta.h"
 #include "tier/cold/pending.h"
@@ -22,6 +24,8 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 // Ticks, ten a second: how often figures are asked of the engine, and how often it is tried again
 // after a failure.
 constexpr unsigned kFigureTicks = 10, kRetryTicks = 10;
+// A read that failed is in the health for so long after the last one.
+constexpr unsigned kSoundTicks = 600;
 
 std::uint64_t steady_ns() {
   return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
@@ -33,19 +37,24 @@ std::uint64_t system_ms() {
       duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count());
 }
 
+ColdOptions with_clock(ColdOptions options) {
+  if (!options.now_ms) options.now_ms = system_ms;
+  return options;
+}
+
 class Store final : public ColdStore {
  public:
   Store(const ColdOptions& options, std::uint64_t hash_seed, std::unique_ptr<Engine> engine)
-      : options_(options),
+      : options_(with_clock(options)),
         hash_seed_(hash_seed),
         engine_(std::move(engine)),
-        budget_(options.budget_bytes),
+        keeper_(*engine_, options.budget_bytes, options.sink),
         writer_(*engine_, pending_,
                 {options.shards, options.pending_bytes_max, options.sync_window_ms},
                 [this] { progress(); }),
         readers_(options.readers, options.reads_max,
                  [this](std::span<Readers::Task> tasks) { work(tasks); }) {
-    if (!options_.now_ms) options_.now_ms = system_ms;
+    look();
   }
 
   void read(const Key& key, Read done) override {
@@ -89,8 +98,9 @@ class Store final : public ColdStore {
 
   ColdMemory memory() const override {
     const std::lock_guard lock(state_mutex_);
-    return {memory_.cache,           memory_.memtables, memory_.table_readers,
-            writer_.pending_bytes(), memory_.disk,      memory_.garbage};
+    const EngineMemory now = engine_->memory();
+    return {now.cache,   now.memtables, state_.table_readers, writer_.pending_bytes(),
+            state_.disk, state_.garbage};
   }
 
   ColdFigures figures() const override {
@@ -114,20 +124,23 @@ class Store final : public ColdStore {
     return f;
   }
 
-  std::uint64_t budget_bytes() const noexcept override { return budget_.load(kRelaxed); }
-  void budget_bytes(std::uint64_t bytes) override { budget_.store(bytes, kRelaxed); }
+  std::uint64_t budget_bytes() const noexcept override { return keeper_.budget_bytes(); }
+  void budget_bytes(std::uint64_t bytes) override { keeper_.budget_bytes(bytes); }
   std::uint64_t hash_seed() const noexcept override { return hash_seed_; }
 
   void tick(std::uint64_t resident_bytes) override {
-    (void)resident_bytes;
+    keeper_.tick(resident_bytes);
     const unsigned now = ticks_++;
     if (now % kFigureTicks == 0) look();
     if (now % kRetryTicks == 0) writer_.retry();
+    const std::lock_guard lock(state_mutex_);
+    if (!reading_.ok() && ++sound_ticks_ >= kSoundTicks) reading_ = {};
   }
 
   Result<void> backup(const std::string& directory) override {
-    (void)directory;
-    return Error{Code::kUnsupported, "no backup yet"};
+    const Outcome settled = writer_.settle();
+    if (!settled.ok()) return Error{Code::kIo, advice(settled, options_.directory)};
+    return make_backup(*engine_, options_.directory, directory);
   }
 
  private:
@@ -221,6 +234,7 @@ class Store final : public ColdStore {
   void failed_read(const Outcome& outcome) {
     {
       const std::lock_guard lock(state_mutex_);
+      sound_ticks_ = 0;
       if (reading_.fault == outcome.fault) return;
       reading_ = outcome;
     }
@@ -229,35 +243,29 @@ class Store final : public ColdStore {
 
   // Asks the engine for what costs more than a load.
   void look() {
-    const EngineMemory memory = engine_->memory();
     const EngineState state = engine_->state();
     if (!state.background.ok()) writer_.fail(state.background);
     const std::lock_guard lock(state_mutex_);
-    memory_ = memory;
     state_ = state;
   }
 
   void progress() {
-    std::function<void()> tell;
-    {
-      const std::lock_guard lock(progress_mutex_);
-      tell = progress_;
-    }
-    if (tell) tell();
+    const std::lock_guard lock(progress_mutex_);
+    if (progress_) progress_();
   }
 
-  ColdOptions options_;
+  const ColdOptions options_;
   const std::uint64_t hash_seed_;
   const std::unique_ptr<Engine> engine_;
   Pending pending_;
-  std::atomic<std::uint64_t> budget_;
+  Keeper keeper_;
   std::atomic<std::uint64_t> reads_{0}, hits_{0}, shed_{0}, read_ns_{0};
   unsigned ticks_ = 0;
   std::mutex progress_mutex_;
   std::function<void()> progress_;
   mutable std::mutex state_mutex_;
-  Outcome reading_;
-  EngineMemory memory_;
+  Outcome reading_;           // the last read that failed, until
+  unsigned sound_ticks_ = 0;  // none has for a while
   EngineState state_;
   // Last: their threads use everything above.
   Writer writer_;
@@ -266,46 +274,19 @@ class Store final : public ColdStore {
 
 }  // namespace
 
-std::string advice(const Outcome& outcome, const std::string& directory) {
-  std::string text = directory + ": ";
-  switch (outcome.fault) {
-    case Fault::kNone:
-    case Fault::kMissing:
-      return {};
-    case Fault::kFull:
-      text += "no space left. Nothing is written until there is: free some, or grow the volume.";
-      break;
-    case Fault::kReadOnly:
-      text += "takes no writes. Mount it for writing, or see to its permissions.";
-      break;
-    case Fault::kCorrupted:
-      text += "damaged data. Reads of it fail, others go on. Restore a backup (ullage restore).";
-      break;
-    case Fault::kGone:
-      text += "is gone. Nothing written since is safe: bring it back, or restart with a backup.";
-      break;
-    case Fault::kLocked:
-      text += "another process has it. Stop that one, or name another directory.";
-      break;
-    case Fault::kFailed:
-      text += "the disk fails. See to it; writing is tried again each second.";
-      break;
-  }
-  return text + " (" + outcome.detail + ")";
-}
-
 std::unique_ptr<ColdStore> make_store(const ColdOptions& options, std::uint64_t hash_seed,
                                       std::unique_ptr<Engine> engine) {
   return std::make_unique<Store>(options, hash_seed, std::move(engine));
 }
 
 Result<std::unique_ptr<ColdStore>> open_store(const ColdOptions& options) {
+  tame_malloc();
   const Result<Meta> meta = open_directory(options.directory);
   if (!meta.ok()) return meta.error();
   RocksOptions rocks;
   rocks.directory = options.directory + "/" + kDataName;
-  rocks.cache_bytes = options.budget_bytes / 2;
-  rocks.now_ms = options.now_ms ? options.now_ms : system_ms;
+  rocks.cache_bytes = first_cache_bytes(options.budget_bytes);
+  rocks.now_ms = with_clock(options).now_ms;
   Result<std::unique_ptr<Engine>> engine = open_rocks(rocks);
   if (!engine.ok()) return engine.error();
   return make_store(options, meta.value().seed, std::move(engine).value());

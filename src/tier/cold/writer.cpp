@@ -90,6 +90,13 @@ void Writer::fail(const Outcome& why) {
   if (!broken_) broken(why);
 }
 
+Outcome Writer::settle() {
+  std::unique_lock lock(mutex_);
+  const std::uint64_t until = order_;
+  to_settler_.wait(lock, [&] { return applied_order_ >= until || broken_; });
+  return broken_ ? why_ : Outcome{};
+}
+
 void Writer::retry() {
   {
     const std::lock_guard lock(mutex_);
@@ -101,6 +108,7 @@ void Writer::retry() {
 
 void Writer::broken(const Outcome& why) {
   broken_ = true;
+  to_settler_.notify_all();
   retry_ = stopping_;
   why_ = why;
   counts_.failures.fetch_add(1, kRelaxed);
@@ -125,6 +133,7 @@ void Writer::applied_now(const std::vector<HandedPtr>& turn) {
       sync = sync || handed->sync;
       counts_.writes.fetch_add(handed->changes.size(), kRelaxed);
       applied_[handed->shard].store(handed->last, std::memory_order_release);
+      applied_order_ = handed->order + handed->changes.size();
     }
     sync_wanted_ = sync_wanted_ || sync;
   }
@@ -132,6 +141,7 @@ void Writer::applied_now(const std::vector<HandedPtr>& turn) {
   // Readers look here first: the engine has them before they go.
   for (const HandedPtr& handed : turn) pending_.remove(*handed);
   to_syncer_.notify_one();
+  to_settler_.notify_all();
   progress_();
 }
 

@@ -59,6 +59,8 @@ class Writer {
   Outcome failure() const;
   // Stops writing until retry(), with this reason, as if the engine had said it.
   void fail(const Outcome& why);
+  // Waits until all that was handed over before is applied; why it can't be.
+  Outcome settle();
   // After a failure: try to recover, on the writer's thread.
   void retry();
 
@@ -86,9 +88,10 @@ class Writer {
   Counts counts_;
 
   mutable std::mutex mutex_;
-  std::condition_variable to_writer_, to_syncer_;
+  std::condition_variable to_writer_, to_syncer_, to_settler_;
   std::vector<std::uint64_t> handed_;  // per shard: the last number given
   std::uint64_t order_ = 0;            // of the next change
+  std::uint64_t applied_order_ = 0;    // of the next one to be applied
   std::deque<HandedPtr> queue_;
   std::deque<HandedPtr> kept_;  // applied, not yet durable
   std::uint64_t kept_bytes_ = 0, kept_since_ns_ = 0;

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reading ahead: keys that somebody expects to need (ULLAGE.PRELOAD), or needed before a restart.
+#include <algorithm>
+#include <chrono>
+#include <iterator>
+
+#include "server/router.h"
+#include "server/server.h"
+#include "server/worker.h"
+
+namespace ullage::server {
+namespace {
+
+// Reads under way for it: clients' own reads come first, whatever is preloaded.
+constexpr std::size_t kPreloadsMax = 8;
+// Keys that wait for it, of one thread; more are not taken.
+constexpr std::size_t kPreloadQueueMax = 2'000'000;
+
+// Entries looked at in one tick for how hot they are: some 100 us.
+constexpr std::size_t kHotSlice = 300;
+constexpr std::chrono::milliseconds kLastPass{300};
+
+}  // namespace
+
+void Router::put_preloads(std::vector<std::pair<unsigned, std::string>> keys) {
+  outstanding_.fetch_add(keys.size(), std::memory_order_relaxed);
+  {
+    const std::lock_guard lock(box_mutex_);
+    std::move(keys.begin(), keys.end(), std::back_inserter(preload_box_));
+  }
+  tell();
+}
+
+void Router::take_preloads() {
+  std::vector<std::pair<unsigned, std::string>> taken;
+  {
+    const std::lock_guard lock(box_mutex_);
+    taken.swap(preload_box_);
+  }
+  for (auto& each : taken) {
+    if (preload_.size() < kPreloadQueueMax) {
+      preload_.push_back(std::move(each));
+    } else {
+      outstanding_.fetch_sub(1, std::memory_order_relaxed);
+    }
+  }
+}
+
+void Router::preload_some() {
+  // What clients wait for goes first, and a store in trouble is left alone.
+  while (!preload_.empty() && preloading_ < kPreloadsMax && unsent_.empty() && cold_.reads_ok()) {
+    auto [db, text] = std::move(preload_.front());
+    preload_.pop_front();
+    const tier::Key key(db, text);
+    if (!cold_.persisted(text) || shard().contains(key) || known_absent(key) ||
+        find(key) != nullptr) {
+      outstanding_.fetch_sub(1, std::memory_order_relaxed);
+      continue;
+    }
+    if (!changes_.empty()) hand_over();
+    ++preloading_;
+    preload_hashes_.push_back(key.hash);
+    cold_.store().read(cold_.key(key), [this, db = db, text = text](tier::ColdStatus status,
+                                                                    tier::ColdEntry entry) {
+      Answer answer;
+      answer.preload = true;
+      answer.status = status;
+      answer.entry = std::move(entry);
+      answer.db = db;
+      answer.key = text;
+      put(std::move(answer));
+    });
+  }
+}
+
+// Into memory as a newcomer: only what is used again stays there.
+void Router::answer_preload(Answer& answer) {
+  --preloading_;
+  outstanding_.fetch_sub(1, std::memory_order_relaxed);
+  const tier::Key key(answer.db, answer.key);
+  // Gone from there: it was written, erased or flushed since, and what was read is not what it is.
+  const auto mine = std::find(preload_hashes_.begin(), preload_hashes_.end(), key.hash);
+  const bool changed = mine == preload_hashes_.end();
+  if (!changed) preload_hashes_.erase(mine);
+  const std::uint64_t expires = answer.entry.expires_ms;
+  if (answer.status != tier::ColdStatus::kOk) return;
+  if (expires != 0 && expires <= shard().now()) return;
+  if (changed || shard().contains(key) || find(key) != nullptr) {
+    figures_.dropped_fills.add();
+    return;
+  }
+  if (shard().fill(key, taken_of(std::move(answer.entry))) == tier::Status::kOk) {
+    figures_.preloaded.add();
+    moved(key.hash, Moved::kPreloaded);
+  }
+}
+
+void Router::moved(std::uint64_t hash, Moved how) {
+  moves_[(hash >> 16) % kMoves] = {hash, worker_.now_ms(), how};
+}
+
+std::pair<Router::Moved, std::uint64_t> Router::last_move(std::uint64_t hash) const {
+  const Move& move = moves_[(hash >> 16) % kMoves];
+  return move.hash == hash ? std::pair(move.how, move.at_ms) : std::pair(Moved::kNever, 0ul);
+}
+
+// A slice of a pass over this thread's memory: what is used most, for the next start.
+void Router::collect_hot() {
+  const std::size_t most = worker_.server().config().persistence.warm_keys;
+  Warmer* warmer = worker_.server().warmer();
+  if (most == 0 || warmer == nullptr) return;
+  const std::size_t mine = most / worker_.server().workers().size() + 1;
+  std::vector<std::string> names;
+  hot_place_ =
+      shard().scan(hot_db_, hot_place_, kHotSlice, [&](std::string_view name, const tier::Found&) {
+        if (cold_.persisted(name)) names.emplace_back(name);
+      });
+  for (std::string& name : names) {
+    const auto about = shard().about({hot_db_, name});
+    if (!about) continue;
+    const unsigned frequency = std::min(about->frequency, 15u);
+    // Lists are full: only what is used more than the least used of them comes in.
+    if (hot_count_ >= mine) {
+      unsigned least = 0;
+      while (least < 15 && hot_[least].empty()) ++least;
+      if (frequency <= least) continue;
+      hot_[least].pop_back();
+      --hot_count_;
+    }
+    hot_[frequency].push_back({static_cast<std::uint8_t>(frequency),
+                               static_cast<std::uint8_t>(hot_db_), std::move(name)});
+    ++hot_count_;
+  }
+  if (hot_place_ != 0 || ++hot_db_ < tier::kDatabases) return;
+  hot_db_ = 0;
+  std::vector<HotKey> all;
+  for (auto list = hot_.rbegin(); list != hot_.rend(); ++list) {
+    std::move(list->begin(), list->end(), std::back_inserter(all));
+    list->clear();
+  }
+  hot_count_ = 0;
+  warmer->take_hot(worker_.index(), std::move(all));
+}
+
+// The threads have ended: the rest of a pass at once, as far as it goes in kLastPass.
+void Router::collect_hot_to_end() {
+  const auto end = std::chrono::steady_clock::now() + kLastPass;
+  hot_db_ = 0;
+  hot_place_ = 0;
+  for (auto& list : hot_) list.clear();
+  hot_count_ = 0;
+  do {
+    collect_hot();
+  } while ((hot_db_ != 0 || hot_place_ != 0) && std::chrono::steady_clock::now() < end);
+}
+
+}  // namespace ullage::server

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reads of the cold tier, and what becomes of their answers.
+#include <algorithm>
+#include <chrono>
+#include <future>
+
+#include "server/context.h"
+#include "server/router.h"
+#include "server/server.h"
+#include "server/worker.h"
+
+namespace ullage::server {
+namespace {
+
+// Reads that all threads together have under way; the store sheds beyond twice as many.
+constexpr std::size_t kReadsMax = 2048;
+// What a read may wait for its turn before its clients are told to try again.
+constexpr std::uint64_t kReadWaitMs = 2000;
+
+}  // namespace
+
+void Router::put(Answer answer) {
+  {
+    const std::lock_guard lock(box_mutex_);
+    box_.push_back(std::move(answer));
+  }
+  tell();
+}
+
+void Router::tell() noexcept {
+  news_.store(true, std::memory_order_seq_cst);
+  worker_.wake();
+}
+
+// Keeps (3): a change of this turn, to this key or another, is there before it is read.
+void Router::start_read(KeyWait& wait) {
+  if (!changes_.empty()) hand_over();
+  wait.state = KeyWait::State::kReading;
+  wait.read = ++next_read_;
+  reads_.emplace(wait.read, &wait);
+  unsent_.emplace_back(wait.read, worker_.now_ms());
+  send_reads();
+}
+
+void Router::send_reads() {
+  const std::size_t most = std::max<std::size_t>(kReadsMax / worker_.server().workers().size(), 64);
+  while (!unsent_.empty() && in_flight_ < most) {
+    const std::uint64_t number = unsent_.front().first;
+    unsent_.pop_front();
+    const auto found = reads_.find(number);
+    if (found == reads_.end()) continue;  // nobody needs it any more
+    ++in_flight_;
+    figures_.reads.add();
+    cold_.store().read(cold_.key(found->second->key()),
+                       [this, number](tier::ColdStatus status, tier::ColdEntry entry) {
+                         Answer answer;
+                         answer.read = number;
+                         answer.status = status;
+                         answer.entry = std::move(entry);
+                         put(std::move(answer));
+                       });
+  }
+}
+
+void Router::reset(KeyWait& wait) {
+  if (wait.read != 0) reads_.erase(wait.read);
+  wait.read = 0;
+  wait.state = KeyWait::State::kUnknown;
+  wait.present = false;
+  wait.entry = {};
+}
+
+void Router::fail(KeyWait& wait, tier::ColdStatus why) {
+  figures_.failed.add();
+  reset(wait);
+  for (const auto& [parked, index] : wait.queue) {
+    if (parked->items[index].need == Need::kTurn) continue;
+    if (why == tier::ColdStatus::kShed) parked->shed = true;
+    parked->failed = true;
+  }
+  settle(wait);
+}
+
+// Keeps (2): a read that was dropped meanwhile has no number any more.
+void Router::answer(Answer& answer) {
+  if (answer.survey != nullptr) return answer_survey(answer);
+  if (answer.preload) return answer_preload(answer);
+  --in_flight_;
+  const auto found = reads_.find(answer.read);
+  if (found == reads_.end()) {
+    figures_.dropped_fills.add();
+    return;
+  }
+  KeyWait& wait = *found->second;
+  reads_.erase(found);
+  wait.read = 0;
+  const std::uint64_t expires = answer.entry.expires_ms;
+  if (answer.status == tier::ColdStatus::kOk && expires != 0 && expires <= shard().now()) {
+    answer.status = tier::ColdStatus::kMissing;
+  }
+  switch (answer.status) {
+    case tier::ColdStatus::kOk:
+      figures_.found.add();
+      wait.state = KeyWait::State::kKnown;
+      wait.present = true;
+      wait.written_ms = answer.entry.written_ms;
+      wait.entry = taken_of(std::move(answer.entry));
+      fill(wait);
+      break;
+    case tier::ColdStatus::kMissing:
+      figures_.missing.add();
+      wait.state = KeyWait::State::kKnown;
+      absent_.insert(wait.key(),
+                     worker_.now_ms() + worker_.server().config().persistence.negative_ms);
+      break;
+    case tier::ColdStatus::kShed:
+    case tier::ColdStatus::kFailed:
+      return fail(wait, answer.status);
+  }
+  settle(wait);
+}
+
+// Into memory, unless it is only looked at. What the budget denies is lent to who waits.
+void Router::fill(KeyWait& wait) {
+  const bool wanted = std::any_of(wait.queue.begin(), wait.queue.end(), [](const auto& entry) {
+    return entry.first->items[entry.second].need == Need::kValue;
+  });
+  if (!wanted || shard().contains(wait.key())) return;
+  if (shard().fill(wait.key(), wait.entry) == tier::Status::kOk) {
+    moved(wait.hash, Moved::kRead);
+  } else {
+    figures_.denied_fills.add();
+  }
+}
+
+// What is read and not in memory is there for the command that runs now. False: something was in
+// memory when it was its turn, and was evicted since; it is read again.
+bool Router::lend(Parked& parked) {
+  bool all = true;
+  for (Parked::Item& item : parked.items) {
+    if (item.need == Need::kTurn || item.owner->known(*item.wait)) continue;
+    item.ready = false;
+    parked.ready = false;
+    parked.blocked.fetch_add(1);
+    item.owner->settle(*item.wait);
+    all = false;
+  }
+  if (!all) return false;
+  for (const Parked::Item& item : parked.items) {
+    const KeyWait& wait = *item.wait;
+    if (item.need == Need::kTurn || wait.state != KeyWait::State::kKnown || !wait.present) continue;
+    tier::Shard& shard = item.owner->shard();
+    if (shard.contains(wait.key())) continue;
+    shard.lend(wait.key(), wait.entry);
+    figures_.lent.add();
+    if (item.owner != this) item.owner->tell();
+  }
+  return true;
+}
+
+bool Router::read_now(Context& c) {
+  std::vector<KeyNeed> needs;
+  needs_of(*c.command, c.words, c.caller.db, false, 0, needs);
+  for (const KeyNeed& need : needs) {
+    if (need.need == Need::kTurn || !cold_.persisted(need.text)) continue;
+    Router& owner = owner_of(need.hash);
+    const tier::Key key(need.db, need.text, need.hash);
+    if (owner.shard().contains(key) || owner.known_absent(key)) continue;
+    owner.hand_over();
+    figures_.reads.add();
+    struct Wait {
+      std::promise<void> done;
+      tier::ColdStatus status = tier::ColdStatus::kFailed;
+      tier::ColdEntry entry;
+    };
+    const auto wait = std::make_shared<Wait>();
+    std::future<void> done = wait->done.get_future();
+    cold_.store().read(cold_.key(key), [wait](tier::ColdStatus status, tier::ColdEntry entry) {
+      wait->status = status;
+      wait->entry = std::move(entry);
+      wait->done.set_value();
+    });
+    if (done.wait_for(std::chrono::milliseconds(kReadWaitMs)) != std::future_status::ready) {
+      return false;
+    }
+    if (wait->status == tier::ColdStatus::kMissing) continue;
+    if (wait->status != tier::ColdStatus::kOk) return false;
+    const std::uint64_t expires = wait->entry.expires_ms;
+    if (expires != 0 && expires <= shard().now()) continue;
+    owner.shard().lend(key, taken_of(std::move(wait->entry)));
+    owner.tell();
+  }
+  return true;
+}
+
+// --- The loop.
+
+void Router::run(const std::shared_ptr<Parked>& parked) {
+  // It may be here twice, when a key had to be read again.
+  if (parked->done || !parked->ready) return;
+  if (parked->post == nullptr) return worker_.resume(*parked);
+  if (!parked->failed && !lend(*parked)) return;
+  parked->done = true;
+  worker_.run_parked(std::move(parked->post), *parked);
+  leave(parked);
+}
+
+bool Router::run_ready() {
+  bool ran = false;
+  for (;;) {
+    {
+      const std::lock_guard lock(box_mutex_);
+      for (auto& parked : ready_box_) ready_.push_back(std::move(parked));
+      ready_box_.clear();
+    }
+    if (ready_.empty()) return ran;
+    ran = true;
+    while (!ready_.empty()) {
+      const std::shared_ptr<Parked> parked = std::move(ready_.front());
+      ready_.pop_front();
+      run(parked);
+    }
+  }
+}
+
+void Router::turn() {
+  bool moved = false;
+  if (news_.load(std::memory_order_relaxed)) {
+    news_.store(false, std::memory_order_seq_cst);
+    moved = true;
+    {
+      const std::lock_guard lock(box_mutex_);
+      taken_.swap(box_);
+    }
+    for (Answer& each : taken_) answer(each);
+    taken_.clear();
+    send_reads();
+    take_preloads();
+    run_ready();
+    release();
+  }
+  if (moved && !worker_.waiting_.empty()) {
+    worker_.resume_waiting();
+    run_ready();
+  }
+  preload_some();
+  hand_over();
+  shard().return_lent();
+  if (held_.empty() && worker_.waiting_.empty()) {
+    wants_progress_.store(false, std::memory_order_relaxed);
+    return;
+  }
+  wants_progress_.store(true, std::memory_order_seq_cst);
+  if (release() && !worker_.waiting_.empty()) news_.store(true);
+}
+
+void Router::tick() {
+  const std::uint64_t now = worker_.now_ms();
+  while (!unsent_.empty() && now - std::min(now, unsent_.front().second) > kReadWaitMs) {
+    const auto found = reads_.find(unsent_.front().first);
+    unsent_.pop_front();
+    if (found != reads_.end()) fail(*found->second, tier::ColdStatus::kShed);
+  }
+  figures_.waiting_keys.set(waits_.size());
+  figures_.held_now.set(held_.size());
+  figures_.negative_entries.set(absent_.entries());
+  figures_.preload_waiting.set(preloads_outstanding());
+  collect_hot();
+}
+
+std::uint64_t Router::clock(std::uint64_t now_ms) const {
+  const std::uint64_t window = worker_.server().config().persistence.stale_ms;
+  const std::uint64_t since = cold_.failing_since_ms();
+  if (window == 0 || since == 0) return now_ms;
+  return std::min(now_ms, std::max(since, now_ms - std::min(now_ms, window)));
+}
+
+}  // namespace ullage::server

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/warmer.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <future>
+#include <iterator>
+
+#include "base/text.h"
+#include "server/files.h"
+#include "server/glob.h"
+#include "server/router.h"
+#include "server/server.h"
+#include "server/worker.h"
+
+namespace ullage::server {
+namespace {
+
+constexpr const char* kFile = "/hot-keys";
+constexpr std::string_view kHead = "ullage hot keys 1\n";
+constexpr std::chrono::minutes kSaveEvery{1};
+// Names handed over at once, and how many may wait at the routers before more are.
+constexpr std::size_t kPart = 1000, kWaitingMax = 20'000;
+constexpr std::chrono::milliseconds kPause{5};
+constexpr std::chrono::seconds kScanWaitMax{10};
+// A file of names; larger ones are refused.
+constexpr std::uint64_t kFileBytesMax = 256u << 20;
+
+bool number(std::string_view& text, unsigned& out, char end) {
+  const auto [at, problem] = std::from_chars(text.data(), text.data() + text.size(), out);
+  if (problem != std::errc() || at == text.data() + text.size() || *at != end) return false;
+  text.remove_prefix(static_cast<std::size_t>(at - text.data()) + 1);
+  return true;
+}
+
+}  // namespace
+
+std::string write_hot_keys(const std::vector<HotKey>& keys) {
+  std::string text(kHead);
+  for (const HotKey& each : keys) {
+    text += std::to_string(each.frequency) + " " + std::to_string(each.db) + " " +
+            std::to_string(each.key.size()) + " " + each.key + "\n";
+  }
+  return text;
+}
+
+Result<std::vector<HotKey>> read_hot_keys(std::string_view text) {
+  if (!text.starts_with(kHead))
+    return Error{Code::kInvalid, "it is no list of hot keys, version 1"};
+  text.remove_prefix(kHead.size());
+  std::vector<HotKey> keys;
+  while (!text.empty()) {
+    unsigned frequency = 0, db = 0, bytes = 0;
+    if (!number(text, frequency, ' ') || !number(text, db, ' ') || !number(text, bytes, ' ') ||
+        db >= tier::kDatabases || frequency > 255 || bytes >= text.size() || text[bytes] != '\n') {
+      return Error{Code::kInvalid, "line " + std::to_string(keys.size() + 2) + " is damaged"};
+    }
+    keys.push_back({static_cast<std::uint8_t>(frequency), static_cast<std::uint8_t>(db),
+                    std::string(text.substr(0, bytes))});
+    text.remove_prefix(bytes + 1);
+  }
+  return keys;
+}
+
+Warmer::Warmer(Server& server) : server_(server), hot_(server.workers().size()) {}
+Warmer::~Warmer() { end(); }
+
+void Warmer::begin() {
+  tasks_.push_back([this] { warm_up(); });
+  thread_ = std::thread([this] { run(); });
+}
+
+void Warmer::end() {
+  {
+    const std::lock_guard lock(mutex_);
+    over_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Warmer::run() {
+  pthread_setname_np(pthread_self(), "ullage-warmer");
+  // Of this thread alone: whoever serves goes first.
+  setpriority(PRIO_PROCESS, 0, 10);
+  auto next_save = std::chrono::steady_clock::now() + kSaveEvery;
+  std::unique_lock lock(mutex_);
+  while (!over_) {
+    if (tasks_.empty()) {
+      wake_.wait_until(lock, next_save, [this] { return over_ || !tasks_.empty(); });
+    }
+    if (over_) return;
+    std::function<void()> task;
+    if (!tasks_.empty()) {
+      task = std::move(tasks_.front());
+      tasks_.erase(tasks_.begin());
+    } else {
+      next_save = std::chrono::steady_clock::now() + kSaveEvery;
+      task = [this] { save(); };
+    }
+    lock.unlock();
+    task();
+    lock.lock();
+  }
+}
+
+void Warmer::take_hot(unsigned worker, std::vector<HotKey> keys) {
+  const std::lock_guard lock(mutex_);
+  hot_[worker] = std::move(keys);
+}
+
+void Warmer::save() {
+  const std::size_t most = server_.config().persistence.warm_keys;
+  // Ended before the old list was read back: that one is the better one.
+  if (most == 0 || !warm_) return;
+  std::vector<HotKey> keys;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& each : hot_) keys.insert(keys.end(), each.begin(), each.end());
+  }
+  if (keys.empty()) return;
+  std::stable_sort(keys.begin(), keys.end(),
+                   [](const HotKey& a, const HotKey& b) { return a.frequency > b.frequency; });
+  if (keys.size() > most) keys.resize(most);
+  // A list that can't be saved costs a cold start, nothing else; the disk's trouble is told by the
+  // cold tier.
+  (void)replace_file(server_.cold()->directory() + kFile, write_hot_keys(keys)).ok();
+}
+
+void Warmer::wait_for_routers() {
+  std::unique_lock lock(mutex_);
+  while (!over_) {
+    std::uint64_t waiting = 0;
+    for (const auto& worker : server_.workers()) {
+      waiting += worker->router()->preloads_outstanding();
+    }
+    if (waiting < kWaitingMax) return;
+    wake_.wait_for(lock, kPause, [this] { return over_; });
+  }
+}
+
+void Warmer::preload_keys(unsigned db, std::vector<std::string> keys) {
+  const auto& workers = server_.workers();
+  std::vector<std::vector<std::pair<unsigned, std::string>>> parts(workers.size());
+  for (std::string& key : keys) {
+    const unsigned owner = tier::Key(db, key).shard(static_cast<unsigned>(workers.size()));
+    parts[owner].emplace_back(db, std::move(key));
+  }
+  for (std::size_t i = 0; i < workers.size(); ++i) {
+    if (!parts[i].empty()) workers[i]->router()->put_preloads(std::move(parts[i]));
+  }
+}
+
+void Warmer::warm_up() {
+  read_back();
+  const std::lock_guard lock(mutex_);
+  warm_ = !over_;
+}
+
+void Warmer::read_back() {
+  const Result<std::string> text = read_file(server_.cold()->directory() + kFile);
+  if (!text.ok()) return;  // there was none yet
+  const Result<std::vector<HotKey>> keys = read_hot_keys(text.value());
+  if (!keys.ok()) return;
+  std::vector<std::string> part;
+  const std::size_t most =
+      std::min<std::size_t>(keys->size(), server_.config().persistence.warm_keys);
+  for (std::size_t i = 0; i < most; ++i) {
+    const HotKey& each = keys.value()[i];
+    part.push_back(each.key);
+    const bool last = i + 1 == most || keys.value()[i + 1].db != each.db;
+    if (part.size() < kPart && !last) continue;
+    wait_for_routers();
+    preload_keys(each.db, std::exchange(part, {}));
+  }
+}
+
+void Warmer::preload_pattern(unsigned db, std::string pattern) {
+  {
+    const std::lock_guard lock(mutex_);
+    tasks_.push_back([this, db, pattern = std::move(pattern)] { go_through(db, pattern); });
+  }
+  wake_.notify_all();
+}
+
+void Warmer::go_through(unsigned db, const std::string& pattern) {
+  std::uint64_t place = 0;
+  do {
+    wait_for_routers();
+    {
+      const std::lock_guard lock(mutex_);
+      if (over_) return;
+    }
+    struct Wait {
+      std::promise<void> done;
+      tier::ColdStatus status = tier::ColdStatus::kFailed;
+      std::uint64_t next = 0;
+      std::vector<tier::ColdStore::ScannedEntry> entries;
+    };
+    const auto wait = std::make_shared<Wait>();
+    std::future<void> done = wait->done.get_future();
+    server_.cold()->store().scan(server_.cold()->place(db), place, kPart, false,
+                                 [wait](tier::ColdStatus status, std::uint64_t next,
+                                        std::vector<tier::ColdStore::ScannedEntry> entries) {
+                                   wait->status = status;
+                                   wait->next = next;
+                                   wait->entries = std::move(entries);
+                                   wait->done.set_value();
+                                 });
+    if (done.wait_for(kScanWaitMax) != std::future_status::ready) return;
+    if (wait->status != tier::ColdStatus::kOk) return;
+    std::vector<std::string> names;
+    for (auto& [key, entry] : wait->entries) {
+      if (glob_match(pattern, key)) names.push_back(std::move(key));
+    }
+    preload_keys(db, std::move(names));
+    place = wait->next;
+  } while (place != 0);
+}
+
+Result<std::uint64_t> Warmer::preload_file(unsigned db, const std::string& path) {
+  const Result<std::string> text = read_file(path, kFileBytesMax);
+  if (!text.ok()) return text.error();
+  std::vector<std::string> keys;
+  std::string_view rest = text.value();
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (!line.empty() && line.size() <= tier::kKeyBytesMax) keys.emplace_back(line);
+  }
+  const std::uint64_t count = keys.size();
+  {
+    const std::lock_guard lock(mutex_);
+    tasks_.push_back([this, db, keys = std::move(keys)]() mutable {
+      for (std::size_t at = 0; at < keys.size(); at += kPart) {
+        wait_for_routers();
+        const auto begin = keys.begin() + static_cast<std::ptrdiff_t>(at);
+        const auto end =
+            keys.begin() + static_cast<std::ptrdiff_t>(std::min(at + kPart, keys.size()));
+        preload_keys(db, {std::make_move_iterator(begin), std::make_move_iterator(end)});
+      }
+    });
+  }
+  wake_.notify_all();
+  return count;
+}
+
+}  // namespace ullage::server

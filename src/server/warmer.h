@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Warmer: the thread that has keys read ahead: those that were hot before a restart, and those that
+// somebody names (ULLAGE.PRELOAD). It hands names to the routers, which read at low priority.
+//
+//   Warmer warmer(server);
+//   warmer.begin();                       // reads the saved list, and saves one every minute
+//   warmer.preload_pattern(db, "user:*"); // from any thread; at once back
+//   warmer.end();                         // its thread ends; threads of the server have
+//
+// The list is a file in the cold tier's directory, replaced as a whole: a line of how often, which
+// database and how many bytes, then the key. A file that can't be read is told and left alone: the
+// store serves all the same.
+//
+// Bounds: persistence.warm_keys names; a pass over memory takes kSliceNs of each thread's tick.
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+
+namespace ullage::server {
+
+class Server;
+
+struct HotKey {
+  std::uint8_t frequency = 0, db = 0;
+  std::string key;
+};
+// The saved list: the most used first.
+std::string write_hot_keys(const std::vector<HotKey>& keys);
+Result<std::vector<HotKey>> read_hot_keys(std::string_view text);
+
+class Warmer {
+ public:
+  explicit Warmer(Server& server);
+  ~Warmer();
+
+  void begin();
+  void end();
+  void preload_pattern(unsigned db, std::string pattern);
+  // Keys, one on a line. Error: the file can't be read.
+  Result<std::uint64_t> preload_file(unsigned db, const std::string& path);
+  void preload_keys(unsigned db, std::vector<std::string> keys);
+  // What a pass over memory has found; of one thread.
+  void take_hot(unsigned worker, std::vector<HotKey> keys);
+  // Threads have ended.
+  void save();
+
+ private:
+  void run();
+  void warm_up();
+  void read_back();
+  void go_through(unsigned db, const std::string& pattern);
+  void wait_for_routers();
+
+  Server& server_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool over_ = false, warm_ = false;
+  std::vector<std::function<void()>> tasks_;
+  std::vector<std::vector<HotKey>> hot_;
+  std::thread thread_;
+};
+
+}  // namespace ullage::server

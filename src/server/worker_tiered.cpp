@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How commands run when there is a cold tier: some wait for keys, some replies for the disk.
+#include <optional>
+
+#include "server/router.h"
+#include "server/server.h"
+#include "server/standstill.h"
+#include "server/worker.h"
+
+namespace ullage::server {
+namespace {
+
+// Commands of one client that wait, here or on other threads; its next one is not read.
+constexpr std::size_t kSlotsMax = 1024;
+
+// Commands that need nothing of their client but its reply's place.
+bool copyable(const Command& command) {
+  return command.route == Route::kKey || command.route == Route::kKeys;
+}
+
+bool ordered(const Command& command) {
+  return command.route == Route::kAll || command.route == Route::kOrdered;
+}
+
+}  // namespace
+
+void Worker::on_changed(const tier::Key& key, bool erased) noexcept {
+  router_->changed(key, erased);
+}
+
+bool Worker::on_evicting(const tier::Key& key, const tier::Found& found) noexcept {
+  return router_->evicting(key, found);
+}
+
+// `standing`: its keys belong to several threads, which stand still.
+Worker::Ran Worker::finish_tiered(Session& session, Context& context, std::size_t before) {
+  const Command& command = *context.command;
+  if (ordered(command) && !session.slots.empty()) return Ran::kWait;
+  std::optional<Standstill> still;
+  if (command.route == Route::kOrdered && outboxes_.size() > 1 && router_->elsewhere(context)) {
+    still.emplace(server_, this);
+  }
+  const bool waited = session.parked != nullptr;
+  const bool copies = !waited && copyable(command) && Standstill::depth() == 0;
+  switch (router_->way(context, copies ? nullptr : &session)) {
+    case Router::Way::kRun:
+      break;
+    case Router::Way::kPark:
+      if (session.slots.size() >= kSlotsMax) return Ran::kWait;
+      router_->park(copied(session, command, context.words, context.first_hash));
+      after_reply(session, command);
+      return Ran::kDone;
+    case Router::Way::kWait:
+      return Ran::kWait;
+    case Router::Way::kRefused:
+      if (waited) router_->finished(session);
+      stats_.commands[command_index(&command)].rejected.add();
+      finish_reply(session, before);
+      return Ran::kDone;
+  }
+  call(context);
+  if (waited) router_->finished(session);
+  Router::Others others;
+  const bool mine = router_->take_must_hold();
+  if (Standstill::depth() > 0) others = router_->hand_over_others();
+  if ((mine || !others.empty()) && session.reply_mode == ReplyMode::kOn) {
+    hold_reply(session, before, std::move(others));
+  } else {
+    finish_reply(session, before);
+  }
+  after_reply(session, command);
+  router_->after_call();
+  return Ran::kDone;
+}
+
+// What the command has replied waits until its changes are durable.
+void Worker::hold_reply(Session& session, std::size_t before, Router::Others others) {
+  Slot& slot = session.slots.emplace_back();
+  slot.reply.append(scratch_.view().substr(before));
+  scratch_.truncate(before);
+  router_->hold(session.id, &slot, std::move(others));
+}
+
+bool Worker::call_tiered(Context& context, PostPtr& post, const Parked* parked) {
+  if (parked == nullptr) {
+    switch (router_->way(context, nullptr)) {
+      case Router::Way::kRun:
+        break;
+      case Router::Way::kRefused:
+        return true;
+      case Router::Way::kPark:
+      case Router::Way::kWait:
+        router_->park(std::move(post));
+        return false;
+    }
+  } else if (parked->failed || (parked->survey != nullptr && parked->survey->failed)) {
+    router_->refuse_read(context, *parked);
+    return true;
+  } else {
+    context.surveyed = parked->survey.get();
+  }
+  // A push to this client, if it is one of ours, goes behind the reply.
+  const bool ours = post->errand == 0 && post->from == index_;
+  const auto found = ours ? sessions_.find(post->caller.id) : sessions_.end();
+  if (found != sessions_.end()) current_ = found->second.get();
+  std::optional<Standstill> still;
+  if (ordered(*context.command)) still.emplace(server_, this);
+  call(context);
+  current_ = nullptr;
+  aside_.append(deferred_.view());
+  deferred_.clear();
+  Router::Others others;
+  const bool mine = router_->take_must_hold();
+  if (still) others = router_->hand_over_others();
+  if (!mine && others.empty()) {
+    router_->after_call();
+    return true;
+  }
+  for (PostPtr& behind : behind_reply_) outboxes_[post->from].push_back(std::move(behind));
+  behind_reply_.clear();
+  post->bytes.swap(aside_);
+  post->kind = Post::Kind::kReply;
+  router_->hold(std::move(post), std::move(others));
+  router_->after_call();
+  return false;
+}
+
+void Worker::run_parked(PostPtr post, const Parked& parked) {
+  run_words(post, &parked);
+  if (post != nullptr) send_reply(std::move(post));
+}
+
+// Its next command comes again, and can run now.
+void Worker::resume(const Parked& parked) {
+  const auto found = sessions_.find(parked.session);
+  if (found == sessions_.end()) return;
+  Session& session = *found->second;
+  if (session.parked.get() != &parked || session.dead || !session.waiting) return;
+  std::erase(waiting_, &session);
+  session.waiting = false;
+  process_held(session);
+}
+
+void Worker::fill_slot(std::uint64_t session, Slot* slot) {
+  const auto found = sessions_.find(session);
+  if (found == sessions_.end()) return;
+  slot->done = true;
+  if (!found->second->dead) settle_slots(*found->second);
+}
+
+void Worker::replace_slot(std::uint64_t session, Slot* slot, std::string_view error) {
+  const auto found = sessions_.find(session);
+  if (found == sessions_.end()) return;
+  slot->reply.clear();
+  wire::ReplyWriter(slot->reply, found->second->resp).error(error);
+}
+
+}  // namespace ullage::server

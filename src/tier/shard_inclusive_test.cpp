@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A shard as the cache of a store below it: what it tells, and what it takes from there.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tier/shard.h"
+
+namespace ullage::tier {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+struct Below final : Listener {
+  void on_removed(unsigned, std::string_view key, Removal) noexcept override {
+    removed.emplace_back(key);
+  }
+  void on_changed(const Key& key, bool gone) noexcept override {
+    changes.push_back((gone ? "-" : "+") + std::string(key.text));
+  }
+  bool on_evicting(const Key& key, const Found& found) noexcept override {
+    if (!has_it) return false;
+    evicted.emplace_back(std::string(key.text) + "=" + std::string(found.value.substr(0, 8)));
+    return true;
+  }
+  std::vector<std::string> take() { return std::exchange(changes, {}); }
+  bool has_it = true;
+  std::vector<std::string> removed, changes, evicted;
+};
+
+class InclusiveShard : public testing::Test {
+ protected:
+  Budget budget{{.limit_bytes = 4 << 20, .shards = 1}};
+  Below below;
+  Shard shard{{.listener = &below, .inclusive = true}, budget};
+};
+
+TEST_F(InclusiveShard, TellsEveryChangeWhicheverCallMadeIt) {
+  ASSERT_EQ(shard.set({0, "a"}, "1"), Status::kOk);
+  ASSERT_EQ(shard.append({0, "a"}, "2"), Status::kOk);
+  ASSERT_EQ(shard.set_range({0, "b"}, 5, "x"), Status::kOk);
+  ASSERT_EQ(shard.resize({0, "b"}, 300), Status::kOk);
+  EXPECT_THAT(below.take(), ElementsAre("+a", "+a", "+b", "+b"));
+  std::size_t size = 0;
+  ASSERT_NE(shard.modify({0, "a"}, &size), nullptr);
+  ASSERT_EQ(shard.set_expiry({0, "a"}, 5000), Status::kOk);
+  EXPECT_THAT(below.take(), ElementsAre("+a", "+a"));
+  ASSERT_EQ(shard.rename({0, "a"}, {0, "c"}), Status::kOk);
+  EXPECT_THAT(below.take(), ElementsAre("-a", "+c"));
+  const auto taken = shard.take({0, "c"});
+  ASSERT_TRUE(taken);
+  ASSERT_EQ(shard.put({0, "d"}, *taken), Status::kOk);
+  ASSERT_TRUE(shard.erase({0, "d"}));
+  EXPECT_THAT(below.take(), ElementsAre("-c", "+d", "-d"));
+  EXPECT_FALSE(shard.erase({0, "none"}));
+  EXPECT_EQ(shard.set_expiry({0, "none"}, 1), Status::kMissing);
+  EXPECT_THAT(below.take(), IsEmpty());
+}
+
+TEST_F(InclusiveShard, WhatIsFilledInIsNoChangeAndNoUse) {
+  const std::uint64_t watch = shard.watch({0, "a"});
+  ASSERT_EQ(shard.fill({0, "a"}, {"value", 9000, 3}), Status::kOk);
+  EXPECT_EQ(shard.version({0, "a"}), watch);
+  EXPECT_THAT(below.take(), IsEmpty());
+  EXPECT_EQ(shard.about({0, "a"})->frequency, 0u);
+  EXPECT_EQ(shard.get({0, "a"})->value, "value");
+  EXPECT_EQ(shard.get({0, "a"})->kind, 3);
+  EXPECT_EQ(shard.get({0, "a"})->expires_ms, 9000u);
+}
+
+TEST_F(InclusiveShard, EvictionIsNoRemovalWhenTheStoreBelowHasIt) {
+  const std::string value(1000, 'v');
+  const std::uint64_t watch = shard.watch({0, "key:0"});
+  for (int i = 0; i < 20'000; ++i) {
+    ASSERT_EQ(shard.set({0, "key:" + std::to_string(i)}, value), Status::kOk);
+    if (i == 0) {
+      ASSERT_EQ(shard.version({0, "key:0"}), watch + 1);
+    }
+  }
+  EXPECT_GT(below.evicted.size(), 10'000u);
+  EXPECT_THAT(below.removed, IsEmpty());
+  EXPECT_EQ(shard.version({0, "key:0"}), watch + 1);
+  below.has_it = false;
+  for (int i = 0; i < 5000; ++i) ASSERT_EQ(shard.set({1, std::to_string(i)}, value), Status::kOk);
+  EXPECT_GT(below.removed.size(), 1000u);
+}
+
+TEST_F(InclusiveShard, WhatIsLentIsThereUntilItIsReturned) {
+  shard.now(1000);
+  shard.lend({0, "a"}, {"lent", 5000});
+  EXPECT_EQ(shard.get({0, "a"})->value, "lent");
+  EXPECT_EQ(shard.peek({0, "a"})->expires_ms, 5000u);
+  EXPECT_TRUE(shard.contains({0, "a"}));
+  EXPECT_FALSE(shard.contains({1, "a"}));
+  EXPECT_FALSE(shard.about({0, "a"}));
+  EXPECT_EQ(shard.append({0, "a"}, "x"), Status::kDenied) << "it would lose what is below";
+  EXPECT_EQ(shard.set_expiry({0, "a"}, 7000), Status::kOk);
+  EXPECT_EQ(shard.peek({0, "a"})->expires_ms, 7000u);
+  EXPECT_THAT(below.take(), ElementsAre("+a"));
+  shard.now(7000);
+  EXPECT_FALSE(shard.contains({0, "a"}));
+  shard.now(2000);
+  shard.return_lent();
+  EXPECT_FALSE(shard.contains({0, "a"}));
+}
+
+TEST_F(InclusiveShard, WhatIsLentCanBeErasedMovedAndWrittenOver) {
+  shard.lend({0, "a"}, {"lent", 0});
+  EXPECT_TRUE(shard.erase({0, "a"}));
+  EXPECT_FALSE(shard.contains({0, "a"}));
+  shard.lend({0, "b"}, {"lent", 5000});
+  EXPECT_EQ(shard.rename({0, "b"}, {0, "c"}), Status::kOk);
+  EXPECT_EQ(shard.get({0, "c"})->value, "lent");
+  EXPECT_FALSE(shard.contains({0, "b"}));
+  shard.lend({0, "d"}, {"lent", 0});
+  EXPECT_EQ(shard.take({0, "d"})->value, "lent");
+  EXPECT_FALSE(shard.contains({0, "d"}));
+  shard.lend({0, "e"}, {"lent", 5000});
+  EXPECT_EQ(shard.set({0, "e"}, "new", {.keep_expiry = true}), Status::kOk);
+  EXPECT_EQ(shard.get({0, "e"})->expires_ms, 5000u);
+  EXPECT_TRUE(shard.erase({0, "e"}));
+  EXPECT_FALSE(shard.contains({0, "e"})) << "what was lent does not come back";
+  EXPECT_THAT(below.take(), ElementsAre("-a", "+c", "-b", "-d", "+e", "-e"));
+  shard.lend({0, "f"}, {"lent", 0});
+  shard.flush(0);
+  EXPECT_FALSE(shard.contains({0, "f"}));
+}
+
+}  // namespace
+}  // namespace ullage::tier
