@@ -2,7 +2,7 @@
 #
 # The one entry point. Every target is a thin call of a CMake preset or of a script in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test check build install bench fuzz format tidy clean
+.PHONY: help setup run serve test check build install deb bench fuzz format tidy clean
 SHELL := /bin/bash
 
 PREFIX ?= /usr/local
@@ -57,6 +57,10 @@ build:  ## build the program to install (build/release/bin/ullage)
 
 install: build  ## install it: make install [PREFIX=/usr/local] [DESTDIR=]
 	@cmake --install build/release --prefix $(PREFIX)
+
+deb: build  ## a Debian package with the service: build/release/package/ullage_*.deb
+	@tools/progress.sh "package" cpack --config build/release/CPackConfig.cmake -B build/release/package
+	@ls build/release/package/ullage_*.deb
 
 bench:  ## compare with the rivals and print the table: make bench [TASK=recording]
 	@tools/setup.sh run bench

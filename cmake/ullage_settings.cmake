@@ -80,6 +80,7 @@ set(debian_nlohmann_json nlohmann-json3-dev)
 set(debian_CLI11 libcli11-dev)
 set(debian_tomlplusplus libtomlplusplus-dev)
 set(debian_rocksdb librocksdb-dev)
+set(debian_openssl libssl-dev)
 
 # ullage_package(NAME OUT): the target to link for a package of the distribution.
 function(ullage_package name out)

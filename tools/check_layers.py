@@ -23,6 +23,7 @@ HOMES = {
     "libcurl": (r"curl/", {"launch"}),
     "nlohmann-json": (r"nlohmann/", {"trace", "server", "document"}),
     "libarchive": (r"archive(_entry)?\.h", {"trace"}),
+    "openssl": (r"openssl/", {"tls"}),
     "rocksdb": (r"rocksdb/", {"tier/cold"}),
     "zlib": (r"(zlib|zconf)\.h", {"trace", "diagnose"}),
 }

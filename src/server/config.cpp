@@ -24,6 +24,21 @@ void take_live(Config& config, const contract::Contract& contract) {
   config.max_value_bytes = number("server.max_value");
   config.timeout_ns = number("server.timeout");
   config.requirepass = contract.text("server.requirepass");
+  config.drain_ns = number("server.drain");
+  const bool json = contract.text("server.log_format") == "json";
+  config.log_format = json ? Log::Format::kJson : Log::Format::kText;
+  const std::string& level = contract.text("server.log_level");
+  config.log_level = level == "error"     ? Log::Level::kError
+                     : level == "warning" ? Log::Level::kWarning
+                                          : Log::Level::kInfo;
+  config.protected_mode = contract.text("server.protected_mode") != "no";
+  config.tls.certificate = contract.text("server.tls_cert");
+  config.tls.key = contract.text("server.tls_key");
+  config.tls.ca = contract.text("server.tls_ca");
+  const std::string& clients = contract.text("server.tls_auth_clients");
+  config.tls.clients = clients == "yes"        ? tls::ClientCertificates::kYes
+                       : clients == "optional" ? tls::ClientCertificates::kOptional
+                                               : tls::ClientCertificates::kNo;
 }
 
 // CONFIG SET changes these, too: what it said stays in force until the contract says otherwise.
@@ -37,6 +52,33 @@ bool same(const contract::Contract& one, const contract::Contract& other, const 
   return one.setting(path).written == other.setting(path).written;
 }
 
+// Texts that are one of a few.
+struct Choice {
+  const char* path;
+  std::initializer_list<std::string_view> words;
+};
+constexpr std::string_view kYes = "yes", kNo = "no";
+const Choice kChoices[] = {
+    {"server.protected_mode", {kYes, kNo}},
+    {"server.tls_auth_clients", {kNo, "optional", kYes}},
+    {"server.log_format", {"text", "json"}},
+    {"server.log_level", {"info", "warning", "error"}},
+};
+
+Result<void> check_choices(const contract::Contract& contract) {
+  for (const Choice& choice : kChoices) {
+    const contract::Setting& setting = contract.setting(choice.path);
+    const auto& words = choice.words;
+    if (std::find(words.begin(), words.end(), setting.written) != words.end()) continue;
+    std::string all;
+    for (const std::string_view word : words) all += (all.empty() ? "" : ", ") + std::string(word);
+    return Error{Code::kInvalid, setting.origin + ": " + choice.path + " = \"" + setting.written +
+                                     "\" is none of " + all + ".\n  See: ullage contract explain " +
+                                     choice.path};
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Config> Config::from(const contract::Contract& contract) {
@@ -45,6 +87,7 @@ Result<Config> Config::from(const contract::Contract& contract) {
   const Machine machine = this_machine();
   const std::vector<std::string> problems = contract.impossible(machine);
   if (!problems.empty()) return Error{Code::kInvalid, problems.front()};
+  if (Result<void> done = check_choices(contract); !done.ok()) return done.error();
   if (!contract.setting("residency.hot").set && machine.usable_bytes() != 0) {
     const std::string half = std::to_string(machine.usable_bytes() / kHotShare);
     Result<void> done = config.contract.set("residency.hot", half, "half of the machine");
@@ -57,6 +100,10 @@ Result<Config> Config::from(const contract::Contract& contract) {
   config.resp_port = contract.number("server.resp_port").value_or(0);
   config.http_port = contract.number("server.http_port").value_or(0);
   config.http_on = contract.setting("server.http_port").set;
+  config.https_port = contract.number("server.https_port").value_or(0);
+  config.https_on = contract.setting("server.https_port").set;
+  config.tls_port = contract.number("server.tls_port").value_or(0);
+  config.tls_on = contract.setting("server.tls_port").set;
   config.threads = contract.number("server.threads").value_or(machine.processors);
   config.threads = std::min<std::uint64_t>(config.threads, kThreadsMax);
   return config;
@@ -75,6 +122,7 @@ Result<void> Config::reload(const contract::Contract& changed) {
   }
   const std::vector<std::string> problems = changed.impossible(this_machine());
   if (!problems.empty()) return Error{Code::kInvalid, problems.front()};
+  if (Result<void> done = check_choices(changed); !done.ok()) return done;
   const contract::Setting hot = contract.setting("residency.hot");
   const bool slowlog = !same(contract, changed, "server.slowlog_slower_than") ||
                        !same(contract, changed, "server.slowlog_max_len");

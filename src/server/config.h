@@ -10,6 +10,8 @@
 
 #include "base/result.h"
 #include "contract/contract.h"
+#include "server/log.h"
+#include "tls/tls.h"
 
 namespace ullage::server {
 
@@ -26,6 +28,10 @@ struct Config {
   std::uint64_t resp_port = 6379;  // 0: any that is free
   std::uint64_t http_port = 0;     // 0: any that is free
   bool http_on = false;
+  std::uint64_t https_port = 0;  // 0: any that is free
+  bool https_on = false;
+  std::uint64_t tls_port = 0;  // 0: any that is free
+  bool tls_on = false;
   std::uint64_t threads = 1;
   // [server], live
   std::uint64_t max_clients = 10'000;
@@ -35,6 +41,11 @@ struct Config {
   std::uint64_t max_value_bytes = 512u << 20;
   std::uint64_t timeout_ns = 0;  // 0: idle clients stay
   std::string requirepass;       // of the default user; empty: none
+  bool protected_mode = true;
+  std::uint64_t drain_ns = 5'000'000'000;
+  Log::Format log_format = Log::Format::kText;
+  Log::Level log_level = Log::Level::kInfo;
+  tls::Options tls;
   // By CONFIG SET alone, as Redis's tools expect them.
   std::uint32_t notify_flags = 0;
   std::string maxmemory_policy = "allkeys-lfu";

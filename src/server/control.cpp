@@ -10,6 +10,7 @@
 
 #include "server/clock.h"
 #include "server/listen.h"
+#include "server/worker.h"
 
 namespace ullage::server {
 namespace {
@@ -33,8 +34,7 @@ void Control::block_signals() {
   signal(SIGPIPE, SIG_IGN);
 }
 
-Control::Control(Server& server, Reload reload, Say say)
-    : server_(server), reload_(std::move(reload)), say_(std::move(say)) {
+Control::Control(Server& server, Reload reload) : server_(server), reload_(std::move(reload)) {
   const sigset_t set = handled();
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
   signals_ = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -49,15 +49,22 @@ Control::Control(Server& server, Reload reload, Say say)
   }
 }
 
-Result<std::unique_ptr<Control>> Control::make(Server& server, Reload reload, Say say) {
-  std::unique_ptr<Control> control(new Control(server, std::move(reload), std::move(say)));
-  if (server.config().http_on) {
-    Result<int> fd =
-        listen_on(server.config().bind, static_cast<std::uint16_t>(server.config().http_port),
-                  false, "server.http_port");
-    if (!fd.ok()) return fd.error();
-    control->http_ = std::make_unique<Http>(server, fd.value());
+Result<std::unique_ptr<Control>> Control::make(Server& server, Reload reload) {
+  std::unique_ptr<Control> control(new Control(server, std::move(reload)));
+  const Config& config = server.config();
+  if (!config.http_on && !config.https_on) return control;
+  const auto listener = [&config](bool on, std::uint64_t port, const char* key) {
+    return on ? listen_on(config.bind, static_cast<std::uint16_t>(port), false, key)
+              : Result<int>(-1);
+  };
+  const Result<int> plain = listener(config.http_on, config.http_port, "server.http_port");
+  if (!plain.ok()) return plain.error();
+  const Result<int> secure = listener(config.https_on, config.https_port, "server.https_port");
+  if (!secure.ok()) {
+    if (plain.value() >= 0) ::close(plain.value());
+    return secure.error();
   }
+  control->http_ = std::make_unique<Http>(server, plain.value(), secure.value());
   return control;
 }
 
@@ -69,21 +76,62 @@ Control::~Control() {
 void Control::on_signal() {
   signalfd_siginfo info;
   while (read(signals_, &info, sizeof info) == sizeof info) {
-    if (info.ssi_signo != SIGHUP) {
-      say_("stopping: replies under way go out first");
-      server_.stop();
+    if (info.ssi_signo == SIGHUP) {
+      reload();
       continue;
     }
-    Result<contract::Contract> contract = reload_();
-    Result<void> done =
-        contract.ok() ? server_.reload(contract.value()) : Result<void>(contract.error());
-    say_(done.ok() ? "reloaded: what may change while the server runs is in force"
-                   : "not reloaded, all stays as it was.\n" + done.error().message);
+    if (!told_to_stop_) {
+      server_.log().info("stopping", "stopping: replies under way go out first",
+                         {{"clients", std::to_string(server_.client_count())}});
+      supervisor_.stopping();
+    }
+    told_to_stop_ = true;
+    server_.stop();
   }
+}
+
+void Control::reload() {
+  supervisor_.reloading();
+  Result<contract::Contract> contract = reload_();
+  Result<void> done =
+      contract.ok() ? server_.reload(contract.value()) : Result<void>(contract.error());
+  if (done.ok()) {
+    server_.log().info("reloaded", "reloaded: what may change while the server runs is in force");
+  } else {
+    server_.log().error("reload_refused",
+                        "not reloaded, all stays as it was: " + done.error().message);
+  }
+  supervisor_.ready();
+}
+
+// Has every worker turned since it was last asked? They do ten times a second at least, unless one
+// hangs.
+bool Control::workers_turn() {
+  const auto& workers = server_.workers();
+  turns_.resize(workers.size());
+  bool all = true;
+  for (std::size_t i = 0; i < workers.size(); ++i) {
+    const std::uint64_t turns = workers[i]->stats().turns.value();
+    all = all && (turns != turns_[i] || workers[i]->gone.load(std::memory_order_acquire));
+  }
+  if (!all) return false;
+  for (std::size_t i = 0; i < workers.size(); ++i) turns_[i] = workers[i]->stats().turns.value();
+  return true;
 }
 
 void Control::run() {
   if (http_) http_->start();
+  server_.log().info("started", "started",
+                     {{"port", std::to_string(server_.port())},
+                      {"threads", std::to_string(server_.workers().size())},
+                      {"pid", std::to_string(::getpid())}});
+  if (::geteuid() == 0) {
+    server_.log().warning("root",
+                          "it runs as root, which it needs for nothing: start it as a user of its "
+                          "own (User= of its unit, or: setpriv --reuid ullage --regid ullage "
+                          "--clear-groups ullage serve)");
+  }
+  supervisor_.ready();
   while (server_.running()) {
     epoll_event events[kEventsMax];
     const int count = epoll_wait(epoll_, events, kEventsMax, -1);
@@ -95,11 +143,13 @@ void Control::run() {
         std::uint64_t ticks;
         if (read(timer_, &ticks, sizeof ticks) < 0) continue;
         server_.tick();
+        supervisor_.tick(unix_ms(), workers_turn());
       }
     }
   }
   if (http_) http_->stop();
   server_.join();
+  server_.log().info("stopped", "stopped");
 }
 
 }  // namespace ullage::server

@@ -10,12 +10,13 @@
 
 #include <functional>
 #include <memory>
-#include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "contract/contract.h"
 #include "server/http.h"
 #include "server/server.h"
+#include "server/supervisor.h"
 
 namespace ullage::server {
 
@@ -24,23 +25,27 @@ class Control {
   // SIGTERM, SIGINT and SIGHUP go to the control thread; SIGPIPE to nobody.
   static void block_signals();
 
-  // `reload`: the contract as it is now, at SIGHUP; `say`: a line for whoever looks after it.
+  // `reload`: the contract as it is now, at SIGHUP.
   using Reload = std::function<Result<contract::Contract>()>;
-  using Say = std::function<void(const std::string&)>;
-  static Result<std::unique_ptr<Control>> make(Server& server, Reload reload, Say say);
+  static Result<std::unique_ptr<Control>> make(Server& server, Reload reload);
   ~Control();
 
   int http_port() const { return http_ ? http_->port() : -1; }
+  int https_port() const { return http_ ? http_->tls_port() : -1; }
   void run();
 
  private:
-  Control(Server& server, Reload reload, Say say);
+  Control(Server& server, Reload reload);
   void on_signal();
+  void reload();
+  bool workers_turn();
 
   Server& server_;
   Reload reload_;
-  Say say_;
   int epoll_ = -1, signals_ = -1, timer_ = -1;
+  bool told_to_stop_ = false;
+  Supervisor supervisor_;
+  std::vector<std::uint64_t> turns_;  // of each worker, when it was last seen to turn
   std::unique_ptr<Http> http_;
 };
 

@@ -18,37 +18,45 @@
 namespace ullage::server {
 namespace {
 
-enum Tag : std::uint64_t { kListenTag, kWakeTag, kErrandTag, kFirstConnection };
+enum Tag : std::uint64_t { kListenTag, kTlsListenTag, kWakeTag, kErrandTag, kFirstConnection };
 constexpr int kEventsMax = 64;
 constexpr int kTickMs = 250;
 // What the end may take, so that answers under way go out.
 constexpr std::uint64_t kEndMs = 2000;
 
+int port_of(int listener) { return listener < 0 ? -1 : listening_port(listener); }
+
 }  // namespace
 
-Http::Http(Server& server, int listener)
+Http::Http(Server& server, int listener, int tls_listener)
     : server_(server),
       listener_(listener),
-      port_(listening_port(listener)),
+      tls_listener_(tls_listener),
+      port_(port_of(listener)),
+      tls_port_(port_of(tls_listener)),
       next_id_(kFirstConnection),
       errands_(server),
       live_(server, errands_) {
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
   wake_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  const std::pair<int, std::uint64_t> sources[] = {
-      {listener_, kListenTag}, {wake_, kWakeTag}, {errands_.fd(), kErrandTag}};
+  const std::pair<int, std::uint64_t> sources[] = {{listener_, kListenTag},
+                                                   {tls_listener_, kTlsListenTag},
+                                                   {wake_, kWakeTag},
+                                                   {errands_.fd(), kErrandTag}};
   for (const auto& [fd, tag] : sources) {
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.u64 = tag;
-    epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
+    if (fd >= 0) epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
   }
 }
 
 Http::~Http() {
   stop();
   connections_.clear();
-  for (const int fd : {listener_, wake_, epoll_}) ::close(fd);
+  for (const int fd : {listener_, tls_listener_, wake_, epoll_}) {
+    if (fd >= 0) ::close(fd);
+  }
 }
 
 void Http::start() {
@@ -95,7 +103,10 @@ void Http::run() {
     for (int i = 0; i < count; ++i) {
       switch (events[i].data.u64) {
         case kListenTag:
-          accept_some();
+          accept_some(listener_);
+          break;
+        case kTlsListenTag:
+          accept_some(tls_listener_);
           break;
         case kWakeTag: {
           std::uint64_t drained;
@@ -115,20 +126,32 @@ void Http::run() {
   }
 }
 
-void Http::accept_some() {
+void Http::accept_some(int listener) {
   for (;;) {
-    const int fd = accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int fd = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
       // No descriptor is free: asking again at once would only turn the loop.
       if (errno == EMFILE || errno == ENFILE) {
         listening_ = false;
-        epoll_ctl(epoll_, EPOLL_CTL_DEL, listener_, nullptr);
+        for (const int each : {listener_, tls_listener_}) {
+          if (each >= 0) epoll_ctl(epoll_, EPOLL_CTL_DEL, each, nullptr);
+        }
       }
       return;
     }
     if (connections_.size() >= kHttpConnectionsMax) {
       const std::string full = Connection::refusal();
       (void)!send(fd, full.data(), full.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      ::close(fd);
+      continue;
+    }
+    const bool secure = listener == tls_listener_;
+    if (!comes_from_here(fd) && server_.locked()) {
+      server_.log().warning("protected_mode",
+                            "a connection from elsewhere was refused: no password",
+                            {{"door", secure ? "https" : "http"}});
+      const std::string why = Connection::not_from_here();
+      if (!secure) (void)!send(fd, why.data(), why.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
       ::close(fd);
       continue;
     }
@@ -139,7 +162,8 @@ void Http::accept_some() {
     event.events = EPOLLIN;
     event.data.u64 = id;
     epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
-    connections_.emplace(id, std::make_unique<Connection>(*this, fd, id));
+    connections_.emplace(
+        id, std::make_unique<Connection>(*this, fd, id, secure ? server_.tls_context() : nullptr));
   }
 }
 
@@ -149,7 +173,9 @@ void Http::listen_again() {
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = kListenTag;
-  epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &event);
+  if (listener_ >= 0) epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &event);
+  event.data.u64 = kTlsListenTag;
+  if (tls_listener_ >= 0) epoll_ctl(epoll_, EPOLL_CTL_ADD, tls_listener_, &event);
 }
 
 void Http::tick() {

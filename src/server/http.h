@@ -36,10 +36,12 @@ inline constexpr std::size_t kStreamsMax = 32;
 
 class Http {
  public:
-  Http(Server& server, int listener);
+  // Listening sockets: one, one for TLS; -1: not this one.
+  Http(Server& server, int listener, int tls_listener = -1);
   ~Http();
 
-  std::uint16_t port() const { return port_; }
+  int port() const { return port_; }  // -1: none
+  int tls_port() const { return tls_port_; }
   void start();
   void stop();
 
@@ -58,14 +60,14 @@ class Http {
  private:
   void run();
   bool owing() const;
-  void accept_some();
+  void accept_some(int listener);
   void tick();
   void listen_again();
   void close_dead();
 
   Server& server_;
-  const int listener_;
-  const std::uint16_t port_;
+  const int listener_, tls_listener_;
+  const int port_, tls_port_;
   int epoll_ = -1, wake_ = -1;
   std::thread thread_;
   std::atomic<bool> ending_{false};

@@ -52,7 +52,7 @@ TEST(Http, AnswersManyAtOnceWhileItsThreadsWork) {
   Result<int> listener = listen_on("127.0.0.1", 0, false, "server.http_port");
   ASSERT_TRUE(listener.ok()) << listener.error().message;
   Http http(*server.value(), listener.value());
-  const std::uint16_t port = http.port();
+  const auto port = static_cast<std::uint16_t>(http.port());
   server.value()->launch();
   http.start();
 

@@ -25,6 +25,12 @@ constexpr Figure kCounters[] = {
     {"ullage_server_errors_total", "Error replies.", &Stats::errors},
     {"ullage_server_protocol_errors_total", "Clients closed for what they sent.",
      &Stats::protocol_errors},
+    {"ullage_server_tls_connections_total", "Connections whose TLS handshake was done.",
+     &Stats::tls_connections},
+    {"ullage_server_tls_failures_total", "TLS handshakes that failed, or took too long.",
+     &Stats::tls_failures},
+    {"ullage_server_protected_refusals_total",
+     "Connections from elsewhere, while there was no password.", &Stats::protected_refusals},
     {"ullage_server_posts_total", "Commands and pushes handed to another thread.", &Stats::posts},
     {"ullage_server_turns_total", "Turns of the threads' loops.", &Stats::turns},
 };

@@ -74,6 +74,17 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config) {
     server->listeners_.push_back(fd.value());
   }
   server->port_ = port;
+  if (Result<void> done = server->renew_tls(config, true); !done.ok()) return done.error();
+  if (config.tls_on) {
+    port = static_cast<std::uint16_t>(config.tls_port);
+    for (unsigned i = 0; i < config.threads; ++i) {
+      Result<int> fd = listen_on(config.bind, port, shared, "server.tls_port");
+      if (!fd.ok()) return fd.error();
+      if (i == 0) port = listening_port(fd.value());
+      server->tls_listeners_.push_back(fd.value());
+    }
+    server->tls_port_ = port;
+  }
   if (!config.contract.text("server.acl_file").empty()) {
     Result<void> users = server->load_users(nullptr);
     if (!users.ok()) return users.error();
@@ -84,19 +95,22 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config) {
 void Server::launch() {
   live_workers_ = static_cast<unsigned>(workers_.size());
   for (unsigned i = 0; i < workers_.size(); ++i) {
-    threads_.emplace_back([this, i, listener = listeners_[i]] {
-      workers_[i]->run(listener);
+    const int tls_listener = tls_listeners_.empty() ? -1 : tls_listeners_[i];
+    threads_.emplace_back([this, i, listener = listeners_[i], tls_listener] {
+      workers_[i]->run(listener, tls_listener);
       workers_[i]->gone.store(true, std::memory_order_release);
       live_workers_.fetch_sub(1, std::memory_order_release);
     });
   }
   listeners_.clear();  // theirs now
+  tls_listeners_.clear();
 }
 
 Server::~Server() {
   stop();
   join();
   for (const int fd : listeners_) ::close(fd);
+  for (const int fd : tls_listeners_) ::close(fd);
 }
 
 void Server::stop() noexcept {
@@ -130,6 +144,8 @@ int Server::worker_of(std::uint64_t id) const {
 }
 
 void Server::apply_config() {
+  log_.configure(config_.log_format, config_.log_level);
+  protected_mode_.store(config_.protected_mode, std::memory_order_relaxed);
   budget_->limit_bytes(config_.hot_bytes);
   notify_flags.store(config_.notify_flags, std::memory_order_relaxed);
   active_expire.store(config_.active_expire, std::memory_order_relaxed);
@@ -155,6 +171,20 @@ void Server::apply_config() {
   settle_clients(*this, nullptr);
 }
 
+Result<void> Server::renew_tls(const Config& next, bool anyway) {
+  if (!(next.tls_on || next.https_on) || (!anyway && next.tls == config_.tls)) return {};
+  Result<tls::ContextPtr> context = tls::make_context(next.tls);
+  if (!context.ok()) return context.error();
+  const std::lock_guard lock(tls_mutex_);
+  tls_ = std::move(context.value());
+  return {};
+}
+
+tls::ContextPtr Server::tls_context() const {
+  const std::lock_guard lock(tls_mutex_);
+  return tls_;
+}
+
 Result<void> Server::load_users(const Session* myself) {
   const std::string path = config_.contract.text("server.acl_file");
   const Result<std::string> text = read_acl_file(path);
@@ -170,13 +200,24 @@ Result<void> Server::load_users(const Session* myself) {
 
 Result<void> Server::reload(const contract::Contract& contract) {
   const Standstill still(*this, nullptr);
-  Result<void> done = config_.reload(contract);
-  if (done.ok()) apply_config();
-  return done;
+  Config next = config_;
+  Result<void> done = next.reload(contract);
+  if (done.ok()) done = renew_tls(next, true);  // files of the same names may hold others by now
+  if (!done.ok()) return done;
+  config_ = std::move(next);
+  apply_config();
+  return {};
 }
 
 void Server::tick() {
   budget_->tick();
+  if (const tier::Pressure pressure = budget_->pressure(); pressure != pressure_told_) {
+    pressure_told_ = pressure;
+    log_.warning("memory_pressure", "what presses on memory has changed",
+                 {{"pressure", tier::to_string(pressure)},
+                  {"granted_bytes", std::to_string(budget_->granted_bytes())},
+                  {"limit_bytes", std::to_string(budget_->limit_bytes())}});
+  }
   std::uint64_t commands = 0;
   for (const auto& worker : workers_) commands += worker->stats().processed.value();
   const std::uint64_t now = unix_ms();

@@ -58,6 +58,13 @@ class Server {
   Users& users() { return users_; }
   const Users& users() const { return users_; }
   AclLog& acl_log() { return acl_log_; }
+  Log& log() { return log_; }
+  // Those who do not come from this machine are refused: there is no password. Any thread but
+  // workers.
+  bool locked() const {
+    const auto lock = users_.reading();
+    return protected_mode_.load(std::memory_order_relaxed) && !users_.password_needed();
+  }
   metrics::Registry& registry() { return registry_; }
 
   // Clients' numbers, and which thread has each.
@@ -68,6 +75,11 @@ class Server {
 
   // Applies what a new contract changes, everything standing still.
   Result<void> reload(const contract::Contract& contract);
+  // What TLS connections begin with from now on; read from the files that `next` names, when they
+  // are others than now or `anyway`. Errors: it stays as it was.
+  Result<void> renew_tls(const Config& next, bool anyway = false);
+  tls::ContextPtr tls_context() const;
+  std::uint16_t tls_port() const { return tls_port_; }
   // Users as server.acl_file has them, everything standing still; `myself` asked for it (or null).
   Result<void> load_users(const Session* myself);
   // What config() says now holds for shards and budget, too.
@@ -102,7 +114,9 @@ class Server {
   void register_metrics();
 
   Config config_;
-  std::uint16_t port_ = 0;
+  std::uint16_t port_ = 0, tls_port_ = 0;
+  mutable std::mutex tls_mutex_;
+  tls::ContextPtr tls_;
   std::unique_ptr<tier::Budget> budget_;
   PubSub pubsub_;
   Tracking tracking_;
@@ -111,11 +125,13 @@ class Server {
   GrowthFeed growth_feed_;
   Users users_;
   AclLog acl_log_;
+  Log log_;
+  std::atomic<bool> protected_mode_{true};
   std::string password_in_force_;  // server.requirepass, as it was applied last
   metrics::Registry registry_;
   std::unique_ptr<metrics::GrowthMetrics> growth_metrics_;
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::vector<int> listeners_;
+  std::vector<int> listeners_, tls_listeners_;
   std::vector<std::thread> threads_;
   std::atomic<bool> stopping_{false};
   std::atomic<unsigned> live_workers_{0};
@@ -126,6 +142,7 @@ class Server {
   std::uint64_t started_ms_ = 0;
   std::atomic<std::uint64_t> commands_per_second_{0};
   std::uint64_t rate_commands_ = 0, rate_since_ms_ = 0;
+  tier::Pressure pressure_told_{};
   std::string run_id_;
 };
 

@@ -16,6 +16,7 @@
 #include "server/command.h"
 #include "server/out_queue.h"
 #include "tier/key.h"
+#include "tls/tls.h"
 #include "wire/byte_buffer.h"
 #include "wire/request_parser.h"
 
@@ -69,6 +70,8 @@ struct Slot {
 
 struct Session : Caller {
   int fd = -1;
+  std::unique_ptr<tls::Stream> tls;  // null: what it sends is what it says
+  bool handshaking = false;          // nothing but the handshake goes over it yet
   wire::RequestParser parser;
   wire::ByteBuffer in;    // of a command that is not whole yet
   OutQueue out;           // what the socket did not take

@@ -45,6 +45,7 @@ struct Stats {
   Tally processed, connections, rejected_connections, bytes_in, bytes_out;
   Tally output_limit_cuts, query_limit_cuts, idle_cuts, denied_buffers;
   Tally protocol_errors, errors;
+  Tally tls_connections, tls_failures, protected_refusals;
   Tally clients, turns, posts;
   Tally watching, in_multi, subscribed;
   Tally expired_keys_base, evicted_keys_base, hits_base, misses_base;  // CONFIG RESETSTAT

@@ -14,18 +14,17 @@
 #include <chrono>
 
 #include "server/clock.h"
+#include "server/listen.h"
 #include "server/server.h"
 
 namespace ullage::server {
 namespace {
 
-constexpr std::uint64_t kWakeTag = 1, kListenTag = 2;
+constexpr std::uint64_t kWakeTag = 1, kListenTag = 2, kTlsListenTag = 3;
 // Connections taken in one turn: the others wait for a turn of those that are here.
 constexpr int kAcceptsMax = 64;
 constexpr int kEventsMax = 256;
 constexpr std::uint64_t kTickMs = 100;
-// What a drain may take before clients that do not read are left behind.
-constexpr std::uint64_t kDrainMs = 5000;
 constexpr std::chrono::microseconds kStepIdle{200}, kStepBusy{50};
 
 std::string address_text(const sockaddr_storage& address) {
@@ -62,7 +61,9 @@ Worker::Worker(Server& server, unsigned index)
 
 Worker::~Worker() {
   for (auto& [id, session] : sessions_) ::close(session->fd);
-  if (listener_ >= 0) ::close(listener_);
+  for (const int fd : {listener_, tls_listener_}) {
+    if (fd >= 0) ::close(fd);
+  }
   ::close(wake_fd_);
   ::close(epoll_);
 }
@@ -82,14 +83,17 @@ void Worker::park_if_wanted() {
   }
 }
 
-void Worker::run(int listener) {
+void Worker::run(int listener, int tls_listener) {
   listener_ = listener;
+  tls_listener_ = tls_listener;
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = kWakeTag;
   epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_fd_, &event);
   event.data.u64 = kListenTag;
   epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &event);
+  event.data.u64 = kTlsListenTag;
+  if (tls_listener_ >= 0) epoll_ctl(epoll_, EPOLL_CTL_ADD, tls_listener_, &event);
   for (;;) {
     int timeout = 0;
     if (!more_steps_ && dirty_.empty() && dead_.empty()) {
@@ -101,10 +105,11 @@ void Worker::run(int listener) {
     turn(timeout);
     if (!draining_.load(std::memory_order_relaxed)) continue;
     if (drain_until_ms_ == 0) {
-      drain_until_ms_ = now_ms_ + kDrainMs;
-      epoll_ctl(epoll_, EPOLL_CTL_DEL, listener_, nullptr);
-      ::close(listener_);
-      listener_ = -1;
+      drain_until_ms_ = now_ms_ + server_.config().drain_ns / 1'000'000;
+      for (int* fd : {&listener_, &tls_listener_}) {
+        if (*fd >= 0) ::close(*fd);
+        *fd = -1;
+      }
     }
     const bool owing =
         inbox_.waiting() || std::any_of(sessions_.begin(), sessions_.end(), [](const auto& s) {
@@ -131,15 +136,13 @@ void Worker::turn(int timeout_ms) {
       }
       continue;
     }
-    if (tag == kListenTag) {
-      accept_clients();
+    if (tag == kListenTag || tag == kTlsListenTag) {
+      // Draining has closed it, perhaps a moment ago.
+      const int listener = tag == kListenTag ? listener_ : tls_listener_;
+      if (listener >= 0) accept_clients(listener);
       continue;
     }
-    auto& session = *static_cast<Session*>(events[i].data.ptr);
-    if (session.dead) continue;
-    if (events[i].events & EPOLLOUT) flush(session);
-    // An error or a hang-up shows as the end of what can be read.
-    if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) readable(session);
+    ready(*static_cast<Session*>(events[i].data.ptr), events[i].events);
   }
   if (now_ms_ >= next_tick_ms_) tick();
   server_.tracking().send_broadcasts(*this);
@@ -158,12 +161,21 @@ void Worker::turn(int timeout_ms) {
   if (more_steps_) more_steps_ = shard_->step(count > 0 ? kStepBusy : kStepIdle);
 }
 
-void Worker::accept_clients() {
+void Worker::ready(Session& session, std::uint32_t events) {
+  if (session.dead) return;
+  if (session.handshaking) return shake(session);
+  if (events & EPOLLOUT) flush(session);
+  // An error or a hang-up shows as the end of what can be read. What TLS reads may wait for room to
+  // write.
+  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) || session.tls) readable(session);
+}
+
+void Worker::accept_clients(int listener) {
   for (int i = 0; i < kAcceptsMax; ++i) {
     sockaddr_storage peer{}, local{};
     socklen_t size = sizeof peer;
     const int fd =
-        accept4(listener_, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        accept4(listener, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) return;  // none is waiting, or there are no descriptors: the next turn tries again
     stats_.connections.add();
     if (server_.client_count() >= server_.config().max_clients) {
@@ -171,6 +183,8 @@ void Worker::accept_clients() {
       (void)!send(fd, kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
       ::close(fd);
       stats_.rejected_connections.add();
+      server_.log().warning("clients_full", "a connection beyond server.max_clients was refused",
+                            {{"client", address_text(peer)}});
       continue;
     }
     const int yes = 1;
@@ -185,14 +199,38 @@ void Worker::accept_clients() {
     getsockname(fd, reinterpret_cast<sockaddr*>(&local), &size);
     session->local = address_text(local);
     session->authenticated = server_.users().admit(*session);
+    if (!may_come(*session, comes_from_here(fd))) {
+      ::close(fd);
+      server_.remove_client(session->id);
+      continue;
+    }
     limit_words(*session);
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.ptr = session.get();
     epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
-    sessions_.emplace(session->id, std::move(session));
+    Session& taken = *sessions_.emplace(session->id, std::move(session)).first->second;
     stats_.clients.set(sessions_.size());
+    if (listener == tls_listener_) begin_tls(taken);
   }
+}
+
+// Without a password, and with no word that this is meant, only this machine is let in.
+bool Worker::may_come(const Session& session, bool from_here) {
+  if (from_here || !server_.config().protected_mode || server_.users().password_needed()) {
+    return true;
+  }
+  stats_.protected_refusals.add();
+  server_.log().warning("protected_mode", "a connection from elsewhere was refused: no password",
+                        {{"client", session.peer}});
+  constexpr std::string_view kWhy =
+      "-DENIED this store is in protected mode: it has no password, so it takes connections from "
+      "its "
+      "own machine only. To be let in: give it a password (server.requirepass, or CONFIG SET "
+      "requirepass from its machine), or users (server.acl_file); or say server.protected_mode = "
+      "\"no\" where the network is safe.\r\n";
+  (void)!send(session.fd, kWhy.data(), kWhy.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  return false;
 }
 
 // Whoever has not said who it is may not make us keep much.
@@ -210,6 +248,7 @@ void Worker::tick() {
     if (shard_->step(kStepIdle)) more_steps_ = true;
   }
   if (!waiting_.empty()) resume_waiting();
+  if (handshakes_ > 0) cut_handshakes();
   const std::uint64_t timeout_ms = server_.config().timeout_ns / 1'000'000;
   if (timeout_ms > 0) {
     for (auto& [id, session] : sessions_) {
@@ -227,12 +266,16 @@ void Worker::resume_waiting() {
   waiting.swap(waiting_);
   for (Session* session : waiting) {
     session->waiting = false;
-    if (!session->dead) process_held(*session);
+    if (session->dead) continue;
+    process_held(*session);
+    if (session->tls && !session->dead && session->tls->pending()) readable(*session);
   }
 }
 
 void Worker::watch_events(Session& session) {
-  const bool write = !session.out.empty();
+  const bool write = session.handshaking
+                         ? session.tls->wants_write()
+                         : !session.out.empty() || (session.tls && session.tls->wants_write());
   const bool read = !session.waiting && !session.close_after_reply;
   if (write == session.want_write && read == session.want_read) return;
   session.want_write = write;
@@ -278,6 +321,8 @@ void Worker::close(Session& session) {
   server_.budget().give_back(tier::Component::kClients, session.granted_bytes,
                              static_cast<int>(index_));
   std::erase(waiting_, &session);
+  if (session.handshaking) end_handshake(session);
+  if (session.tls) session.tls->say_goodbye();
   ::close(session.fd);
   server_.remove_client(session.id);
 }

@@ -32,6 +32,10 @@ class Server;
 inline constexpr std::size_t kReadBytes = 32 * 1024;
 // What a client may send in one command before it has said who it is, where it must.
 inline constexpr std::size_t kStrangerWordsMax = 10, kStrangerWordBytesMax = 16 * 1024;
+// TLS handshakes of one thread that may be under way, and how long one may take: each holds some
+// 40 KB and costs a signature, which is what floods of them are after.
+inline constexpr std::size_t kHandshakesMax = 256;
+inline constexpr std::uint64_t kHandshakeMs = 10'000;
 // Buffers of a client up to here are free; more is granted by the budget.
 inline constexpr std::size_t kFreeBufferBytes = 64 * 1024;
 
@@ -40,8 +44,8 @@ class Worker final : public tier::Listener {
   Worker(Server& server, unsigned index);
   ~Worker();
 
-  // The thread's whole life. `listener`: its own listening socket.
-  void run(int listener);
+  // The thread's whole life. `listener`: its own listening socket; one for TLS, or -1.
+  void run(int listener, int tls_listener);
   // From any thread.
   void wake() noexcept;
   // Its thread has ended: it stands still for good.
@@ -88,8 +92,19 @@ class Worker final : public tier::Listener {
   enum class Ran { kDone, kWait };
 
   void turn(int timeout_ms);
-  void accept_clients();
+  void accept_clients(int listener);
+  bool may_come(const Session& session, bool from_here);
+  void ready(Session& session, std::uint32_t events);
   void readable(Session& session);
+  void read_some(Session& session);
+  // As recv() and send(), over TLS where the client speaks it.
+  ssize_t receive(Session& session, char* into, std::size_t room);
+  ssize_t transmit(Session& session, std::string_view bytes);
+  ssize_t transmit_queue(Session& session);
+  void begin_tls(Session& session);
+  void shake(Session& session);
+  void end_handshake(Session& session);
+  void cut_handshakes();
   std::size_t process(Session& session, std::string_view bytes);
   void process_held(Session& session);
   // One command among those that were cut from a client's bytes.
@@ -143,7 +158,8 @@ class Worker final : public tier::Listener {
   const unsigned index_;
   std::unique_ptr<tier::Shard> shard_;
   Stats stats_;
-  int epoll_ = -1, wake_fd_ = -1, listener_ = -1;
+  int epoll_ = -1, wake_fd_ = -1, listener_ = -1, tls_listener_ = -1;
+  std::size_t handshakes_ = 0;  // under way
   std::atomic<bool> sleeping_{false}, draining_{false};
   std::uint64_t now_ms_ = 0, next_tick_ms_ = 0, drain_until_ms_ = 0;
   bool more_steps_ = false;

@@ -48,6 +48,15 @@ std::string unknown_command(std::span<const std::string_view> words) {
 }  // namespace
 
 void Worker::readable(Session& session) {
+  read_some(session);
+  // What TLS has decrypted already no poll tells of; a record is 16 KiB at most.
+  while (session.tls && !session.dead && !session.waiting && !session.close_after_reply &&
+         session.tls->pending()) {
+    read_some(session);
+  }
+}
+
+void Worker::read_some(Session& session) {
   if (session.close_after_reply || session.waiting) {
     // Nothing is read from it; a hang-up alone is of interest.
     char probe;
@@ -76,7 +85,7 @@ void Worker::readable(Session& session) {
     }
     into = session.in.room(room);
   }
-  const ssize_t got = recv(session.fd, into, room, MSG_DONTWAIT);
+  const ssize_t got = receive(session, into, room);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (got <= 0) return kill(session);
   const auto count = static_cast<std::size_t>(got);

@@ -1,42 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A client's replies: gathered over its turn, written at once, kept when it does not read.
-#include <sys/socket.h>
-#include <sys/uio.h>
-
-#include <cerrno>
-#include <cstring>
-
 #include "server/server.h"
 #include "server/worker.h"
 
 namespace ullage::server {
 namespace {
 
-// Client gone, or gone wrong.
+// What transmit() says of a client that is gone, or gone wrong.
 constexpr ssize_t kBroken = -1;
-
-ssize_t send_some(int fd, const char* bytes, std::size_t count) {
-  for (;;) {
-    const ssize_t sent = send(fd, bytes, count, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent >= 0) return sent;
-    if (errno == EINTR) continue;
-    return errno == EAGAIN ? 0 : kBroken;
-  }
-}
-
-ssize_t send_queue(int fd, const OutQueue& queue) {
-  iovec vectors[OutQueue::kVectors];
-  msghdr message{};
-  message.msg_iov = vectors;
-  message.msg_iovlen = queue.vectors(vectors);
-  for (;;) {
-    const ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent >= 0) return sent;
-    if (errno == EINTR) continue;
-    return errno == EAGAIN ? 0 : kBroken;
-  }
-}
 
 }  // namespace
 
@@ -76,7 +48,7 @@ void Worker::spill(Session& session) {
   if (scratch_.empty()) return;
   std::string_view bytes = scratch_.view();
   if (session.out.empty() && !session.dead) {
-    const ssize_t sent = send_some(session.fd, bytes.data(), bytes.size());
+    const ssize_t sent = transmit(session, bytes);
     if (sent == kBroken) {
       kill(session);
     } else {
@@ -105,7 +77,7 @@ void Worker::flush(Session& session) {
   }
   spill(session);
   while (!session.out.empty() && !session.dead) {
-    const ssize_t sent = send_queue(session.fd, session.out);
+    const ssize_t sent = transmit_queue(session);
     if (sent == kBroken) kill(session);
     if (sent <= 0) break;
     session.out.consume(static_cast<std::size_t>(sent));

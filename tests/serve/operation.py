@@ -109,8 +109,7 @@ def test_sighup_takes_over_what_may_change_and_refuses_the_rest(folder):
         server.process.send_signal(signal.SIGHUP)
         line = ""
         while "not reloaded" not in line:
-            line += server.process.stderr.readline()
-        line += server.process.stderr.readline()
+            line = server.process.stderr.readline()
         assert "ullage.toml:2: server.http_port can't change while the server runs" in line, line
         assert asked("maxclients") == b"60", "half of a refused contract was taken over"
         contract.write_text("[server\n")

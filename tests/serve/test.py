@@ -14,7 +14,6 @@ import http_users  # noqa: E402
 import keys_api  # noqa: E402
 import limits  # noqa: E402
 import live_page  # noqa: E402
-import locks  # noqa: E402
 import openapi  # noqa: E402
 import operation  # noqa: E402
 import real_clients  # noqa: E402
@@ -31,7 +30,7 @@ def test_replies_are_redis_s_byte_for_byte(folder):
             assert not found, f"{len(found)} replies differ with {threads} threads:\n" + "\n".join(found)
 
 
-for module in (documents, limits, locks, operation, keys_api, http_limits, http_users, openapi, live_page,
+for module in (documents, limits, operation, keys_api, http_limits, http_users, openapi, live_page,
                real_clients):
     globals().update({name: test for name, test in vars(module).items() if name.startswith("test_")})
 

@@ -162,6 +162,10 @@ def decoded(raw, at):
 class Server:
     def __init__(self, process, port, http_port=None, first_lines=""):
         self.process, self.port, self.http_port, self.first_lines = process, port, http_port, first_lines
+        found = re.search(r"over TLS: .* -p (\d+)", first_lines)
+        self.tls_port = int(found.group(1)) if found else None
+        found = re.search(r"https://\S+:(\d+)/", first_lines)
+        self.https_port = int(found.group(1)) if found else None
 
     def client(self):
         return Client(self.port)

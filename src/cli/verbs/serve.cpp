@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <unistd.h>
 
+#include <cstdlib>
 #include <iostream>
 
 #include "base/format.h"
@@ -12,8 +13,6 @@
 namespace ullage::cli {
 
 namespace {
-
-void say(const std::string& line) { std::cerr << "ullage serve: " << line << std::endl; }
 
 class ServeVerb : public Verb {
  public:
@@ -27,8 +26,11 @@ class ServeVerb : public Verb {
         "over the file (`ullage contract explain`). SIGHUP reads the file again; what can't change "
         "while it runs is refused with a reason. SIGTERM lets replies under way go out, then ends "
         "it.\n\n"
-        "There are no passwords and no TLS: it listens on 127.0.0.1 unless server.bind says "
-        "otherwise.";
+        "It listens on 127.0.0.1 unless server.bind says otherwise, and without a password lets "
+        "only "
+        "this machine in (server.requirepass, server.acl_file, server.protected_mode); TLS has a "
+        "port "
+        "of its own (server.tls_port).";
     command.option("--contract", "FILE", "The contract to go by.", path_).completes =
         Completes::kFiles;
     command.flag("-q,--quiet", "Say nothing but errors.", quiet_);
@@ -44,23 +46,33 @@ class ServeVerb : public Verb {
   }
 
   int run() override {
-    Result<contract::Contract> contract = flags_.read(path_);
+    Result<contract::Contract> contract = read();
     if (!contract.ok()) return fail(contract.error());
     Result<server::Config> config = server::Config::from(contract.value());
     if (!config.ok()) return fail(config.error());
     server::Control::block_signals();
     auto server = server::Server::start(config.value());
     if (!server.ok()) return fail(server.error());
-    auto control = server::Control::make(
-        *server.value(), [this] { return flags_.read(path_); }, say);
+    auto control = server::Control::make(*server.value(), [this] { return read(); });
     if (!control.ok()) return fail(control.error());
-    if (!quiet_) greet(*server.value(), *control.value());
+    // The journal has its own line for it.
+    const bool journal = std::getenv("NOTIFY_SOCKET") != nullptr;
+    if (!quiet_ && !journal) greet(*server.value(), *control.value());
     server.value()->launch();
     control.value()->run();
     return kExitOk;
   }
 
  private:
+  Result<contract::Contract> read() {
+    Result<contract::Contract> contract = flags_.read(path_);
+    if (contract.ok() && quiet_ && contract->setting("server.log_level").origin == "default") {
+      Result<void> done = contract->set("server.log_level", "error", "--quiet");
+      if (!done.ok()) return done.error();
+    }
+    return contract;
+  }
+
   static void greet(const server::Server& server, const server::Control& control) {
     const server::Config& config = server.config();
     const std::string host =
@@ -72,6 +84,13 @@ class ServeVerb : public Verb {
               << " (" << config.contract.setting("residency.hot").origin << ")\n";
     std::cout << "  talk to it:  redis-cli -h " << config.bind << " -p " << port
               << " SET greeting hello\n";
+    if (config.tls_on) {
+      std::cout << "  over TLS:    redis-cli --tls --cacert CA.pem -h " << config.bind << " -p "
+                << server.tls_port() << "\n";
+    }
+    if (control.https_port() >= 0) {
+      std::cout << "  and at it:   https://" << host << ":" << control.https_port() << "/\n";
+    }
     if (control.http_port() >= 0) {
       std::cout << "  look at it:  http://" << host << ":" << control.http_port()
                 << "/ (for Prometheus: /metrics)\n";

@@ -32,6 +32,12 @@ constexpr Alias kAliases[] = {
     {"io-threads", "server.threads"},
     {"requirepass", "server.requirepass"},
     {"aclfile", "server.acl_file"},
+    {"protected-mode", "server.protected_mode"},
+    {"tls-port", "server.tls_port"},
+    {"tls-cert-file", "server.tls_cert"},
+    {"tls-key-file", "server.tls_key"},
+    {"tls-ca-cert-file", "server.tls_ca"},
+    {"tls-auth-clients", "server.tls_auth_clients"},
 };
 
 // What tools ask for and what here is always so.
@@ -103,7 +109,8 @@ std::string value_of_path(const Config& config, const std::string& path) {
   if (path == "server.resp_port") return std::to_string(config.resp_port);
   if (path == "server.bind") return config.bind;
   if (path == "server.requirepass") return config.requirepass;
-  if (path == "server.acl_file") return config.contract.text(path);
+  if (path == "server.tls_port") return std::to_string(config.tls_on ? config.tls_port : 0);
+  if (contract::find_key(path)->type == contract::KeyType::kText) return config.contract.text(path);
   return std::to_string(config.threads);
 }
 
@@ -256,6 +263,9 @@ void config_set_command(Context& c) {
                      std::string(c.word(i)) + "') - " + problem);
     }
     names.push_back(name);
+  }
+  if (Result<void> done = c.server.renew_tls(changed); !done.ok()) {
+    return c.error("ERR CONFIG SET failed - " + done.error().message);
   }
   c.server.mutable_config() = std::move(changed);
   c.server.apply_config();

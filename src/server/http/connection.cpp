@@ -30,8 +30,12 @@ Answer too_large(std::uint64_t most) {
 
 }  // namespace
 
-Connection::Connection(Http& http, int fd, std::uint64_t id)
-    : http_(http), fd_(fd), id_(id), since_ms_(http.now_ms()), watched_(EPOLLIN) {}
+Connection::Connection(Http& http, int fd, std::uint64_t id, tls::ContextPtr context)
+    : http_(http), fd_(fd), id_(id), since_ms_(http.now_ms()), watched_(EPOLLIN) {
+  if (!context) return;
+  tls_ = std::make_unique<tls::Stream>(std::move(context), fd);
+  handshaking_ = true;
+}
 
 Connection::~Connection() {
   http_.server().budget().give_back(tier::Component::kClients, granted_bytes_);
@@ -45,8 +49,18 @@ std::string Connection::refusal() {
   return answer_head(answer, false) + answer.body;
 }
 
+std::string Connection::not_from_here() {
+  const Answer answer = problem(403, "protected-mode", "Only its own machine is let in.",
+                                "This store has no password.",
+                                "Give it one (server.requirepass, or users), or say "
+                                "server.protected_mode = \"no\" where the network is safe.");
+  return answer_head(answer, false) + answer.body;
+}
+
 void Connection::ready(std::uint32_t events) {
   if (events & (EPOLLERR | EPOLLHUP)) return close();
+  if (handshaking_) shake();
+  if (dead() || handshaking_) return;
   if (events & EPOLLOUT) flush();
   if (!dead() && (events & EPOLLIN)) receive();
   if (!dead()) advance();
@@ -54,7 +68,8 @@ void Connection::ready(std::uint32_t events) {
 }
 
 void Connection::receive() {
-  const ssize_t got = recv(fd_, in_.room(kReadBytes), kReadBytes, MSG_DONTWAIT);
+  // (Room for a whole record: TLS keeps nothing back that no poll would tell of.)
+  const ssize_t got = read_some(in_.room(kReadBytes), kReadBytes);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (got <= 0) return close();
   if (phase_ == Phase::kLingering || phase_ == Phase::kStreaming) return in_.clear();
@@ -243,6 +258,10 @@ void Connection::tell(const std::string& event) {
 
 void Connection::tick() {
   const std::uint64_t waited = http_.now_ms() - std::min(http_.now_ms(), since_ms_);
+  if (handshaking_) {
+    if (waited > kHeadMs) close();
+    return;
+  }
   const bool begun = !in_.empty() || !parser_.between_requests();
   switch (phase_) {
     case Phase::kReading:
@@ -272,6 +291,7 @@ void Connection::close() {
   if (dead()) return;
   if (streaming()) http_.count_stream(false);
   phase_ = Phase::kDead;
+  if (tls_) tls_->say_goodbye();
   http_.close_later(id_);
 }
 

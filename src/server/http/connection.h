@@ -11,9 +11,11 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <string>
 
 #include "server/http/call.h"
+#include "tls/tls.h"
 #include "wire/byte_buffer.h"
 #include "wire/http_parser.h"
 
@@ -35,10 +37,13 @@ Answer denied_buffer();
 
 class Connection {
  public:
-  Connection(Http& http, int fd, std::uint64_t id);
+  // With a context it begins with a handshake, which counts as its first head's time.
+  Connection(Http& http, int fd, std::uint64_t id, tls::ContextPtr context = nullptr);
   ~Connection();
   // What one connection too many is told.
   static std::string refusal();
+  // And what somebody from elsewhere is, while there is no password.
+  static std::string not_from_here();
 
   void ready(std::uint32_t events);
   void tick();
@@ -62,6 +67,9 @@ class Connection {
     kDead,
   };
 
+  void shake();
+  ssize_t read_some(char* into, std::size_t room);
+  ssize_t write_some(std::string_view bytes);
   void receive();
   void advance();
   void begin();
@@ -82,6 +90,8 @@ class Connection {
   Http& http_;
   const int fd_;
   const std::uint64_t id_;
+  std::unique_ptr<tls::Stream> tls_;  // null: as it is
+  bool handshaking_ = false;
   Phase phase_ = Phase::kReading;
   wire::HttpParser parser_;
   wire::ByteBuffer in_;

@@ -60,11 +60,34 @@ void Connection::put(std::string bytes) {
   out_.push_back(std::move(bytes));
 }
 
+ssize_t Connection::read_some(char* into, std::size_t room) {
+  if (tls_) return tls_->read(into, room);
+  return recv(fd_, into, room, MSG_DONTWAIT);
+}
+
+ssize_t Connection::write_some(std::string_view bytes) {
+  if (tls_) return tls_->write(bytes.data(), bytes.size());
+  return send(fd_, bytes.data(), bytes.size(),
+              MSG_NOSIGNAL | MSG_DONTWAIT | (out_.size() > 1 ? MSG_MORE : 0));
+}
+
+void Connection::shake() {
+  const tls::Stream::Shake shaken = tls_->handshake();
+  if (shaken == tls::Stream::Shake::kBroken) {
+    http_.server().log().warning("tls_failed", "a TLS handshake failed",
+                                 {{"door", "https"}, {"why", tls_->problem()}});
+    return close();
+  }
+  if (shaken == tls::Stream::Shake::kDone) handshaking_ = false;
+  watch();
+  // What came with the last of the handshake may lie decrypted already.
+  if (!handshaking_) ready(EPOLLIN);
+}
+
 void Connection::flush() {
   while (!out_.empty()) {
     const std::string& first = out_.front();
-    const ssize_t sent = send(fd_, first.data() + out_at_, first.size() - out_at_,
-                              MSG_NOSIGNAL | MSG_DONTWAIT | (out_.size() > 1 ? MSG_MORE : 0));
+    const ssize_t sent = write_some(std::string_view(first).substr(out_at_));
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno == EAGAIN) return;
     if (sent < 0) return close();
@@ -78,6 +101,7 @@ void Connection::flush() {
   if (granted_bytes_ > 0) (void)account();
   if (phase_ == Phase::kLast) {
     phase_ = Phase::kLingering;
+    if (tls_) tls_->say_goodbye();
     shutdown(fd_, SHUT_WR);
   }
 }
@@ -100,7 +124,9 @@ bool Connection::account() {
 void Connection::watch() {
   const bool reads = phase_ == Phase::kLingering || phase_ == Phase::kStreaming ||
                      (phase_ == Phase::kReading && out_.empty());
-  const std::uint32_t events = (reads ? EPOLLIN : 0U) | (out_.empty() ? 0U : EPOLLOUT);
+  const bool writes =
+      handshaking_ ? tls_->wants_write() : !out_.empty() || (tls_ && tls_->wants_write());
+  const std::uint32_t events = (reads ? EPOLLIN : 0U) | (writes ? EPOLLOUT : 0U);
   if (events == watched_) return;
   watched_ = events;
   http_.watch(fd_, id_, events);
