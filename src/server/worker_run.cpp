@@ -214,14 +214,21 @@ PostPtr Worker::new_post() {
 }
 
 void Worker::send_posts() {
-  for (std::size_t to = 0; to < outboxes_.size(); ++to) {
-    if (outboxes_[to].empty()) continue;
-    stats_.posts.add(outboxes_[to].size());
-    Worker& other = *server_.workers()[to];
-    other.inbox_.put(outboxes_[to]);
-    other.wake();
+  const auto holds_reply = [](const std::vector<PostPtr>& box) {
+    return std::any_of(box.begin(), box.end(),
+                       [](const PostPtr& post) { return post->kind == Post::Kind::kReply; });
+  };
+  // Replies last: whoever has one finds that what it brought about was told before, so that the
+  // next command's events come behind this one's, whichever thread tells them.
+  for (const bool replies : {false, true}) {
+    for (std::size_t to = 0; to < outboxes_.size(); ++to) {
+      if (outboxes_[to].empty() || holds_reply(outboxes_[to]) != replies) continue;
+      stats_.posts.add(outboxes_[to].size());
+      Worker& other = *server_.workers()[to];
+      other.inbox_.put(outboxes_[to]);
+      other.wake();
+    }
   }
-  // Last: whoever has the reply finds what it brought about.
   if (!errands_done_.empty()) server_.errand_box().give(errands_done_);
 }
 

@@ -110,7 +110,7 @@ bool print_one(const Path& path, const Selection& found, const Format& format, s
 }
 
 // A value in the words of JSON.RESP: containers are arrays that begin with "[" or "{".
-// NOLINTNEXTLINE(misc-no-recursion): at most kDepthMax
+// At most kDepthMax deep.
 void reply_resp(Context& c, Value value) {
   switch (value.type()) {
     case Type::kNull:

@@ -197,7 +197,7 @@ bool json_shape(Context& c, std::size_t i, std::string_view text_name, JsonShape
   return true;
 }
 
-// NOLINTNEXTLINE(misc-no-recursion): at most kDepthMax
+// At most kDepthMax deep.
 void reply_shaped(Context& c, Value value, JsonShape shape, const document::Format& format) {
   const bool expand = shape == JsonShape::kExpand;
   const bool scalar = !value.is_container() && !value.is_string();
