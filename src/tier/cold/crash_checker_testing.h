@@ -6,7 +6,7 @@
 //
 //   CrashChecker::Note notes[kKeys];      // in memory that outlives the writer
 //   notes[k].handed = n; store.write(...); ...; notes[k].acknowledged = n;
-//   const std::string lost = CrashChecker::lost(notes, what the store has of key k);   // "": nothing
+//   const std::string lost = CrashChecker::lost(notes, number_of_key);   // "": nothing
 //
 // Operation n of a key puts the number n, or erases the key when n is a multiple of kEraseEvery.
 
