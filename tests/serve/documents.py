@@ -24,7 +24,8 @@ def plain(value):
     return value
 
 
-def differences(client, name):
+def differences(client, name, before=lambda: None):
+    """Lines whose replies are others; `before` is called before each command."""
     found = []
     for number, line in enumerate((HERE / "documents" / f"{name}.table").read_text().splitlines(), 1):
         if not line or line.startswith("#"):
@@ -34,6 +35,7 @@ def differences(client, name):
             continue
         command, _, expected = line.rpartition(" => ")
         words = [word.encode() for word in shlex.split(command)]
+        before()
         try:
             got = plain(client.ask(*words))
             same = not expected.startswith("!") and got == json.loads(expected) and type(got) is type(json.loads(expected))
@@ -54,6 +56,19 @@ def test_replies_to_json_commands_are_those_of_the_tables(_folder):
                 with server.client() as client:
                     client.ask("FLUSHALL")
                     found += differences(client, table.stem)
+            assert not found, f"{len(found)} replies differ with {threads}:\n" + "\n".join(found)
+
+
+def test_replies_are_the_same_while_every_document_is_cold(folder):
+    if support.run([support.BIN, "contract", "explain", "persistence.directory"]).returncode != 0:
+        raise support.Skip("this build keeps everything in memory")
+    for threads in THREADS:
+        with wire.store(threads, f"--persistence.directory={folder}/cold{threads[-1]}") as server:
+            found = []
+            for table in sorted((HERE / "documents").glob("*.table")):
+                with server.client() as client, server.client() as evicter:
+                    client.ask("FLUSHALL")
+                    found += differences(client, table.stem, lambda evicter=evicter: evicter.ask("DEBUG", "EVICT"))
             assert not found, f"{len(found)} replies differ with {threads}:\n" + "\n".join(found)
 
 

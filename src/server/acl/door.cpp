@@ -34,7 +34,8 @@ std::string text_of(const Context& c, Refusal why) {
     case Refusal::kChannel:
       return "NOPERM this user has no permissions to access one of the channels used as arguments";
     case Refusal::kReach:
-      return "NOPERM '" + command + "' reaches beyond the keys of this user: it needs allkeys";
+      return "NOPERM '" + command +
+             "' reaches beyond the keys of this user: it needs allkeys, or +" + command;
     default:
       return "NOPERM this user has no permissions to run the '" + command + "' command";
   }

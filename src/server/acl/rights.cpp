@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "server/acl/categories.h"
 #include "server/glob.h"
 #include "server/keys_of.h"
 #include "server/numbers.h"
@@ -20,6 +21,21 @@ std::uint8_t access_of(std::string_view flags) {
   return access;
 }
 
+// Was this command allowed by its own name, or its container's, and not as one of many?
+bool is_named(const Command& command, const std::vector<std::string>& rules) {
+  const std::string_view name = command.name;
+  const std::string_view container = name.substr(0, name.find('|'));
+  bool named = false;
+  for (const std::string_view rule : rules) {
+    const std::string_view said = rule.substr(1);
+    if (said == name || said == container) named = rule[0] == '+';
+    if (rule.starts_with("-@") && (categories_of(command) & category_named(said.substr(1)))) {
+      named = false;
+    }
+  }
+  return named;
+}
+
 }  // namespace
 
 std::uint8_t access_of(const Command& command, std::span<const std::string_view> words,
@@ -34,12 +50,15 @@ std::uint8_t access_of(const Command& command, std::span<const std::string_view>
   }
   flags = flags.substr(0, flags.find('|'));
   std::uint8_t access = access_of(flags);
-  if (flags.find("variable_flags") != std::string_view::npos &&
-      std::string_view(command.name) == "set") {
-    bool get = false;
-    for (std::size_t i = 3; i < words.size(); ++i) get |= equals_ignoring_case(words[i], "get");
-    if (!get) access = kWritesKey;
-  }
+  if (flags.find("variable_flags") == std::string_view::npos) return access;
+  // What it does depends on its options.
+  const auto has = [&](std::size_t from, std::string_view option) {
+    return std::any_of(words.begin() + static_cast<std::ptrdiff_t>(std::min(from, words.size())),
+                       words.end(), [option](auto w) { return equals_ignoring_case(w, option); });
+  };
+  const std::string_view name = command.name;
+  if (name == "set" && !has(3, "get")) return kWritesKey;
+  if (name == "bitfield" && !has(2, "set") && !has(2, "incrby")) return kReadsKey;
   return access;
 }
 
@@ -75,7 +94,7 @@ Verdict Rights::check(const Command& command, std::span<const std::string_view> 
       if (verdict.why != Refusal::kNone) return;
       if (!may_touch(words[i], access_of(command, words, i))) verdict = {Refusal::kKey, i};
     });
-  } else if (!all_keys_ && !(command.flags & (kKeyless | kSifted))) {
+  } else if (!all_keys_ && !(command.flags & (kKeyless | kSifted)) && !is_named(command, rules_)) {
     verdict = {Refusal::kReach, 0};
   }
   if (verdict.why != Refusal::kNone || all_channels_) return verdict;

@@ -7,9 +7,9 @@
 //   rights.apply("~orders:*"), rights.apply("+@read"), rights.apply("-keys");
 //   rights.check(command, words).why == Refusal::kNone
 //
-// One more rule than Redis has: whoever may not touch all keys may run only commands that say
-// which keys they touch, or that they touch none (kKeyless), or that leave out by themselves what
-// may not be seen (kSifted). A new command that says nothing is refused.
+// One more rule than Redis has: without all keys, a category (+@all, too) gives only commands that
+// say which keys they touch, or that they touch none (kKeyless), or that sift what they tell
+// (kSifted). Any other, also one that is new and says nothing, must be given by name: +flushall.
 //
 // Cost: check() is a bit for the command and one pattern match for each pattern and key, at most.
 // Threads: as std::vector.

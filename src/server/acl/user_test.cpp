@@ -63,6 +63,20 @@ TEST(User, ACommandThatSaysNothingOfItsKeysIsRefusedToThoseWithSomeKeys) {
   EXPECT_EQ(asked(some, {"ping"}), Refusal::kNone);
 }
 
+TEST(User, MayReachBeyondItsKeysWithWhatWasGivenByName) {
+  EXPECT_EQ(asked(user_with({"~a*", "+flushall"}), {"flushall"}), Refusal::kNone);
+  EXPECT_EQ(asked(user_with({"~a*", "+@all", "+flushall"}), {"flushall"}), Refusal::kNone);
+  EXPECT_EQ(asked(user_with({"~a*", "+flushall", "+@all"}), {"flushall"}), Refusal::kReach);
+  EXPECT_EQ(asked(user_with({"~a*", "+flushall", "-@dangerous", "+@keyspace"}), {"flushall"}),
+            Refusal::kReach);
+  const User admin = user_with({"+acl", "-acl|load", "+@all"});
+  EXPECT_EQ(asked(admin, {"acl", "setuser", "x"}), Refusal::kReach) << "all came behind it";
+  const User keeper = user_with({"+@all", "+acl", "-acl|load"});
+  EXPECT_EQ(asked(keeper, {"acl", "setuser", "x"}), Refusal::kNone);
+  EXPECT_EQ(asked(keeper, {"acl", "load"}), Refusal::kCommand);
+  EXPECT_EQ(asked(keeper, {"flushall"}), Refusal::kReach);
+}
+
 TEST(User, EveryKeyOfEveryCommandIsAsked) {
   const User user = user_with({"~mine:*", "&*", "+@all"});
   for (const Command& command : commands()) {
@@ -97,6 +111,9 @@ TEST(User, ReadingAndWritingAreApart) {
   EXPECT_EQ(asked(user, {"set", "w:1", "get"}), Refusal::kNone) << "get is the value here";
   EXPECT_EQ(asked(user, {"set", "w:1", "v", "GET"}), Refusal::kKey);
   EXPECT_EQ(asked(user, {"set", "r:1", "v"}), Refusal::kKey);
+  EXPECT_EQ(asked(user, {"bitfield", "r:1", "get", "u8", "0"}), Refusal::kNone);
+  EXPECT_EQ(asked(user, {"bitfield", "r:1", "get", "u8", "0", "Set", "u8", "0", "1"}),
+            Refusal::kKey);
   EXPECT_EQ(asked(user, {"copy", "r:1", "w:1"}), Refusal::kNone);
   EXPECT_EQ(asked(user, {"copy", "w:1", "r:1"}), Refusal::kKey);
   EXPECT_EQ(asked(user, {"bitop", "and", "w:1", "r:1", "r:2"}), Refusal::kNone);

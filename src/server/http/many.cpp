@@ -20,6 +20,8 @@ namespace {
 // Keys of one answer.
 constexpr std::int64_t kLimitMax = 1000, kLimitDefault = 100;
 constexpr std::size_t kBatchKeysMax = 1000;
+// Keys of one errand: they must all be in memory at once.
+constexpr std::size_t kKeysPerAskMax = 64;
 // Values of one batch together; those beyond are left out, and told so.
 constexpr std::int64_t kBatchValuesBytesMax = 16 << 20;
 // Errands of one listing: when few keys match, it ends early with a cursor.
@@ -229,18 +231,22 @@ Step batch_get(Call& call) {
   Round round;
   for (const std::string& key : batch->keys) {
     const unsigned owner = owner_of_key(call.server, caller.db, key);
-    if (ask_of[owner] == SIZE_MAX) {
+    const std::size_t last = ask_of[owner];
+    if (last == SIZE_MAX || round.asks[last].words.size() - 2 >= kKeysPerAskMax) {
       ask_of[owner] = round.asks.size();
       Ask& ask = round.asks.emplace_back();
       ask.owner = owner;
       ask.command = find_internal("http.mget");
       ask.caller = caller;
-      const auto share = kBatchValuesBytesMax / static_cast<std::int64_t>(owners);
-      ask.words = {"http.mget", std::to_string(share)};
+      ask.words = {"http.mget", ""};
     }
     Ask& ask = round.asks[ask_of[owner]];
     batch->places.emplace_back(ask_of[owner], ask.words.size() - 2);
     ask.words.push_back(key);
+  }
+  for (Ask& ask : round.asks) {
+    ask.words[1] =
+        std::to_string(kBatchValuesBytesMax / static_cast<std::int64_t>(round.asks.size()));
   }
   round.then = [batch](Replies& replies) -> Step {
     for (const wire::Reply& reply : replies) {
