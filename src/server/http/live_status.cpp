@@ -7,10 +7,12 @@
 
 #include "base/json.h"
 #include "server/clock.h"
+#include "server/cold_status.h"
 #include "server/http/live.h"
 #include "server/server.h"
 #include "server/status.h"
 #include "server/worker.h"
+#include "wire/request_parser.h"
 
 namespace ullage::server {
 namespace {
@@ -28,6 +30,25 @@ std::uint64_t sum(Server& server, Fn of) {
   return all;
 }
 
+// What INFO tells of it, numbers as numbers.
+void write_cold(JsonWriter& json, Server& server) {
+  const auto fields = cold_fields(server);
+  if (fields.empty()) return;
+  constexpr std::string_view kPrefix = "cold_";
+  json.begin_object();
+  json.field("name", "cold");
+  for (const auto& [name, value] : fields) {
+    const std::string key = name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : name;
+    std::int64_t number = 0;
+    if (wire::parse_integer(value, number)) {
+      json.field(key, number);
+    } else {
+      json.field(key, value);
+    }
+  }
+  json.end_object();
+}
+
 void write_tiers(JsonWriter& json, Server& server) {
   const auto counter = [&server](tier::Tally tier::Counters::*member) {
     return sum(server, [=](Worker& w) { return (w.shard().counters().*member).value(); });
@@ -42,6 +63,7 @@ void write_tiers(JsonWriter& json, Server& server) {
   json.field("evicted", counter(&tier::Counters::evicted));
   json.field("denied", counter(&tier::Counters::denied));
   json.end_object();
+  write_cold(json, server);
   json.end_array();
   std::uint64_t most = 0, longest_ns = 0;
   for (const auto& worker : server.workers()) {
