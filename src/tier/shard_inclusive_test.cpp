@@ -34,7 +34,9 @@ struct Below final : Listener {
 
 class InclusiveShard : public testing::Test {
  protected:
-  Budget budget{{.limit_bytes = 4 << 20, .shards = 1}};
+  // Smaller ones are mostly partly filled slabs (docs/tiers/hot.md): a second database may find no
+  // room for its table then.
+  Budget budget{{.limit_bytes = 8 << 20, .shards = 1}};
   Below below;
   Shard shard{{.listener = &below, .inclusive = true}, budget};
 };

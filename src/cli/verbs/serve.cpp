@@ -40,6 +40,8 @@ class ServeVerb : public Verb {
         "ullage serve --residency.hot=1GiB --server.resp_port=6380 "
         "--server.http_port=9180",
         "1 GiB and no more; a live page at http://127.0.0.1:9180/, metrics at /metrics");
+    command.example("ullage serve --persistence.directory=/var/lib/ullage --residency.hot=1GiB",
+                    "What does not fit, and what must not be lost, lies in that directory.");
     command.example("ullage serve --contract ullage.toml", "All of it from a file.");
     command.exit_codes = {"0  it was told to stop", "2  the command line was not understood",
                           "3  it could not start: the message says why"};
