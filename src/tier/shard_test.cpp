@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <map>
 #include <random>
 #include <set>
@@ -440,6 +441,27 @@ TEST(Shard, KnowsHowOftenAndHowLongAgoAnEntryWasUsed) {
   EXPECT_LE(shard.about({0, "hot"})->idle_ms, 1000u);
   EXPECT_NEAR(static_cast<double>(shard.about({0, "cold"})->idle_ms), 30'000, 2000);
   EXPECT_GT(shard.about({0, "hot"})->frequency, shard.about({0, "cold"})->frequency);
+}
+
+// What is read from another store comes in the order of its scan: the halves of a segment that is
+// full are then far from equal.
+TEST(Shard, TakesKeysInTheOrderOfTheirHash) {
+  Budget budget({});
+  Shard first({}, budget);
+  fill(first, 0, 40'000, 8);
+  std::vector<std::string> keys;
+  std::uint64_t cursor = 0;
+  do {
+    cursor = first.scan(0, cursor, 100,
+                        [&](std::string_view key, const Found&) { keys.emplace_back(key); });
+  } while (cursor != 0);
+  for (const bool backwards : {false, true}) {
+    Shard second({}, budget);
+    if (backwards) std::reverse(keys.begin(), keys.end());
+    for (const std::string& key : keys) ASSERT_EQ(second.set({0, key}, key), Status::kOk);
+    EXPECT_EQ(second.count(0), 40'000u);
+    for (const std::string& key : keys) ASSERT_TRUE(second.contains({0, key})) << key;
+  }
 }
 
 TEST(Shard, TheSystemsRefusalIsADenial) {

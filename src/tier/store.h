@@ -138,8 +138,8 @@ class Store final : private Heap::Mover {
                   Ref& ref) noexcept;
   void copy(Segment& from, Segment& to, std::size_t slot, std::uint64_t hash) noexcept;
   bool rebuild(unsigned table, Segment* segment, unsigned size, growth_kind kind) noexcept;
-  bool split(unsigned table, Segment* segment) noexcept;
-  bool poor_split(Segment& segment) noexcept;
+  bool split(unsigned table, Segment* segment, unsigned left_size, unsigned right_size) noexcept;
+  std::uint32_t right_of_split(Segment& segment) noexcept;
   bool deepen(Table& table) noexcept;
   void point(Table& table, const Segment& segment, Ref ref) noexcept;
   void release(Table& table, Ref ref) noexcept;

@@ -17,12 +17,25 @@ namespace {
 // Indices into kSegmentBytes: where segments come from a split, and where they split.
 constexpr unsigned kFromSplit = 5, kToSplit = 7;
 static_assert(kSegmentBytes[kFromSplit] == 10880 && kSegmentBytes[kToSplit] == 16384);
-// A split that leaves less than this share on one side does not help: 1/16.
+// A split that leaves less than this share on one side helps little: 1/16.
 constexpr std::uint32_t kPoorShare = 16;
 constexpr int kAttemptsMax = 8;
 // A segment, or two buddies together, that fill less than this of what they would become, shrink:
 // well below what a growth leaves, so that nothing swings.
 constexpr std::uint32_t kShrinkPercent = 55;
+// A directory of up to this many segments may be made for keys that come in the order of their
+// hash, whose first splits leave one side empty: 256 KiB.
+constexpr unsigned kOrderedDepthMax = 16;
+
+// The smallest from `least` on with room for this many and one more.
+unsigned size_for(std::uint32_t entries, unsigned least) noexcept {
+  unsigned size = least;
+  while (size + 1u < kSegmentBytes.size() &&
+         Segment::groups_in(size) * kSlots * 7u / 8u <= entries) {
+    ++size;
+  }
+  return size;
+}
 
 }  // namespace
 
@@ -83,16 +96,28 @@ Segment* Store::room(unsigned id, std::uint64_t hash) noexcept {
     if (segment->entries < segment->limit) return segment;
     if (attempt == 0 && owner_.collect(*segment)) continue;
     bool done = false;
+    unsigned wanted = segment->size + 1u;
     if (segment->size < kToSplit) {
-      done = rebuild(id, segment, segment->size + 1, growth_kind::stretched);
-    } else if (segment->size > kToSplit || segment->depth >= kDepthMax || poor_split(*segment)) {
-      if (segment->size + 1u >= kSegmentBytes.size()) return nullptr;
-      done = rebuild(id, segment, segment->size + 1, growth_kind::poor_hash);
+      done = rebuild(id, segment, wanted, growth_kind::stretched);
     } else {
-      done = split(id, segment);
+      const bool splits = segment->depth < kDepthMax;
+      const std::uint32_t right = splits ? right_of_split(*segment) : 0;
+      const std::uint32_t left = segment->entries - right;
+      // Nearly all on one side: keys in the order of their hash, or ones that hash alike.
+      const bool poor = std::min(left, right) < segment->entries / kPoorShare;
+      if (splits && (!poor || segment->depth < kOrderedDepthMax)) {
+        const unsigned least = poor ? 0 : kFromSplit;
+        const unsigned left_size = size_for(left, least), right_size = size_for(right, least);
+        wanted = std::max(left_size, right_size);
+        done = split(id, segment, left_size, right_size);
+        // Each is another one for which there may be no memory at first.
+        if (done && poor) attempt = -1;
+      } else {
+        if (wanted >= kSegmentBytes.size()) return nullptr;
+        done = rebuild(id, segment, wanted, growth_kind::poor_hash);
+      }
     }
     if (done) continue;
-    const unsigned wanted = segment->size < kToSplit ? segment->size + 1u : kFromSplit;
     if (attempt < kAttemptsMax && owner_.make_room(Heap::segment_class(wanted))) continue;
     // The slack that is kept for short probes is better than an error.
     segment = segment_for(table, hash);
@@ -142,8 +167,8 @@ bool Store::rebuild(unsigned id, Segment* segment, unsigned size, growth_kind ki
   return true;
 }
 
-// Whether nearly all would be on one side.
-bool Store::poor_split(Segment& segment) noexcept {
+// How many would be on the right.
+std::uint32_t Store::right_of_split(Segment& segment) noexcept {
   const std::uint64_t middle = segment.first + (kPlaceEnd >> (segment.depth + 1));
   std::uint32_t right = 0;
   for (unsigned group = 0; group < segment.groups; ++group) {
@@ -153,8 +178,7 @@ bool Store::poor_split(Segment& segment) noexcept {
       right += place_of(hash_of(ref)) >= middle ? 1 : 0;
     }
   }
-  const std::uint32_t left = segment.entries - right;
-  return std::min(left, right) < segment.entries / kPoorShare;
+  return right;
 }
 
 bool Store::deepen(Table& table) noexcept {
@@ -174,16 +198,18 @@ bool Store::deepen(Table& table) noexcept {
   return true;
 }
 
-bool Store::split(unsigned id, Segment* segment) noexcept {
+// Keys may come in the order of their hash (a scan of another store): then one half has most. Each
+// gets the size that holds its part.
+bool Store::split(unsigned id, Segment* segment, unsigned left_size, unsigned right_size) noexcept {
   Table& table = tables_[id];
   catch_up(*segment);
   if (segment->depth == table.depth && !deepen(table)) return false;
   const std::uint64_t middle = segment->first + (kPlaceEnd >> (segment->depth + 1));
   Ref left_ref = 0, right_ref = 0;
   const unsigned depth = segment->depth + 1u;
-  Segment* left = create(kFromSplit, id, segment->first, depth, left_ref);
+  Segment* left = create(left_size, id, segment->first, depth, left_ref);
   if (left == nullptr) return false;
-  Segment* right = create(kFromSplit, id, middle, depth, right_ref);
+  Segment* right = create(right_size, id, middle, depth, right_ref);
   if (right == nullptr) {
     release(table, left_ref);
     return false;
