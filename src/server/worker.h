@@ -171,7 +171,9 @@ class Worker final : public tier::Listener {
   void flush(Session& session);
   void mark_dirty(Session& session);
   void watch_events(Session& session);
+  static std::uint64_t buffer_bytes(const Session& session);
   bool grant_buffers(Session& session);
+  bool afford_buffers(Session& session);
   void close_dead();
   void close(Session& session);
   void tick();

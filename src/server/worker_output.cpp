@@ -14,11 +14,15 @@ constexpr ssize_t kBroken = -1;
 
 }  // namespace
 
-bool Worker::grant_buffers(Session& session) {
+std::uint64_t Worker::buffer_bytes(const Session& session) {
   const SessionExtras* extras = session.known_extras();
   const std::uint64_t all = session.in.capacity() + session.out.memory_bytes() +
                             (extras != nullptr ? extras->queued_bytes : 0);
-  const std::uint64_t needed = all > kFreeBufferBytes ? all - kFreeBufferBytes : 0;
+  return all > kFreeBufferBytes ? all - kFreeBufferBytes : 0;
+}
+
+bool Worker::grant_buffers(Session& session) {
+  const std::uint64_t needed = buffer_bytes(session);
   const int shard = static_cast<int>(index_);
   if (needed > session.granted_bytes) {
     if (!server_.budget().take(tier::Component::kClients, needed - session.granted_bytes, shard)) {
@@ -28,6 +32,15 @@ bool Worker::grant_buffers(Session& session) {
   } else if (needed < session.granted_bytes) {
     server_.budget().give_back(tier::Component::kClients, session.granted_bytes - needed, shard);
   }
+  session.granted_bytes = needed;
+  return true;
+}
+
+// As grant_buffers; in a full store entries go for it. Not in the middle of a command.
+bool Worker::afford_buffers(Session& session) {
+  if (grant_buffers(session)) return true;
+  const std::uint64_t needed = buffer_bytes(session);
+  if (in_call_ || !borrow(needed - session.granted_bytes, 0)) return false;
   session.granted_bytes = needed;
   return true;
 }
@@ -65,7 +78,10 @@ void Worker::spill(Session& session) {
       kill(session);
     } else {
       session.out.append(bytes);
-      if (!grant_buffers(session)) kill(session);
+      scratch_.clear();
+      // An entry that goes for it may be told to this very client: behind what is kept now.
+      if (!afford_buffers(session)) kill(session);
+      return;
     }
   }
   scratch_.clear();
@@ -127,7 +143,7 @@ void Worker::settle_slots(Session& session) {
     session.out.append(reply);
     session.slots.pop_front();
   }
-  if (!grant_buffers(session)) return kill(session);
+  if (!afford_buffers(session)) return kill(session);
   mark_dirty(session);
 }
 

@@ -112,6 +112,18 @@ def test_buffers_that_the_budget_denies_close_their_client(_folder):
         assert other.ask("SET", "k", "v") == "OK"
 
 
+def test_a_large_reply_finds_room_in_a_full_store(_folder):
+    with wire.store("--residency.hot=8MiB") as server, server.client() as client:
+        for i in range(9000):
+            assert client.ask("SET", f"k{i}", "v" * 1000) == "OK"
+        assert int(info(client, "stats")["evicted_keys"]) > 0, "it is full"
+        names = [f"k{i}" for i in range(9000) if client.ask("EXISTS", f"k{i}") == 1][-3000:]
+        assert len(names) == 3000
+        # More than a socket takes at once: it waits in a buffer, for which entries go.
+        assert client.ask("MGET", *names) == [b"v" * 1000] * len(names)
+        assert client.ask("PING") == "PONG"
+
+
 def test_a_large_value_finds_room_in_a_full_store(_folder):
     with wire.store("--residency.hot=32MiB") as server, server.client() as client:
         for start in range(0, 100_000, 1000):
