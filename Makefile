@@ -2,11 +2,12 @@
 #
 # The one entry point. Every target is a thin call of a CMake preset or of a script in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test check build install deb bench fuzz format tidy clean
+.PHONY: help setup run serve test check crash build install deb bench fuzz format tidy clean
 SHELL := /bin/bash
 
 PREFIX ?= /usr/local
 MINUTES ?= 10
+ROUNDS ?= 200
 TASK ?=
 CMD ?=
 FLAGS ?=
@@ -50,6 +51,12 @@ check:  ## what `test` leaves out: sanitizers, clang, clang-tidy, half a minute 
 	@tools/tidy.sh
 	@$(call quiet_build,fuzz)
 	@tools/fuzz.sh 30
+
+crash:  ## kill -9 a server under load 200 times, and look for what it acknowledged: make crash [ROUNDS=200]
+	@tools/setup.sh run test
+	@$(call quiet_build,dev)
+	@cd tests && ULLAGE_CRASH_ROUNDS=$(ROUNDS) ULLAGE_BIN=$(CURDIR)/build/dev/bin/ullage ULLAGE_SRC=$(CURDIR) \
+	  ULLAGE_BUILD=$(CURDIR)/build/dev PYTHONPATH=lib python3 serve/test.py killed
 
 build:  ## build the program to install (build/release/bin/ullage)
 	@tools/setup.sh run
