@@ -55,7 +55,7 @@ check:  ## what `test` leaves out: sanitizers, clang, clang-tidy, half a minute 
 crash:  ## kill -9 a server under load 200 times, and look for what it acknowledged: make crash [ROUNDS=200]
 	@tools/setup.sh run test
 	@$(call quiet_build,dev)
-	@cd tests && ULLAGE_CRASH_ROUNDS=$(ROUNDS) ULLAGE_BIN=$(CURDIR)/build/dev/bin/ullage ULLAGE_SRC=$(CURDIR) \
+	@cd tests && ULLAGE_CRASH_ROUNDS=$(ROUNDS) ULLAGE_CRASH_STARVED_MS=50 ULLAGE_BIN=$(CURDIR)/build/dev/bin/ullage ULLAGE_SRC=$(CURDIR) \
 	  ULLAGE_BUILD=$(CURDIR)/build/dev PYTHONPATH=lib python3 serve/test.py killed
 
 build:  ## build the program to install (build/release/bin/ullage)
