@@ -172,8 +172,10 @@ class Worker final : public tier::Listener {
   void mark_dirty(Session& session);
   void watch_events(Session& session);
   static std::uint64_t buffer_bytes(const Session& session);
+  bool try_grant(Session& session);
   bool grant_buffers(Session& session);
   bool afford_buffers(Session& session);
+  void make_room(std::uint64_t bytes);
   void close_dead();
   void close(Session& session);
   void tick();

@@ -21,12 +21,11 @@ std::uint64_t Worker::buffer_bytes(const Session& session) {
   return all > kFreeBufferBytes ? all - kFreeBufferBytes : 0;
 }
 
-bool Worker::grant_buffers(Session& session) {
+bool Worker::try_grant(Session& session) {
   const std::uint64_t needed = buffer_bytes(session);
   const int shard = static_cast<int>(index_);
   if (needed > session.granted_bytes) {
     if (!server_.budget().take(tier::Component::kClients, needed - session.granted_bytes, shard)) {
-      stats_.denied_buffers.add();
       return false;
     }
   } else if (needed < session.granted_bytes) {
@@ -36,16 +35,21 @@ bool Worker::grant_buffers(Session& session) {
   return true;
 }
 
-// As grant_buffers; in a full store entries go for it. Not in the middle of a command.
-bool Worker::afford_buffers(Session& session) {
-  if (grant_buffers(session)) return true;
-  const std::uint64_t needed = buffer_bytes(session);
-  if (in_call_ || !borrow(needed - session.granted_bytes, 0)) return false;
-  session.granted_bytes = needed;
-  return true;
+bool Worker::grant_buffers(Session& session) {
+  if (try_grant(session)) return true;
+  stats_.denied_buffers.add();
+  return false;
 }
 
-bool Worker::borrow(std::uint64_t bytes, std::uint64_t beside) {
+// As grant_buffers; in a full store entries go for it. Not in the middle of a command.
+bool Worker::afford_buffers(Session& session) {
+  if (try_grant(session)) return true;
+  // The session may hear of what goes: then it needs more, or has been granted it already.
+  if (!in_call_) make_room(buffer_bytes(session) - session.granted_bytes);
+  return grant_buffers(session);
+}
+
+void Worker::make_room(std::uint64_t bytes) {
   // Some 30 000 entries go at most: a stall of tens of milliseconds.
   constexpr int kRoundsMax = 64;
   const auto progress = [this] {
@@ -53,8 +57,12 @@ bool Worker::borrow(std::uint64_t bytes, std::uint64_t beside) {
   };
   for (int round = 0; round < kRoundsMax; ++round) {
     const std::uint64_t before = progress();
-    if (shard_->make_room(bytes + beside) || progress() == before) break;
+    if (shard_->make_room(bytes) || progress() == before) break;
   }
+}
+
+bool Worker::borrow(std::uint64_t bytes, std::uint64_t beside) {
+  make_room(bytes + beside);
   return server_.budget().take(tier::Component::kClients, bytes, static_cast<int>(index_));
 }
 

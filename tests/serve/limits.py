@@ -122,6 +122,7 @@ def test_a_large_reply_finds_room_in_a_full_store(_folder):
         # More than a socket takes at once: it waits in a buffer, for which entries go.
         assert client.ask("MGET", *names) == [b"v" * 1000] * len(names)
         assert client.ask("PING") == "PONG"
+        assert int(info(client, "stats")["evicted_clients"]) == 0, "nobody was closed for it"
 
 
 def test_a_large_value_finds_room_in_a_full_store(_folder):
