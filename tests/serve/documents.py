@@ -4,8 +4,8 @@ import json
 import pathlib
 import random
 import shlex
-import sys
 
+import real_clients
 import support
 import wire
 
@@ -330,13 +330,4 @@ assert pipe.execute() == [True, {"n": 1}], "in a transaction"
 
 
 def test_python_redis_s_json_works(folder):
-    python = next((p for p in (sys.executable, "/usr/bin/python3")
-                   if support.run([p, "-c", "import redis.commands.json"]).returncode == 0), None)
-    if python is None:
-        raise support.Skip("python3-redis is not installed")
-    script = folder / "client.py"
-    script.write_text(PYTHON_CLIENT)
-    for threads in THREADS:
-        with wire.store(threads) as server:
-            done = support.run([python, script, server.port])
-            assert done.returncode == 0, support.shown(done)
+    real_clients.run_python_redis(folder, PYTHON_CLIENT, needs="redis.commands.json", settings=THREADS)

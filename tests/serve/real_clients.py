@@ -94,17 +94,22 @@ except redis.ResponseError as problem:
 """
 
 
-def test_python_redis_works(folder):
+def run_python_redis(folder, program, needs="redis", settings=THREADS):
+    """Runs a program over python3-redis, as `client.py PORT`, against a server of each setting."""
     python = next((p for p in (sys.executable, "/usr/bin/python3")
-                   if support.run([p, "-c", "import redis"]).returncode == 0), None)
+                   if support.run([p, "-c", f"import {needs}"]).returncode == 0), None)
     if python is None:
         raise support.Skip("python3-redis is not installed")
     script = folder / "client.py"
-    script.write_text(PYTHON_CLIENT)
-    for threads in THREADS:
-        with wire.store(threads) as server:
+    script.write_text(program)
+    for setting in settings:
+        with wire.store(setting) as server:
             done = support.run([python, script, server.port])
             assert done.returncode == 0, support.shown(done)
+
+
+def test_python_redis_works(folder):
+    run_python_redis(folder, PYTHON_CLIENT)
 
 
 def test_a_c_program_with_hiredis_works(folder):
