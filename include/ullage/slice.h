@@ -77,13 +77,13 @@ class slice {
   slice(std::initializer_list<T> list) : slice(list.begin(), list.end()) {}
   template <detail::reads_again It>
   slice(It first, It last) {
-    start(nullptr, static_cast<size_type>(std::distance(first, last)), first, last);
+    start(nullptr, 0, first, last);
   }
   explicit slice(std::span<const T> elements) : slice(elements.begin(), elements.end()) {}
   /// Grows in the name of `site`: begins with room for what earlier ones needed.
   explicit slice(growth_site& site);
   slice(growth_site& site, std::initializer_list<T> list) {
-    start(&site, std::max<size_type>(list.size(), experience(site)), list.begin(), list.end());
+    start(&site, experience(site), list.begin(), list.end());
   }
   /// Go's make([]T, length, capacity): value-initialised elements.
   static slice make(size_type length, size_type capacity, growth_site* site = nullptr);
@@ -221,7 +221,7 @@ class slice {
 
   // The bodies are in detail/slice_growth.h.
   template <class It>
-  void start(growth_site* site, size_type capacity, It first, It last);
+  void start(growth_site* site, size_type advised, It first, It last);
   void cut(size_type low, size_type high, size_type limit);
   void leave() noexcept;
   slice copy_as(growth_cause cause) const;
@@ -229,6 +229,7 @@ class slice {
   bool obtain(fresh& into, growth_site* site, size_type wanted, size_type least, growth_kind& kind,
               growth_cause cause, bool throws) const;
   void adopt(fresh& from, size_type size) noexcept;
+  void adopt_first(fresh& from, size_type size, growth_kind kind, std::uint64_t started) noexcept;
   template <class Value>
   slice_append append_one(bool throws, Value&& value);
   slice_append append_many(bool throws, std::span<const T> values);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
+#include <ullage/budget.h>
 #include <ullage/slice.h>
 #include <ullage/vector_testing.h>
 
@@ -245,6 +246,37 @@ TEST(Slice, GrowsByGosRuleUnlessToldOtherwise) {
   slice<long, doubling> d;
   for (long i = 0; i < 1000; ++i) d.append(i);
   EXPECT_EQ(d.capacity(), 1024U);
+}
+
+// Of a machine with little memory.
+template <class T>
+struct scarce_allocator : std::allocator<T> {
+  using value_type = T;
+  scarce_allocator() = default;
+  template <class U>
+  scarce_allocator(const scarce_allocator<U>&) noexcept {}  // NOLINT: as all allocators
+  T* allocate(std::size_t n) {
+    if (n > 100'000 / sizeof(T)) throw std::bad_alloc();
+    return std::allocator<T>::allocate(n);
+  }
+};
+
+TEST(Slice, ExperienceIsForgoneWhereBudgetOrMemoryDoNotAllowIt) {
+  using ints = slice<int, go_growth, scarce_allocator<int>>;
+  growth_site site("slice_test.advice");
+  byte_budget budget(4096);
+  site.expect(1'000'000);
+  for (growth_budget* const limit : {static_cast<growth_budget*>(&budget), {}}) {
+    site.limit(limit);
+    ints s(site);
+    EXPECT_EQ(s.capacity(), 0U);
+    s.append(1);
+    EXPECT_EQ(ints(site, {1, 2, 3}).size(), 3U);
+    EXPECT_THROW(ints::make(0, 1'000'000, &site), std::bad_alloc) << "that was asked for";
+  }
+  site.limit(&budget);
+  site.expect(100);
+  EXPECT_EQ(ints(site).capacity(), 100U);
 }
 
 TEST(Slice, AppendsItself) {

@@ -76,20 +76,36 @@ void slice<T, Policy, Allocator>::adopt(fresh& from, size_type size) noexcept {
   capacity_ = array_->capacity();
 }
 
+// The elements, in room for `advised` of them if that can be had: without it, it grows.
 template <class T, growth_policy Policy, class Allocator>
 template <class It>
-void slice<T, Policy, Allocator>::start(growth_site* site, size_type capacity, It first, It last) {
-  if (capacity == 0 && site == nullptr) return;
+void slice<T, Policy, Allocator>::start(growth_site* site, size_type advised, It first, It last) {
+  const auto count = static_cast<size_type>(std::distance(first, last));
+  if (count == 0 && site == nullptr) return;
   const std::uint64_t started = growth_start_ns(site);
   growth_kind kind = growth_kind::first;
-  const auto count = static_cast<size_type>(std::distance(first, last));
   fresh got;
-  obtain(got, site, capacity, count, kind, growth_cause::construct, true);
+  bool as_advised = false;
+  if (advised > count) {
+    try {
+      as_advised = obtain(got, site, advised, count, kind, growth_cause::construct, false);
+    } catch (const std::bad_alloc&) {
+    }
+  }
+  if (!as_advised) obtain(got, site, count, count, kind, growth_cause::construct, true);
   Allocator allocator;
   detail::under_construction<T, Allocator> made(allocator, got.memory->elements());
   for (; first != last; ++first) made.add(*first);
   made.keep();
-  adopt(got, count);
+  adopt_first(got, count, kind, started);
+}
+
+// The first array of a slice, with what is in it.
+template <class T, growth_policy Policy, class Allocator>
+void slice<T, Policy, Allocator>::adopt_first(fresh& from, size_type size, growth_kind kind,
+                                              std::uint64_t started) noexcept {
+  growth_site* const site = from.site;
+  adopt(from, size);
   growth_event event = event_of(kind, growth_cause::construct);
   event.bytes_before = event.capacity_before = 0;
   report_growth(site, event, started);
@@ -106,8 +122,13 @@ slice<T, Policy, Allocator> slice<T, Policy, Allocator>::make(size_type length, 
                                                               growth_site* site) {
   if (capacity < length) throw std::out_of_range("ullage::slice::make: capacity below length");
   slice made;
-  const T* none = nullptr;
-  made.start(site, capacity, none, none);
+  if (capacity != 0 || site != nullptr) {
+    const std::uint64_t started = growth_start_ns(site);
+    growth_kind kind = growth_kind::first;
+    fresh got;
+    made.obtain(got, site, capacity, capacity, kind, growth_cause::construct, true);
+    made.adopt_first(got, 0, kind, started);
+  }
   if (length != 0) {
     made.append_with(length, true, [&](T* at) {
       Allocator allocator;
