@@ -115,6 +115,10 @@ class reserved_memory {
   }
 
   static std::size_t page_bytes() noexcept;
+  /// What becomes usable when so many bytes are asked for.
+  static std::size_t whole_pages(std::size_t bytes, bool huge_pages) noexcept {
+    return round_up(bytes, huge_pages ? kHugePageBytes : page_bytes());
+  }
 
  private:
   reserved_memory() = default;

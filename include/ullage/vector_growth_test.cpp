@@ -2,6 +2,7 @@
 //
 // What a vector tells, asks and remembers.
 #include <gmock/gmock.h>
+#include <ullage/budget.h>
 #include <ullage/vector.h>
 #include <ullage/vector_testing.h>
 
@@ -256,6 +257,36 @@ TEST(VectorReports, AreHeardProcessWideWithoutASite) {
   set_growth_sink(before);
   ASSERT_EQ(sink.events.size(), 1U);
   EXPECT_EQ(sink.events[0].site, nullptr);
+}
+
+// Whole pages were taken where bytes had been asked for.
+TEST(VectorBudget, NothingIsHeldBeyondTheHardLimit) {
+  const auto fill = [](auto& v, byte_budget& budget) {
+    for (std::uint64_t i = 0; v.try_push_back(i); ++i) {
+    }
+    EXPECT_LE(budget.high_water(), budget.hard_limit());
+    EXPECT_EQ(budget.used(), v.memory_bytes());
+    EXPECT_FALSE(v.try_reserve(budget.hard_limit()));
+    EXPECT_LE(budget.high_water(), budget.hard_limit());
+  };
+  for (std::uint64_t limit = 100; limit < 9'000'000; limit += limit / 7) {
+    growth_site site("vector_growth_test.limit");
+    byte_budget budget(limit);
+    site.limit(&budget);
+    {
+      vector<std::uint64_t> v(site);
+      fill(v, budget);
+    }
+    {
+      vector<std::uint64_t, in_place<in_place_options{.huge_pages = true}>> v(site);
+      fill(v, budget);
+    }
+    {
+      vector<std::uint64_t, half_more> v(site);
+      fill(v, budget);
+    }
+    EXPECT_EQ(budget.used(), 0u);
+  }
 }
 
 }  // namespace

@@ -136,7 +136,7 @@ class growth_attempt {
   bool extend(std::size_t needed) {
     storage& v = vector_;
     reserved_memory* memory = v.region();
-    const std::size_t least = storage::mapped_bytes(needed);
+    const std::size_t least = storage::whole_pages(storage::mapped_bytes(needed));
     const bool fits = memory->stays() && least <= memory->reserved_bytes();
     if (!fits && !storage::by_bytes()) {
       kind_ = growth_kind::exhausted;
@@ -216,7 +216,7 @@ class growth_attempt {
     const growth_kind kind = kind_ == growth_kind::exhausted ? kind_
                              : bytes_before_ == 0            ? growth_kind::first
                                                              : growth_kind::moved;
-    const std::size_t least = storage::mapped_bytes(needed);
+    const std::size_t least = storage::whole_pages(storage::mapped_bytes(needed));
     std::size_t bytes = next_mapped_bytes(bytes_before_, least);
     if (!admit(kind, bytes, least, bytes_before_ + bytes)) return false;
     reserved_memory::wish wish;
@@ -245,7 +245,8 @@ class growth_attempt {
   std::size_t next_mapped_bytes(std::size_t usable, std::size_t least) const noexcept {
     if (knows_its_size(cause_)) return least;
     const std::size_t step = quarter_within(usable, kUsableBytesStepMin, kUsableBytesStepMax);
-    return usable + step > least ? usable + step : least;
+    const std::size_t more = storage::whole_pages(usable + step);
+    return more > least ? more : least;
   }
 
   storage& vector_;

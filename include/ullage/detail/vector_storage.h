@@ -110,6 +110,10 @@ class vector_storage {
         alignof(T) > reserved_memory::header_bytes ? alignof(T) : reserved_memory::header_bytes;
     return offset + elements * sizeof(T);
   }
+  // What budgets are asked for.
+  static std::size_t whole_pages(std::size_t bytes) noexcept {
+    return reserved_memory::whole_pages(bytes, Policy::options.huge_pages);
+  }
 
   // True when making room for `needed` would give the elements other addresses although there are
   // never two of each: whoever still has to read an old element must do so before.
