@@ -155,6 +155,16 @@ TEST(VectorInPlace, WithoutAddressSpacePagesMoveInsteadOfElements) {
   EXPECT_EQ(v.back(), 5U);
 }
 
+TEST(VectorInPlace, AnAssignedValueMayBeAnElementOfAPageThatMoves) {
+  const without_address_space none;
+  vector<std::uint64_t> v(100'000, 1);
+  v[50'000] = 7;
+  v.assign(v.capacity() * 20, v[50'000]);
+  EXPECT_TRUE(v.is_in_place());
+  EXPECT_EQ(v.front(), 7U);
+  EXPECT_EQ(v.back(), 7U);
+}
+
 TEST(VectorInPlace, WithoutAddressSpaceOtherElementsStayOnTheHeap) {
   const without_address_space none;
   vector<std::string> v;

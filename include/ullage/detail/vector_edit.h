@@ -186,6 +186,14 @@ constexpr void vector<T, Policy, Allocator>::assign(size_type n, const T& value)
     return;
   }
   if (n > max_size()) throw std::length_error("ullage::vector: more elements than max_size()");
+  if (this->pages_would_move(n)) {
+    if constexpr (storage::may_map()) {
+      // `value` may be in one of these pages.
+      const detail::element_aside<T, Allocator> copy(allocator_, value);
+      make_room(n, growth_cause::assign, true);
+      return assign(n, copy.value);
+    }
+  }
   attempt grown(*this, n, growth_cause::assign, true);
   if (grown.in_place()) return assign(n, value);
   detail::under_construction<T, Allocator> made(allocator_, grown.begin());
