@@ -233,6 +233,40 @@ TEST_F(Experience, KeepsTheModeOfAProfileAndTheLinkThatLeadsToIt) {
   EXPECT_NE(profile().find("link.site"), nullptr);
 }
 
+TEST_F(Experience, ALinkToAProfileThatIsNotThereYetLeadsToItThen) {
+  const std::string link = folder_ + "/link";
+  ASSERT_EQ(::symlink(path_.c_str(), link.c_str()), 0);
+  growth_site site("link.new");
+  site.remember(3);
+  ASSERT_TRUE(ullage::save_experience(link.c_str()));
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
+  EXPECT_NE(profile().find("link.new"), nullptr);
+}
+
+TEST_F(Experience, ALinkInPlaceOfTheFreshFileIsNotFollowed) {
+  const std::string precious = folder_ + "/precious";
+  std::ofstream(precious) << "precious";
+  ASSERT_EQ(::symlink(precious.c_str(), (path_ + ".new").c_str()), 0);
+  growth_site site("link.fresh");
+  site.remember(3);
+  ASSERT_TRUE(ullage::save_experience(path_.c_str()));
+  EXPECT_EQ(read(precious), "precious");
+  EXPECT_FALSE(std::filesystem::is_symlink(path_));
+  EXPECT_NE(profile().find("link.fresh"), nullptr);
+}
+
+TEST_F(Experience, SitesThatAProfileCannotTellApartCountAsOneRun) {
+  const std::string stem(ullage::detail::kProfileNameBytesMax, 'n');
+  const std::string one = stem + "1", other = stem + "2";
+  growth_site first(one.c_str()), second(other.c_str());
+  first.remember(10);
+  second.remember(1000);
+  ASSERT_TRUE(ullage::save_experience(path_.c_str()));
+  ASSERT_NE(profile().find(stem), nullptr);
+  EXPECT_EQ(profile().find(stem)->runs, 1u);
+  EXPECT_EQ(profile().find(stem)->containers, 2u);
+}
+
 TEST_F(Experience, AChildOfForkDoesNotSaveWhatItsParentSaw) {
   in_child([&] {
     ullage::use_experience(path_.c_str());

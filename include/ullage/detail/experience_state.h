@@ -95,7 +95,7 @@ class experience_state {
     guarded(why, [&] {
       const run_sizes run = unsaved(site, whole(site));
       if (run.total() == 0) return true;
-      const std::string name(site.name());
+      const std::string name = name_of(site);
       if (ended_.size() >= kEndedSitesMax && ended_.find(name) == ended_.end()) return true;
       add(ended_[name], run);
       return true;
@@ -144,7 +144,7 @@ class experience_state {
       ::pthread_atfork(&lock_sites, &unlock_sites, &unlock_in_child);
 
   void look_up(growth_site& site) noexcept {
-    const auto it = origins_.find(std::string_view(site.name()).substr(0, kProfileNameBytesMax));
+    const auto it = origins_.find(known_as(site));
     if (it != origins_.end()) {
       site.expect(it->second.expected, &it->second);
     } else if (site.provenance() != nullptr) {
@@ -228,7 +228,7 @@ class experience_state {
       const run_sizes all = whole(site);  // once: other threads go on
       const run_sizes run = unsaved(site, all);
       if (run.total() == 0) return;
-      add(runs[site.name()], run);
+      add(runs[name_of(site)], run);
       live.emplace(&site, all);
     });
     if (runs.empty()) return true;
@@ -245,6 +245,11 @@ class experience_state {
     return true;
   }
 
+  // As profiles know it: sites whose long names differ only behind that are one place there.
+  static std::string_view known_as(const growth_site& site) noexcept {
+    return std::string_view(site.name()).substr(0, kProfileNameBytesMax);
+  }
+  static std::string name_of(const growth_site& site) { return std::string(known_as(site)); }
   static run_sizes whole(const growth_site& site) noexcept {
     run_sizes run;
     for (std::size_t i = 0; i < run.counts.size(); ++i) run.counts[i] = site.sizes().count_in(i);

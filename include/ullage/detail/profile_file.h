@@ -22,6 +22,8 @@ namespace ullage::detail {
 
 /// Longest wait for other processes that add to the same profile; then this one gives up.
 inline constexpr unsigned kProfileLockMsMax = 5000;
+/// Neither waits for somebody at the other end of a pipe nor becomes a terminal of this process.
+inline constexpr int kProfileOpenFlags = O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 
 class owned_fd {
  public:
@@ -100,7 +102,7 @@ inline bool load_profile(const std::string& path, size_profile& profile, std::st
 // the name: another process may have replaced it while this one waited.
 inline bool open_locked(const std::string& path, owned_fd& file, std::string& cause) {
   for (unsigned waited_ms = 0; waited_ms <= kProfileLockMsMax; ++waited_ms) {
-    file.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666));
+    file.reset(::open(path.c_str(), kProfileOpenFlags, 0666));
     if (file.get() < 0) {
       cause = cause_of(errno);
       return false;
@@ -125,7 +127,10 @@ inline bool open_locked(const std::string& path, owned_fd& file, std::string& ca
 
 inline bool write_new(const std::string& path, const std::string& text, mode_t mode,
                       std::string& cause) {
-  const owned_fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+  // What bears the name was left by a process that ended in here, or is a link of somebody else's,
+  // which is not to be followed.
+  ::unlink(path.c_str());
+  const owned_fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (file.get() < 0) {
     cause = cause_of(errno);
     return false;
@@ -147,11 +152,7 @@ inline bool write_new(const std::string& path, const std::string& text, mode_t m
 // the file is as it was.
 template <class Change>
 bool update_profile(const std::string& given_path, Change change, std::string& why) {
-  std::string path = given_path;  // a symbolic link stays one: what it names is replaced
-  if (char* real = ::realpath(given_path.c_str(), nullptr)) {
-    path = real;
-    ::free(real);
-  }
+  std::string path = given_path;
   owned_fd file;
   std::string text, cause;
   const auto failed = [&] {
@@ -160,6 +161,12 @@ bool update_profile(const std::string& given_path, Change change, std::string& w
           "Check them; with ULLAGE_PROFILE_SAVE=0 a program only reads its profile.";
     return false;
   };
+  // A symbolic link stays one: what it names is replaced, or made.
+  const owned_fd made(::open(path.c_str(), kProfileOpenFlags, 0666));
+  if (char* real = ::realpath(given_path.c_str(), nullptr)) {
+    path = real;
+    ::free(real);
+  }
   if (!open_locked(path, file, cause)) return failed();
   struct stat info {};
   if (::fstat(file.get(), &info) != 0 || !read_all(file.get(), text, cause)) return failed();
