@@ -2,12 +2,16 @@
 //
 // What hash_map promises about growth, counted: moves, allocations, bytes, denials.
 #include <gtest/gtest.h>
+#include <ullage/budget.h>
 #include <ullage/hash_map.h>
 #include <ullage/hash_set.h>
 
 #include <algorithm>
+#include <functional>
 #include <new>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace ullage {
 namespace {
@@ -246,6 +250,61 @@ TEST(HashMapGrowth, StallsAreTimedOnlyWhenAsked) {
   EXPECT_NE(map.counters().to_json().find("\"bytes_per_entry\""), std::string::npos);
   map.record_stalls(false);
   EXPECT_EQ(map.stalls(), nullptr);
+}
+
+// The directory was taken without asking, and came on top.
+template <class Map>
+void expect_never_beyond(std::uint64_t limit) {
+  growth_site site("hash_map_growth_test.limit");
+  byte_budget budget(limit);
+  site.limit(&budget);
+  Map map(site);
+  std::uint64_t i = 0;
+  while (map.try_insert({i, i}).inserted()) ++i;
+  EXPECT_LE(budget.high_water(), limit);
+  EXPECT_EQ(budget.used(), map.memory_usage() - sizeof map) << limit;
+  map.clear();
+  EXPECT_EQ(budget.used(), map.memory_usage() - sizeof map) << limit;
+  try {
+    map.reserve(i * 2 + 1000);
+    ADD_FAILURE() << "there is no room for so many in " << limit;
+  } catch (const growth_denied&) {
+  }
+  EXPECT_LE(budget.high_water(), limit);
+}
+
+// Remembers a limit that is passed by a byte where the directory grows.
+struct directory_sink final : growth_sink {
+  std::vector<std::uint64_t> limits;
+  unsigned depth = 0;
+  void on_growth(const growth_event& event) noexcept override {
+    if (event.depth <= depth) return;
+    depth = event.depth;
+    limits.push_back(event.bytes_after - 1);
+  }
+};
+
+template <class Map>
+void expect_never_beyond_any() {
+  directory_sink sink;
+  {
+    growth_site site("hash_map_growth_test.limits");
+    site.listen(&sink);
+    Map map(site);
+    // Until the directory has left its array, for reserved address space or for chunks.
+    for (std::uint64_t i = 0; sink.depth <= 12; ++i) map.try_emplace(i, i);
+  }
+  for (std::uint64_t limit = 100; limit < 100'000; limit += limit / 7) {
+    sink.limits.push_back(limit);
+  }
+  for (const std::uint64_t limit : sink.limits) expect_never_beyond<Map>(limit);
+}
+
+TEST(HashMapGrowth, HoldsNothingBeyondABudgetsHardLimit) {
+  using entry = std::pair<const std::uint64_t, std::uint64_t>;
+  expect_never_beyond_any<hash_map<std::uint64_t, std::uint64_t>>();
+  expect_never_beyond_any<hash_map<std::uint64_t, std::uint64_t, ullage::hash<std::uint64_t>,
+                                   std::equal_to<>, std::allocator<entry>>>();
 }
 
 }  // namespace

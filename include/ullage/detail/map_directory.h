@@ -72,12 +72,15 @@ class map_directory {
   void prepare(const Alloc& alloc, std::size_t i) {
     if (chunked()) {
       entry*& chunk = tree_[i >> kFlatDepth];
-      if (chunk == nullptr) chunk = get_entries(alloc, kFlatEntries);
+      if (chunk == nullptr) {
+        chunk = get_entries(alloc, kFlatEntries);
+        ++chunks_;
+      }
       return;
     }
     if (i < capacity_) return;
     if (capacity_ < kFlatEntries) {
-      const std::size_t more = std::max<std::size_t>(std::bit_ceil(i + 1), 16);
+      const std::size_t more = flat_for(i);
       entry* larger = get_entries(alloc, more);
       if (capacity_ != 0) {
         std::memcpy(larger, flat_, capacity_ * sizeof(entry));
@@ -100,6 +103,7 @@ class map_directory {
     }
     std::memcpy(tree[0], flat_, kFlatEntries * sizeof(entry));
     tree[i >> kFlatDepth] = chunk;
+    chunks_ = chunk == nullptr ? 1 : 2;
     tree_ = tree;
   }
   /// Sets entry i, prepared before, to a segment of depth `depth` (or to 0).
@@ -140,14 +144,24 @@ class map_directory {
 
   /// Bytes it holds; of reserved address space, those that hold entries.
   std::size_t bytes() const noexcept {
-    std::size_t n = chunked() ? kTreeBytes : 0;
-    if (chunked()) {
-      for (std::size_t i = 0; i < kTreeEntries; ++i) {
-        if (tree_[i] != nullptr) n += kFlatEntries * sizeof(entry);
-      }
-    }
     if (reserved_) return size() * sizeof(entry);
-    return n + Raw::rounded(capacity_ * sizeof(entry));
+    const std::size_t tree = chunked() ? kTreeBytes + chunks_ * kChunkBytes : 0;
+    return tree + Raw::rounded(capacity_ * sizeof(entry));
+  }
+  /// The same once entry i is prepared and looked at (where address space can be had).
+  std::size_t bytes_with(std::size_t i) const noexcept {
+    if (reserved_) return std::max(size(), std::bit_ceil(i + 1)) * sizeof(entry);
+    if (chunked()) return bytes() + (tree_[i >> kFlatDepth] == nullptr ? kChunkBytes : 0);
+    if (i < capacity_) return bytes();
+    if (capacity_ < kFlatEntries) return Raw::rounded(flat_for(i) * sizeof(entry));
+    if constexpr (MayReserve) return std::bit_ceil(i + 1) * sizeof(entry);
+    return bytes() + kTreeBytes + (i < kFlatEntries ? 1 : 2) * kChunkBytes;
+  }
+  /// What a directory holds that was prepared for so many entries (likewise).
+  static constexpr std::size_t bytes_for(std::size_t entries) noexcept {
+    if (entries <= kFlatEntries) return Raw::rounded(flat_for(entries - 1) * sizeof(entry));
+    if constexpr (MayReserve) return entries * sizeof(entry);
+    return kTreeBytes + kChunkBytes + entries * sizeof(entry);
   }
   void release(const Alloc& alloc) noexcept {
     if (chunked()) {
@@ -156,6 +170,7 @@ class map_directory {
       }
       put_tree(alloc, tree_);
       tree_ = nullptr;
+      chunks_ = 0;
     }
 #if defined(__unix__)
     if (reserved_) ::munmap(flat_, kReservedBytes);
@@ -171,9 +186,14 @@ class map_directory {
   using Raw = raw_memory<Alloc, 16>;
   static constexpr std::size_t kTreeEntries = std::size_t{1} << (kDepthMax - kFlatDepth);
   static constexpr std::size_t kTreeBytes = kTreeEntries * sizeof(entry*);
+  static constexpr std::size_t kChunkBytes = kFlatEntries * sizeof(entry);
   static constexpr std::size_t kReservedBytes = (std::size_t{1} << kDepthMax) * sizeof(entry);
 
   bool chunked() const noexcept { return tree_ != nullptr; }
+  // Entries of the small array that has a place for entry i.
+  static constexpr std::size_t flat_for(std::size_t i) noexcept {
+    return std::max<std::size_t>(std::bit_ceil(i + 1), 16);
+  }
   static entry* get_entries(const Alloc& alloc, std::size_t n) {
     void* at = Raw::get(alloc, n * sizeof(entry));
     std::memset(at, 0, n * sizeof(entry));
@@ -211,6 +231,7 @@ class map_directory {
   entry* flat_ = nullptr;
   entry** tree_ = nullptr;
   std::size_t capacity_ = 0;
+  std::size_t chunks_ = 0;
   unsigned depth_ = 0;
   bool reserved_ = false;
 };

@@ -106,7 +106,9 @@ growth_end map_storage<Policy>::small_to_large(const harvest& all, map_newcomer&
   const unsigned count = depth + 1;
   const unsigned units[2] = {depth == 0 ? shape::kUnitsMax : units_for(all.entries - ones),
                              units_for(ones)};
-  std::size_t more = 0;
+  std::size_t more = large_ != nullptr
+                         ? large_->dir.bytes_with(1) - large_->dir.bytes()
+                         : directory::bytes_for(2) + raw::rounded(sizeof(large_state));
   for (unsigned i = 0; i < count; ++i) more += space::held(units[i]);
   const std::size_t old_bytes = raw::rounded(small_bytes());
   if (!step.admitted(more > old_bytes ? more - old_bytes : 0, old_bytes)) return growth_end::denied;
@@ -275,7 +277,8 @@ growth_end map_storage<Policy>::split(std::size_t index, entry e, const harvest&
   }
 
   attempt step(*this, growth_kind::split, growth_cause::insert, all.started_ns);
-  const std::size_t fresh_bytes = space::held(units[0]) + space::held(units[1]);
+  const std::size_t fresh_bytes =
+      space::held(units[0]) + space::held(units[1]) + dir.bytes_with(other) - dir.bytes();
   const std::size_t old_bytes = space::held(old->units);
   if (!step.admitted(fresh_bytes - old_bytes, old_bytes)) return growth_end::denied;
   group_run runs[2];

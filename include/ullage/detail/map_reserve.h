@@ -41,6 +41,8 @@ growth_end map_storage<Policy>::reserve_empty(std::size_t n, growth_cause cause)
     bytes += space::held(units);
     deepest = std::max(deepest, depth);
   });
+  const std::size_t entries = std::size_t{1} << deepest;
+  bytes += directory::bytes_for(entries) + raw::rounded(sizeof(large_state));
   attempt step(*this, growth_kind::first, cause);
   if (!step.admitted(bytes, 0)) return growth_end::denied;
   put_small();
@@ -51,7 +53,6 @@ growth_end map_storage<Policy>::reserve_empty(std::size_t n, growth_cause cause)
     return no_memory_or_throw();
   }
   directory& dir = large_->dir;
-  const std::size_t entries = std::size_t{1} << deepest;
   try {
     // From the front to the back: a directory that moves takes along only what it has.
     for (std::size_t i = 1; i < entries; i = std::min(i * 2, i + directory::kFlatEntries)) {
