@@ -3,6 +3,7 @@
 // What is told about steps of growth, and how they leave the entries: when an event begins, who is
 // timed, and in which line of a group an entry lies.
 #include <gtest/gtest.h>
+#include <ullage/budget.h>
 #include <ullage/hash_map.h>
 
 #include <cstdint>
@@ -88,6 +89,48 @@ TEST(HashMapSteps, AStepBeginsBeforeTheHashesOfItsEntriesAreTaken) {
     ++seen;
   }
   EXPECT_GT(seen, 20u);
+}
+
+// It was told as the first memory of another map, before anything moved.
+TEST(HashMapSteps, ReserveIsOneGrowthThatMovesEveryEntry) {
+  steps_sink sink;
+  growth_site site("hash_map_steps_test.reserve");
+  byte_budget budget(std::size_t{64} << 20);
+  site.listen(&sink);
+  site.limit(&budget);
+  hash_map<std::uint64_t, timed> map(site);
+  for (std::uint64_t i = 0; i < 5000; ++i) map.try_emplace(key(i), i);
+  const void* const who = sink.events.back().container;
+  const auto once = [&](growth_kind kind, auto operation) {
+    sink.events.clear();
+    const std::size_t held = map.memory_usage() - sizeof map, size = map.size();
+    timed::first_move_ns = 0;
+    operation();
+    ASSERT_EQ(sink.events.size(), 1u);
+    const growth_event& event = sink.events.front();
+    EXPECT_EQ(event.kind, kind);
+    EXPECT_EQ(event.cause, growth_cause::reserve);
+    EXPECT_EQ(event.container, who);
+    EXPECT_EQ(event.moved, size);
+    EXPECT_EQ(event.bytes_before, held);
+    EXPECT_EQ(event.bytes_after, map.memory_usage() - sizeof map);
+    EXPECT_EQ(budget.used(), event.bytes_after);
+    EXPECT_LE(event.time_ns - event.duration_ns, timed::first_move_ns);
+  };
+  once(growth_kind::moved, [&] { map.reserve(20000); });
+  while (map.size() > 10) map.erase(map.begin());
+  once(growth_kind::shrunk, [&] { map.rehash(0); });
+  map.record_stalls(true);
+  map.reserve(20000);
+  EXPECT_EQ(map.stalls()->stalls(), 1u);
+
+  sink.events.clear();
+  EXPECT_THROW(map.reserve(std::size_t{64} << 20), growth_denied);
+  ASSERT_EQ(sink.events.size(), 1u);
+  EXPECT_EQ(sink.events.front().kind, growth_kind::denied);
+  EXPECT_EQ(sink.events.front().container, who);
+  map.clear();
+  EXPECT_EQ(site.sizes().max(), 5000u) << "what it held before it was made smaller";
 }
 
 TEST(HashMapSteps, StallsGoOnWhateverBecomesOfTheEntries) {

@@ -235,6 +235,24 @@ TYPED_TEST(MapFaults, ReserveThatThrowsLeavesEveryElement) {
   }
 }
 
+// Elements are copied then, because moves may throw: what was copied must not be there twice.
+TYPED_TEST(MapFaults, ReserveWhoseCopiesThrowLeavesEveryElementOnce) {
+  SKIP_UNLESS(survives_throwing_moves);
+  using M = typename TestFixture::Brittle;
+  for (const int size : {3, 100, 900, 2000}) {
+    const auto same = [](const M& map, const M& before, const std::string& where) {
+      TestFixture::expect_same(map, before, where);
+    };
+    auto run = [&](const char* name, auto operation) {
+      TestFixture::template at_every_step<M>(size, TypeParam::all_or_nothing_for, name, operation,
+                                             same);
+    };
+    run("reserve", [&](M& map) { map.reserve(static_cast<std::size_t>(4 * size + 100)); });
+    run("rehash", [](M& map) { map.rehash(0); });
+    if (this->HasFatalFailure()) return;
+  }
+}
+
 TYPED_TEST(MapFaults, ACopyThatThrowsLeaksNothingAndLeavesItsSource) {
   SKIP_UNLESS(survives_exceptions);
   using M = typename TestFixture::Solid;

@@ -158,6 +158,7 @@ struct map_storage<Policy>::attempt {
   growth_cause cause;
   std::uint64_t bytes_before, capacity_before, bytes_known, started_ns;
   bool pending = false;
+  bool quiet = false;  // a part of another one, which reports
 
   attempt(map_storage& of, growth_kind what, growth_cause why)
       : attempt(of, what, why, of.start_ns()) {}
@@ -190,14 +191,17 @@ struct map_storage<Policy>::attempt {
     request.bytes_at_peak = bytes_before + more + extra;
     request.elements = map.size_;
     if (ask_growth(map.site_, request) == growth_answer::deny) {
-      if (map.large_ != nullptr) ++map.large_->tallies.denials;
-      kind = growth_kind::denied;
-      report(0);
+      denied();
       return false;
     }
     bytes_known = request.bytes_wanted;
     pending = true;
     return true;
+  }
+  void denied() noexcept {
+    if (map.large_ != nullptr) ++map.large_->tallies.denials;
+    kind = growth_kind::denied;
+    report(0);
   }
   /// The step is complete: the map is whole.
   void done(std::size_t moved) noexcept {
@@ -214,6 +218,7 @@ struct map_storage<Policy>::attempt {
     bytes_known = bytes_now;
   }
   void report(std::size_t moved) noexcept {
+    if (quiet) return;
     growth_event event;
     event.kind = kind;
     event.cause = cause;

@@ -27,9 +27,9 @@ void map_storage<Policy>::each_reserved(std::size_t n, std::size_t index, unsign
 }
 
 template <class Policy>
-growth_end map_storage<Policy>::reserve_empty(std::size_t n, growth_cause cause) {
+growth_end map_storage<Policy>::reserve_empty(std::size_t n, growth_cause cause, room_for why) {
   if (n == 0) return growth_end::done;
-  if (n <= shape::limit_of(shape::kGroupsMax)) return reserve_small(n, cause);
+  if (n <= shape::limit_of(shape::kGroupsMax)) return reserve_small(n, cause, why);
   // More than a directory can tell apart, or an arena holds.
   constexpr std::size_t kMost = shape::limit_of(shape::kGroupsMax) << directory::kDepthMax;
   if (n > kMost || (kArena && n > segment_arena::kReachBytes / sizeof(value_type))) {
@@ -44,6 +44,7 @@ growth_end map_storage<Policy>::reserve_empty(std::size_t n, growth_cause cause)
   const std::size_t entries = std::size_t{1} << deepest;
   bytes += directory::bytes_for(entries) + raw::rounded(sizeof(large_state));
   attempt step(*this, growth_kind::first, cause);
+  step.quiet = why == room_for::growth;
   if (!step.admitted(bytes, 0)) return growth_end::denied;
   put_small();
   become_empty();
@@ -85,7 +86,7 @@ growth_end map_storage<Policy>::reserve_empty(std::size_t n, growth_cause cause)
 }
 
 template <class Policy>
-growth_end map_storage<Policy>::reserve_small(std::size_t n, growth_cause cause) {
+growth_end map_storage<Policy>::reserve_small(std::size_t n, growth_cause cause, room_for why) {
   std::size_t groups = 1, limit = sizeof(value_type) > 64 ? 1 : 3;
   while (limit < n && limit < kGroupSlots) limit = limit * 2 + 1;
   while (limit < n) {
@@ -94,6 +95,7 @@ growth_end map_storage<Policy>::reserve_small(std::size_t n, growth_cause cause)
   }
   if (groups * kGroupSlots <= capacity() && limit <= limit_) return growth_end::done;
   attempt step(*this, growth_kind::first, cause);
+  step.quiet = why == room_for::growth;
   if (!step.admitted(raw::rounded(small_bytes(groups, limit)), 0)) return growth_end::denied;
   group_run run;
   try {
@@ -104,6 +106,41 @@ growth_end map_storage<Policy>::reserve_small(std::size_t n, growth_cause cause)
   put_small();
   become_small(run, limit);
   step.done(0);
+  return growth_end::done;
+}
+
+/// One growth, from the question to the report: nobody hears of the room that is made first.
+template <class Policy>
+growth_end map_storage<Policy>::rebuild_all(std::size_t n, growth_cause cause) {
+  attempt step(*this, held_bytes() == 0 ? growth_kind::first : growth_kind::moved, cause);
+  const std::size_t moved = size_, most = std::max(size_, peak_);
+  {
+    map_storage fresh(hash_, equal_, alloc_, site_);
+    const growth_end end = fresh.reserve_empty(n, cause, room_for::growth);
+    if (end != growth_end::done) {
+      if (end == growth_end::denied) step.denied();
+      return end;
+    }
+    try {
+      fresh.take_all(*this);
+    } catch (...) {
+      // A hash that throws, or hashes so alike that there is no room. What went over comes back:
+      // its slots are free. (What had to be copied never left.)
+      if constexpr (kMovesSafely) {
+        try {
+          take_all(fresh);
+        } catch (...) {
+        }
+      }
+      throw;
+    }
+    swap(fresh);
+    peak_ = most;
+  }
+  // The budgets know: `fresh` asked for its memory, and has given back what there was before.
+  step.bytes_known = held_bytes();
+  if (step.bytes_known < step.bytes_before) step.kind = growth_kind::shrunk;
+  step.done(moved);
   return growth_end::done;
 }
 

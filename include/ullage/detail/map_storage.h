@@ -63,6 +63,9 @@ struct map_insertion {
   growth_end end = growth_end::done;
 };
 
+/// Whose wish some room is: a call's, or a part of a growth that reports.
+enum class room_for : std::uint8_t { call, growth };
+
 /// The entry that an insert brings, as a step of growth sees it. Its arguments may lie in the map:
 /// so the step has it made once nothing can be refused any more, and before anything moves.
 struct map_newcomer {
@@ -149,7 +152,10 @@ class map_storage {
   /// Destroys all entries and gives all memory back.
   void clear() noexcept;
   /// Only for empty maps: room for `n` without growth. May throw; denied by the budget: says so.
-  growth_end reserve_empty(std::size_t n, growth_cause cause);
+  growth_end reserve_empty(std::size_t n, growth_cause cause, room_for why = room_for::call);
+  /// All entries move into room for `n`. Throws what hashing and copying throw; it is as it was
+  /// then.
+  growth_end rebuild_all(std::size_t n, growth_cause cause);
   bool compact(std::size_t budget);
   void take_all(map_storage& other);
   map_counters counters() const;
@@ -326,7 +332,7 @@ class map_storage {
   struct builder;
   struct attempt;
 
-  growth_end reserve_small(std::size_t n, growth_cause cause);
+  growth_end reserve_small(std::size_t n, growth_cause cause, room_for why);
   template <class Visit>
   static void each_reserved(std::size_t n, std::size_t index, unsigned depth, Visit&& visit);
   static constexpr std::size_t next_small(std::size_t groups) noexcept;

@@ -291,7 +291,7 @@ class map_table {
   /// favours. Moves all entries when it has to.
   void reserve(size_type n) {
     if (n <= size() || n <= capacity() / 10 * 9) return;
-    rebuild(n, growth_cause::reserve);
+    check(core_->rebuild_all(n, growth_cause::reserve));
   }
   /// rehash(0): the least memory that holds the entries. Else at least n slots.
   void rehash(size_type n) {
@@ -299,7 +299,8 @@ class map_table {
       clear();
     } else if (n == 0 || n > capacity()) {
       // As many entries as n slots hold: 9/10 of them; all of them in maps of one group.
-      rebuild(std::max({size(), n - n / 10, std::min<size_type>(n, 16)}), growth_cause::reserve);
+      check(core_->rebuild_all(std::max({size(), n - n / 10, std::min<size_type>(n, 16)}),
+                               growth_cause::reserve));
     }
   }
   /// Gives memory back in steps: moves at most about `budget` entries (and one segment's). True:
@@ -465,22 +466,6 @@ class map_table {
     check(core_->reserve_empty(other.size(), growth_cause::construct));
     core_->take_all(*other.core_);
     other.core_->clear();
-  }
-  void rebuild(size_type n, growth_cause cause) {
-    core_type fresh(hash_function(), key_eq(), get_allocator(), core_->site());
-    check(fresh.reserve_empty(n, cause));
-    try {
-      fresh.take_all(*core_);
-    } catch (...) {
-      // A hash that throws, or hashes so alike that there is no room. What went over comes back:
-      // its slots are free.
-      try {
-        core_->take_all(fresh);
-      } catch (...) {
-      }
-      throw;
-    }
-    core_->swap(fresh);
   }
 };
 
