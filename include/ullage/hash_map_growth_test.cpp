@@ -239,6 +239,20 @@ TEST(HashMapGrowth, ASiteRemembersTheSizeAndTheNextMapStartsThere) {
   EXPECT_LE(sink.moved, 2 * map.max_moves_per_insert());
 }
 
+TEST(HashMapGrowth, ExperienceIsForgoneWhereTheBudgetWantsTheLeast) {
+  growth_site site("hash_map_growth_test.least");
+  byte_budget budget(std::size_t{64} << 20, 100);
+  site.limit(&budget);
+  for (const std::uint64_t expected : {100u, 5000u}) {
+    site.expect(expected);
+    hash_map<std::uint64_t, std::uint64_t> map(site);
+    EXPECT_EQ(map.capacity(), 0u);
+    EXPECT_EQ(budget.used(), 0u);
+    map.reserve(expected);  // that is asked for
+    EXPECT_GE(map.capacity(), expected);
+  }
+}
+
 TEST(HashMapGrowth, StallsAreTimedOnlyWhenAsked) {
   hash_map<std::uint64_t, std::uint64_t> map;
   map.try_emplace(1, 1);

@@ -247,6 +247,26 @@ TEST(VectorExperience, IsAdviceADeniedOneBeginsEmpty) {
   EXPECT_EQ(v.capacity(), 0U);
 }
 
+TEST(VectorExperience, IsForgoneWhereTheBudgetWantsTheLeast) {
+  test_budget budget;
+  recording_sink sink;
+  growth_site site("vector_growth_test.least");
+  site.limit(&budget);
+  site.listen(&sink);
+  budget.answer = growth_answer::degrade;
+  for (const std::uint64_t expected : {1000u, 1'000'000u}) {
+    site.expect(expected);
+    vector<int> v(site);
+    EXPECT_EQ(v.capacity(), 0U);
+    EXPECT_EQ(budget.held, 0);
+    EXPECT_TRUE(sink.events.empty()) << "nobody was told no";
+    v.push_back(1);
+    EXPECT_EQ(v.capacity(), 1U);
+    EXPECT_EQ(vector<int>(site, 7).capacity(), 7U);
+    sink.events.clear();
+  }
+}
+
 TEST(VectorReports, AreHeardProcessWideWithoutASite) {
   recording_sink sink;
   growth_sink* const before = set_growth_sink(&sink);

@@ -18,9 +18,11 @@ class growth_attempt {
   using storage = vector_storage<T, Policy, Allocator>;
 
  public:
-  // `throws` says what a denial does; without it, denied() tells.
-  constexpr growth_attempt(storage& vector, std::size_t needed, growth_cause cause, bool throws)
-      : vector_(vector), cause_(cause) {
+  // `throws` says what a denial does; without it, denied() tells. `advised` room is none that the
+  // call needs: it is forgone where the budget wants the least.
+  constexpr growth_attempt(storage& vector, std::size_t needed, growth_cause cause, bool throws,
+                           bool advised = false)
+      : vector_(vector), cause_(cause), advised_(advised) {
     if constexpr (storage::may_map()) {
       if (vector.mapped_ && storage::mapped_bytes(needed) <= vector.region()->usable_bytes()) {
         vector.make_ready(needed);  // no growth: the capacity is there
@@ -87,7 +89,7 @@ class growth_attempt {
 
  private:
   constexpr void refuse(bool throws) {
-    if (!std::is_constant_evaluated()) {
+    if (!std::is_constant_evaluated() && !forgone_) {
       vector_.report(growth_kind::denied, cause_, bytes_before_, capacity_before_, 0, started_);
     }
     if (throws) throw growth_denied();
@@ -118,6 +120,11 @@ class growth_attempt {
       return false;
     }
     accounted_ = wanted;
+    if (answer == growth_answer::degrade && advised_) {
+      settle(bytes_before_);
+      denied_ = forgone_ = true;
+      return false;
+    }
     if (answer == growth_answer::degrade && wanted != least) {
       wanted = least;
       kind_ = growth_kind::degraded;
@@ -257,9 +264,11 @@ class growth_attempt {
   std::size_t accounted_ = 0;
   std::uint64_t started_ = 0;
   growth_cause cause_;
+  const bool advised_;
   growth_kind kind_ = growth_kind::first;
   bool mapped_ = false;
   bool denied_ = false;
+  bool forgone_ = false;  // denied, by ourselves
 };
 
 }  // namespace ullage::detail

@@ -158,7 +158,8 @@ struct map_storage<Policy>::attempt {
   growth_cause cause;
   std::uint64_t bytes_before, capacity_before, bytes_known, started_ns;
   bool pending = false;
-  bool quiet = false;  // a part of another one, which reports
+  bool quiet = false;   // a part of another one, which reports
+  bool advice = false;  // room that nobody asked for: the least is none
 
   attempt(map_storage& of, growth_kind what, growth_cause why)
       : attempt(of, what, why, of.start_ns()) {}
@@ -190,11 +191,16 @@ struct map_storage<Policy>::attempt {
     request.bytes_wanted = bytes_before + more;
     request.bytes_at_peak = bytes_before + more + extra;
     request.elements = map.size_;
-    if (ask_growth(map.site_, request) == growth_answer::deny) {
+    const growth_answer answer = ask_growth(map.site_, request);
+    if (answer == growth_answer::deny) {
       denied();
       return false;
     }
     bytes_known = request.bytes_wanted;
+    if (answer == growth_answer::degrade && advice) {
+      tell_budget(bytes_before);
+      return false;
+    }
     pending = true;
     return true;
   }

@@ -45,6 +45,7 @@ growth_end map_storage<Policy>::reserve_empty(std::size_t n, growth_cause cause,
   bytes += directory::bytes_for(entries) + raw::rounded(sizeof(large_state));
   attempt step(*this, growth_kind::first, cause);
   step.quiet = why == room_for::growth;
+  step.advice = why == room_for::experience;
   if (!step.admitted(bytes, 0)) return growth_end::denied;
   put_small();
   become_empty();
@@ -96,6 +97,7 @@ growth_end map_storage<Policy>::reserve_small(std::size_t n, growth_cause cause,
   if (groups * kGroupSlots <= capacity() && limit <= limit_) return growth_end::done;
   attempt step(*this, growth_kind::first, cause);
   step.quiet = why == room_for::growth;
+  step.advice = why == room_for::experience;
   if (!step.admitted(raw::rounded(small_bytes(groups, limit)), 0)) return growth_end::denied;
   group_run run;
   try {

@@ -63,8 +63,9 @@ struct map_insertion {
   growth_end end = growth_end::done;
 };
 
-/// Whose wish some room is: a call's, or a part of a growth that reports.
-enum class room_for : std::uint8_t { call, growth };
+/// Whose wish some room is: a call's, a part of a growth that reports, or experience's, which takes
+/// what can be had.
+enum class room_for : std::uint8_t { call, growth, experience };
 
 /// The entry that an insert brings, as a step of growth sees it. Its arguments may lie in the map:
 /// so the step has it made once nothing can be refused any more, and before anything moves.

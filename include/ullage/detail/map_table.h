@@ -130,7 +130,8 @@ class map_table {
                      const allocator_type& alloc = allocator_type())
       : core_(hash, equal, alloc, &site) {
     // Denied: then it grows from nothing, as far as it may.
-    core_->reserve_empty(static_cast<size_type>(site.expected()), growth_cause::construct);
+    core_->reserve_empty(static_cast<size_type>(site.expected()), growth_cause::construct,
+                         room_for::experience);
   }
   map_table(const map_table& other)
       : map_table(other,

@@ -24,8 +24,9 @@ constexpr void vector<T, Policy, Allocator>::start_with_experience(size_type n) 
   if (expected <= n) return;
   // Experience is advice: without it, the vector starts empty and grows.
   try {
-    make_room(static_cast<size_type>(std::min<std::uint64_t>(expected, max_size())),
-              growth_cause::construct, false);
+    const auto room = static_cast<size_type>(std::min<std::uint64_t>(expected, max_size()));
+    attempt grown(*this, room, growth_cause::construct, false, true);
+    if (!grown.denied() && !grown.in_place()) grown.adopt(grown.begin(), 0);
   } catch (const std::bad_alloc&) {
   }
 }
