@@ -102,8 +102,7 @@ class hash_map
   hash_map& operator=(const hash_map& other) = default;
   hash_map& operator=(hash_map&& other) = default;
   hash_map& operator=(std::initializer_list<value_type> list) {
-    hash_map(list, 0, this->hash_function(), this->key_eq(), this->get_allocator()).swap(*this);
-    return *this;
+    return *this = hash_map(list, 0, this->hash_function(), this->key_eq(), this->get_allocator());
   }
   ~hash_map() = default;
   void swap(hash_map& other) noexcept(table::kSwapsQuietly) { table::swap(other); }

@@ -239,6 +239,37 @@ TEST(HashMapGrowth, ASiteRemembersTheSizeAndTheNextMapStartsThere) {
   EXPECT_LE(sink.moved, 2 * map.max_moves_per_insert());
 }
 
+// It was remembered at the other map's site.
+TEST(HashMapGrowth, WhatAnAssignmentReplacesIsRememberedAtItsOwnSite) {
+  using numbers = hash_map<std::uint64_t, std::uint64_t>;
+  growth_site large("hash_map_growth_test.large"), small("hash_map_growth_test.small");
+  byte_budget of_large(1 << 20), of_small(1 << 20);
+  large.limit(&of_large);
+  small.limit(&of_small);
+  const auto expect_lives = [&](std::uint64_t lives_of_large, std::uint64_t lives_of_small) {
+    EXPECT_EQ(large.sizes().count(), lives_of_large);
+    EXPECT_EQ(small.sizes().count(), lives_of_small);
+    EXPECT_LE(small.sizes().max(), 5u);
+  };
+  {
+    numbers a(large), b(small);
+    for (std::uint64_t i = 0; i < 2000; ++i) a.try_emplace(i, i);
+    for (std::uint64_t i = 0; i < 5; ++i) b.try_emplace(i, i);
+    a = b;
+    expect_lives(1, 0);
+    EXPECT_EQ(large.sizes().max(), 2000u);
+    a = std::move(b);
+    expect_lives(2, 0);
+    EXPECT_EQ(of_large.used(), a.memory_usage() - sizeof a);
+    EXPECT_EQ(of_small.used(), 0u);
+    b = a;  // NOLINT: it was moved from, and is assigned to
+    a = {{1, 1}};
+    expect_lives(3, 0);
+  }
+  expect_lives(4, 1);
+  EXPECT_EQ(of_large.used() + of_small.used(), 0u);
+}
+
 TEST(HashMapGrowth, ExperienceIsForgoneWhereTheBudgetWantsTheLeast) {
   growth_site site("hash_map_growth_test.least");
   byte_budget budget(std::size_t{64} << 20, 100);

@@ -79,8 +79,7 @@ class hash_set
   hash_set& operator=(const hash_set& other) = default;
   hash_set& operator=(hash_set&& other) = default;
   hash_set& operator=(std::initializer_list<Key> list) {
-    hash_set(list, 0, this->hash_function(), this->key_eq(), this->get_allocator()).swap(*this);
-    return *this;
+    return *this = hash_set(list, 0, this->hash_function(), this->key_eq(), this->get_allocator());
   }
   ~hash_set() = default;
   void swap(hash_set& other) noexcept(table::kSwapsQuietly) { table::swap(other); }

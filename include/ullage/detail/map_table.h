@@ -159,17 +159,17 @@ class map_table {
     if (this == &other) return *this;
     constexpr bool kTheirs = alloc_traits::propagate_on_container_copy_assignment::value;
     map_table copy(other, kTheirs ? other.get_allocator() : get_allocator());
-    exchange(copy);
+    become(copy);
     return *this;
   }
   map_table& operator=(map_table&& other) noexcept(kMovesQuietly) {
     if (this == &other) return *this;
     if constexpr (alloc_traits::propagate_on_container_move_assignment::value) {
       map_table taken(std::move(other));
-      exchange(taken);
+      become(taken);
     } else {
       map_table taken(std::move(other), get_allocator());
-      exchange(taken);
+      become(taken);
     }
     return *this;
   }
@@ -451,6 +451,12 @@ class map_table {
                       std::is_swappable_v<key_equal> || std::is_empty_v<key_equal>),
                   "to assign or swap maps, hash and equality must be assignable, too");
     core_->exchange_all(*other.core_);
+  }
+  // What was here ends at the site of this map, not at that of `fresh`.
+  void become(map_table& fresh) noexcept(kSwapsQuietly) {
+    core_->remember();
+    exchange(fresh);
+    fresh.core_->clear();
   }
   [[noreturn]] static void fail(growth_end end) {
     check(end);
