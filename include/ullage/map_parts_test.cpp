@@ -29,6 +29,11 @@ struct says_a_false_constant : says_nothing {
   static constexpr bool is_avalanching = false;
 };
 
+TEST(MapHash, SeedsComeFromWhatNobodyKnows) {
+  EXPECT_NE(secret_of_this_run(), secret_of_this_run());
+  EXPECT_NE(fresh_seed(), fresh_seed());
+}
+
 TEST(MapHash, BelievesAHashThatSaysItsBitsAreGoodAndOneThatSaysTheyAreNot) {
   EXPECT_FALSE(hash_is_avalanching<says_nothing>::value);
   EXPECT_TRUE(hash_is_avalanching<says_a_type>::value);

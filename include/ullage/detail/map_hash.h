@@ -16,6 +16,10 @@
 #include <type_traits>
 #include <utility>
 
+#if defined(__linux__)
+#include <unistd.h>
+#endif
+
 namespace ullage {
 
 namespace detail {
@@ -77,13 +81,22 @@ inline std::uint64_t hash_bytes(const void* data, std::size_t n, std::uint64_t s
   return fold_multiply(kMix ^ n, fold_multiply(a ^ kMix, b ^ seed));
 }
 
+/// What others can't guess, if the system has it; else the time.
+inline std::uint64_t secret_of_this_run() noexcept {
+  std::uint64_t secret = 0;
+#if defined(__linux__)
+  if (::getentropy(&secret, sizeof secret) != 0) secret = 0;
+#endif
+  const auto since = [](auto now) {
+    return static_cast<std::uint64_t>(now.time_since_epoch().count());
+  };
+  return secret ^ fold_multiply(since(std::chrono::steady_clock::now()) ^ kMix,
+                                since(std::chrono::system_clock::now()) ^ kMix2);
+}
+
 /// A seed that differs from map to map and from run to run.
 inline std::uint64_t fresh_seed() noexcept {
-  static const std::uint64_t of_this_run = fold_multiply(
-      static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count()) ^
-          kMix,
-      static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()) ^
-          kMix2);
+  static const std::uint64_t of_this_run = secret_of_this_run();
   static std::atomic<std::uint64_t> maps{0};
   const std::uint64_t n = maps.fetch_add(kMix, std::memory_order_relaxed);
   return fold_multiply(of_this_run ^ n, kMix2) | 1;
