@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <ullage/hash_map.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <memory>
 
@@ -28,6 +30,44 @@ struct says_a_true_constant : says_nothing {
 struct says_a_false_constant : says_nothing {
   static constexpr bool is_avalanching = false;
 };
+
+// The arithmetic of docs/containers/hash_map.md, for entries of 16 bytes: u64 -> u64.
+namespace arithmetic {
+
+using map = hash_map<std::uint64_t, std::uint64_t>;
+using core = map::core_type;
+using shape = core::shape;
+using space = core::space;
+
+constexpr double kEntry = 16;
+constexpr bool is_near(double a, double b) { return a - b < 0.005 && b - a < 0.005; }
+
+// Three ranges: 16 bytes of tags and 15 slots a group; heads of 16 bytes a unit of 16 groups.
+static_assert(kMetaBytes == 16 && kGroupSlots == 15 && shape::kUnit == 16);
+static_assert(shape::groups_of(3) == 48 && shape::groups_of(4) == 64 && shape::kUnitsMax == 4);
+static_assert(space::held(4) - space::held(3) == 16 * (16 + 15 * 16) + 16);
+static_assert(is_near(kEntry * (1 + 1 / 15.), 17.07));
+static_assert(is_near(16 / 240., 0.07));
+// At its fullest and at its emptiest: 9/10 of 720 slots; half of what 64 groups hold at most.
+static_assert(shape::limit_of(48) == 648 && shape::limit_of(64) / 2 == 432);
+static_assert(is_near(static_cast<double>(space::held(3)) / 648, 19.04));
+static_assert(is_near(static_cast<double>(space::held(3)) / 432, 28.56));
+// During growth: one segment more, of 16 KiB at most (and its tags and head).
+static_assert(64 * 15 * sizeof(map::value_type) == 15360 && space::held(4) == 16448);
+// What one insert costs at worst.
+static_assert(map::max_moves_per_insert() == 960 && map::max_allocations_per_insert() == 5);
+static_assert(hash_map<int, std::array<char, 20000>>::max_allocations_per_insert() == 6);
+// A larger slot means fewer groups: 40 KiB of slots at most.
+static_assert(map_shape<40, 8>::kSlotsMax == 960 && map_shape<48, 8>::kSlotsMax == 480);
+static_assert(map_shape<40, 8>::kSegmentBytesMax == 40 * 1024);
+// One erasure in 120 has its segment counted.
+static_assert(shape::kErasedPerLook == 120);
+// The directory: flat up to 4096 entries of four bytes; lanes of 1/11 to 1/22.
+static_assert(core::directory::kFlatEntries * sizeof(core::entry) == 16 * 1024);
+static_assert(*std::max_element(kLanes.shares, kLanes.shares + 16) == 256 / 11);
+static_assert(*std::min_element(kLanes.shares, kLanes.shares + 16) == 256 / 22 + 1);
+
+}  // namespace arithmetic
 
 TEST(MapHash, SeedsComeFromWhatNobodyKnows) {
   EXPECT_NE(secret_of_this_run(), secret_of_this_run());
