@@ -5,6 +5,8 @@
 The same program is recorded with no further rounds and with ROUNDS of them: what differs are their calls, to
 the last one, whatever the C library and its loader did besides.
 """
+import re
+
 import support
 
 ROUNDS = 1000
@@ -15,6 +17,8 @@ def process_of(folder, kind, rounds):
     recorded = support.record(folder, [support.program("family_cases"), kind, rounds])
     report = support.diagnose(recorded.root)
     assert report["understood"]["events_unmatched"] == 0, (kind, report["understood"])
+    said = re.search(r"([\d ]+) events? in", recorded.done.stderr)
+    assert int(said[1].replace(" ", "")) == report["process"]["events"], (kind, said[0], report["process"]["events"])
     return report["process"], [int(number) for number in recorded.done.stdout.split()]
 
 
@@ -32,6 +36,10 @@ def test_the_c_librarys_functions_are_counted_to_the_call_and_byte(folder):
 
 def test_reallocations_are(folder):
     check(folder, "reallocations")
+
+
+def test_blocks_that_realloc_gives_back_are(folder):
+    check(folder, "vanishing")
 
 
 def test_every_form_of_operator_new_and_delete_is(folder):

@@ -9,6 +9,7 @@ import ctypes.util
 import json
 import os
 import pathlib
+import re
 import resource
 import signal
 
@@ -254,6 +255,12 @@ def test_threads_have_their_names_in_a_timeline_however_they_got_them(folder):
     grew = {event["tid"] for event in trace if event["ph"] == "b" and "grow_thread" in event["args"]["site"]}
     assert sorted(names[tid] for tid in grew) == ["by-another", "by-itself", "by-prctl"], names
     assert names[trace[0]["pid"]] == "guest_cases", names
+
+
+def test_recorder_and_report_count_the_same_events(folder):
+    recorded = guest(folder, "many_threads")
+    said = re.search(r"([\d ]+) events in", recorded.done.stderr)[1]
+    assert int(said.replace(" ", "")) == diagnose(recorded.root)["process"]["events"], said
 
 
 def test_memory_that_only_grows_is_named_though_it_is_freed_at_the_end(folder):

@@ -30,5 +30,12 @@ def test_growth_of_a_place_that_grows_often_is_kept_in_full(folder):
     assert copied[1] <= 1.01 * copied[0], copied
 
 
+def test_blocks_that_were_passed_over_go_unseen_however_they_go(folder):
+    """20 000 blocks that realloc(block, 0) gives back."""
+    program = support.program("family_cases")
+    report = support.diagnose(support.record(folder, [program, "vanishing", 20_000], "--sample=64M").root)
+    assert report["process"]["events"] < 1000, report["process"]["events"]
+
+
 if __name__ == "__main__":
     support.main(globals())

@@ -292,6 +292,13 @@ void on_realloc(Writer* w, const ReallocStart& start, void* old_block, void* blo
   ++w->event_count;
 }
 
+void on_realloc_to_nothing(Writer* w, const ReallocStart& start, void* old_block) {
+  const auto old_address = reinterpret_cast<uintptr_t>(old_block);
+  if (ULLAGE_UNLIKELY(g_sampling) && !g_sampled.erase(old_address)) return;
+  w->events.free(start.ticks, old_address);
+  ++w->event_count;
+}
+
 void on_map(Writer* w, void* address, size_t bytes, const Registers& at) {
   const uint32_t id = stack_of(w, at);
   w->events.alloc(Tag::kMap, g_output.now(), reinterpret_cast<uintptr_t>(address), bytes, id);

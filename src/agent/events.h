@@ -21,6 +21,8 @@ struct ReallocStart {
 ReallocStart before_realloc(Writer* w, void* old_block);
 void on_realloc(Writer* w, const ReallocStart& start, void* old_block, void* block, size_t bytes,
                 const Registers& at);
+// realloc(p, 0) gave nothing back: the block is gone.
+void on_realloc_to_nothing(Writer* w, const ReallocStart& start, void* old_block);
 void on_map(Writer* w, void* address, size_t bytes, const Registers& at);
 void on_unmap(Writer* w, void* address, size_t bytes);
 void on_remap(Writer* w, uint64_t start, void* old_address, size_t old_bytes, void* address,

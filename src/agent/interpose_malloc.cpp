@@ -53,7 +53,7 @@ void* reallocate(void* old_block, size_t bytes, const Registers& at) {
   w = enter();
   if (w == nullptr) return block;
   if (block == nullptr) {
-    w->events.free(start.ticks, reinterpret_cast<uintptr_t>(old_block));  // realloc(p, 0) freed it
+    on_realloc_to_nothing(w, start, old_block);
   } else {
     on_realloc(w, start, old_block, block, bytes, at);
   }

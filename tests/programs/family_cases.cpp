@@ -57,7 +57,14 @@ void reallocations(Totals& t) {
   escaped = block;
   t.reallocs += 3;
   t.bytes += 100 + 5000 + 300;
-  std::free(block);
+  const volatile std::size_t nothing = 0;  // which gives the block back
+  if (std::realloc(block, nothing) != nullptr) std::abort();
+  gave(t);
+}
+
+void vanishing(Totals& t) {
+  const volatile std::size_t nothing = 0;
+  if (std::realloc(got(t, std::malloc(100), 100), nothing) != nullptr) std::abort();
   gave(t);
 }
 
@@ -107,6 +114,7 @@ struct Kind {
 };
 constexpr Kind kKinds[] = {{"c_family", c_family},
                            {"reallocations", reallocations},
+                           {"vanishing", vanishing},
                            {"operators", operators},
                            {"mappings", mappings}};
 

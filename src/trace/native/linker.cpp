@@ -60,7 +60,7 @@ double Linker::weight(std::uint64_t size, bool full) const {
 }
 
 void Linker::add(const Event& e) {
-  ++counts_.events;
+  counts_.events += e.tag == Tag::kThreadName ? 0 : 1;  // as the agent counts
   now_ = std::max(now_, options_.clock.step(e.ticks));
   allocations_.advance(now_);
   Block block;
