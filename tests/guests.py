@@ -230,6 +230,14 @@ def linked_against(folder, name):
     check_allocator(record(folder, [program, "grow"]))
 
 
+def test_growth_is_linked_where_the_kernel_compares_nothing_for_us(folder):
+    report = diagnose(guest(folder, "sandbox").root)
+    expect_links(report, grow_thread=1, grow_late=1)
+    for name in ("grow_thread", "grow_late"):
+        site, = support.sites(report, name)
+        assert (site["checked_links"], site["content_links"]) == (0, 0), site
+
+
 def test_a_program_linked_to_jemalloc_is_recorded(folder):
     linked_against(folder, "jemalloc")
 

@@ -4,6 +4,8 @@
 // no root folder, a parent that is gone, thousands of threads. One case per argument; each call of
 // a grow_* function makes 14 growths that a profiler of malloc can see.
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -13,6 +15,8 @@
 #include <threads.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -146,6 +150,23 @@ int case_many_threads() {
     }
     for (pthread_t thread : threads) pthread_join(thread, nullptr);
   }
+  std::thread(grow_thread).join();
+  grow_late();
+  return 0;
+}
+
+// A seccomp filter as sandboxes have them: the call that compares memory with threads about is
+// refused.
+int case_sandbox() {
+  sock_filter refuse[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog filter{sizeof refuse / sizeof *refuse, refuse};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return 1;
+  if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) return 2;
   std::thread(grow_thread).join();
   grow_late();
   return 0;
@@ -302,6 +323,7 @@ constexpr Case kCases[] = {
     {"other_user", case_other_user},
     {"many_threads", case_many_threads},
     {"unmap_in_pieces", case_unmap_in_pieces},
+    {"sandbox", case_sandbox},
     {"standby", case_standby},
     {"teardown", case_teardown},
     {"pool", case_pool},

@@ -77,6 +77,7 @@ void write_growth_numbers(JsonWriter& json, const evidence::GrowthSite& site) {
   json.field("links", site.links);
   json.field("moved_links", site.moved_links);
   json.field("in_place_links", site.in_place_links);
+  json.field("checked_links", site.checked_links);
   json.field("content_links", site.content_links);
   json.field("same_stack_links", site.same_stack_links);
   json.field("shrinks", site.shrinks);
