@@ -200,6 +200,28 @@ def test_reports_that_cannot_be_written_are_named(folder):
     assert done.returncode == 3 and "standard output" in done.stderr, shown(done)
 
 
+def test_what_could_not_be_printed_is_an_error(_):
+    for words in (["--help"], ["record", "--help"], ["man"], ["completion", "bash"], ["version"], ["explain"]):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            done = support.run([support.BIN, *words], stdout=full)
+        assert done.returncode == 3 and "standard output can't be written" in done.stderr, (words, shown(done))
+
+
+def test_a_report_never_takes_the_place_of_what_is_read_or_written(folder):
+    path = recording(folder)
+    before = path.read_bytes()
+    (folder / "other-name.ulg").symlink_to(path)
+    there = set(os.listdir(folder))
+    for words in ([f"--html={path}"], [f"--json={folder}/./app.ulg"], [f"--pprof={folder}/other-name.ulg"],
+                  [f"--json={folder}/x", f"--html={folder}/x"]):
+        done = ullage("diagnose", *words, path, expect=2)
+        assert "would replace" in done.stderr, shown(done)
+    done = ullage("diff", f"--json={path}", path, path, expect=2)
+    assert "would replace" in done.stderr, shown(done)
+    assert path.read_bytes() == before and set(os.listdir(folder)) == there, os.listdir(folder)
+    ullage("diagnose", "--json=/dev/null", "--html=/dev/null", path)
+
+
 def test_top_and_site_choose_what_is_shown(folder):
     path = recording(folder)
     one = ullage("diagnose", "--top=1", path).stdout
@@ -252,6 +274,31 @@ def test_the_next_line_runs_when_it_is_pasted(folder):
         done = support.run(["sh", "-c", line.replace("Next: ullage", f"'{support.BIN}'", 1)], cwd=folder)
         assert done.returncode == 0, line + shown(done)
     assert (folder / "report.html").exists(), os.listdir(folder)
+
+
+def test_the_next_line_runs_whatever_the_name(folder):
+    name = os.fsencode(folder) + b"/-two\nlines \x1b[1m\xff.ulg"
+    os.rename(recording(folder), name)
+    done = support.run(["bash", "-c", 'exec "$0" diagnose "$1"', support.BIN, os.fsdecode(name)])
+    assert done.returncode == 0 and "\x1b" not in done.stdout, shown(done)
+    line = done.stdout.splitlines()[-1].replace("Next: ullage", f"'{support.BIN}'", 1)
+    done = support.run(["bash", "-c", line], cwd=folder)
+    assert done.returncode == 0 and (folder / "report.html").exists(), line + shown(done)
+    os.rename(folder / "report.html", folder / "app")
+    done = support.run([support.BIN, "record", "-o", b"-n\x07.ulg", "--", "true"], cwd=folder)
+    assert "\x07" not in done.stderr, repr(done.stderr)
+    line = done.stderr.splitlines()[-1].replace("Next: ullage", f"'{support.BIN}'", 1)
+    done = support.run(["bash", "-c", line], cwd=folder)
+    assert done.returncode == 0 and "No findings" in done.stdout, line + shown(done)
+
+
+def test_a_gate_has_conditions_and_all_of_them_count(folder):
+    path = recording(folder)
+    for words in (["--fail-on="], ["--fail-on", ""], ["--fail-on=stall>1h,"]):
+        ullage("diagnose", *words, path, expect=2)
+        ullage("diff", *words, path, path, expect=2)
+    done = ullage("diagnose", "--fail-on=growths>5", "--fail-on=stall>1h", path, expect=1)
+    assert "growths>5" in done.stderr, shown(done)
 
 
 def test_the_gate_says_which_condition_held(folder):

@@ -96,6 +96,29 @@ std::string shorten(std::string_view utf8, std::size_t width) {
   return std::string(utf8.substr(0, end)) + "…";
 }
 
+std::string shell_word(std::string_view word) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@%+,";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string_view::npos) {
+    return std::string(word);
+  }
+  const bool shown =
+      word.find_first_of("\n\t") == std::string_view::npos && clean_utf8(word) == word;
+  std::string quoted = shown ? "'" : "$'";
+  for (const char c : word) {
+    constexpr const char* kHex = "0123456789abcdef";
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '\'') {
+      quoted += shown ? "'\\''" : "\\'";
+    } else if (!shown && (byte < ' ' || byte >= 0x7f || c == '\\')) {
+      quoted.append("\\x").append({kHex[byte >> 4], kHex[byte & 15]});
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + "'";
+}
+
 std::string wrap(std::string_view utf8, std::size_t width, std::string_view first,
                  std::string_view rest) {
   std::string out(first);

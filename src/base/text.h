@@ -20,6 +20,10 @@ std::size_t columns(std::string_view utf8);
 // At most `width` columns, the last one being an ellipsis where something was cut.
 std::string shorten(std::string_view utf8, std::size_t width);
 
+// The word as a shell reads it back: as it is, in quotes, or, where a terminal would not show it as
+// it is (control characters, no UTF-8), as bash, zsh and ksh have it: $'one\x0atwo'.
+std::string shell_word(std::string_view word);
+
 // Wraps at spaces into lines of at most `width` columns. The first line starts with `first`, the
 // others with `rest` (both counted in the width). A number stays with the word after it
 // ("412 ms", "48 213 991"), a sign with its number ("< 5 s"). A word longer than the

@@ -31,6 +31,20 @@ TEST(Text, CountsCharactersNotBytes) {
   EXPECT_EQ(shorten("x", 0), "");
 }
 
+TEST(ShellWord, QuotesOnlyWhatAShellWouldTakeApart) {
+  EXPECT_EQ(shell_word("runs/shop.ulg"), "runs/shop.ulg");
+  EXPECT_EQ(shell_word("my run.ulg"), "'my run.ulg'");
+  EXPECT_EQ(shell_word("it's"), "'it'\\''s'");
+  EXPECT_EQ(shell_word("caf\u00e9"), "'caf\u00e9'");
+  EXPECT_EQ(shell_word(""), "''");
+}
+
+TEST(ShellWord, SpellsWhatATerminalWouldNotShow) {
+  EXPECT_EQ(shell_word("two\nlines"), "$'two\\x0alines'");
+  EXPECT_EQ(shell_word("\x1b[31m it's \\"), "$'\\x1b[31m it\\'s \\x5c'");
+  EXPECT_EQ(shell_word("\xff"), "$'\\xff'");
+}
+
 TEST(Text, WrapsAtSpacesAndIndentsWhatFollows) {
   EXPECT_EQ(wrap("the quick brown fox", 11, "- ", "  "), "- the quick\n  brown fox");
   EXPECT_EQ(wrap("", 10, "- ", "  "), "- ");

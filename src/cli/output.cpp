@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <system_error>
 
 namespace ullage::cli {
 
@@ -66,6 +67,26 @@ Result<void> write_output(const std::string& path, const std::string& text) {
   return {};
 }
 
+Result<void> keep_apart(const std::string& verb, const std::vector<Target>& targets,
+                        std::vector<std::string> taken) {
+  for (const auto& [option, path] : targets) {
+    if (path == "-") continue;
+    for (const std::string& other : taken) {
+      std::error_code ignored;  // most often the target is not there yet
+      const bool regular = std::filesystem::is_regular_file(path, ignored);
+      const bool same = regular && std::filesystem::equivalent(path, other, ignored);
+      if (path != other && !same) continue;
+      if (!is_regular_or_new(path)) continue;  // /dev/null
+      return Error{Code::kInvalid, "ullage " + verb + ": " + option + "=" + path +
+                                       " would replace " + other +
+                                       ", which this command reads or writes, too.\n  Give it a "
+                                       "path of its own."};
+    }
+    taken.push_back(path);
+  }
+  return {};
+}
+
 std::string path_per_recording(const std::string& path, const std::string& recording) {
   const std::filesystem::path target(path);
   std::string name = std::filesystem::path(recording).filename().string();
@@ -75,12 +96,11 @@ std::string path_per_recording(const std::string& path, const std::string& recor
       .string();
 }
 
-std::string shell_word(const std::string& word) {
-  const char* plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,+@%";
-  if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) return word;
-  std::string out = "'";
-  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
+std::string short_path(const std::string& path) {
+  std::error_code error;
+  const std::string here = std::filesystem::current_path(error).string() + "/";
+  std::string shorter = !error && path.starts_with(here) ? path.substr(here.size()) : path;
+  return shorter.starts_with('-') ? "./" + shorter : shorter;
 }
 
 Result<void> flush_output() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -12,11 +13,19 @@ namespace ullage::cli {
 // because reports hold the paths and arguments of the recorded program.
 Result<void> write_output(const std::string& path, const std::string& text);
 
+// Where a form of a report goes, and the option that said so.
+struct Target {
+  std::string option, path;
+};
+// Refuses what would replace a file that `verb` reads (`taken`), or another of the targets.
+Result<void> keep_apart(const std::string& verb, const std::vector<Target>& targets,
+                        std::vector<std::string> taken);
+
 // "out.html" for the second of several recordings, "logs/web.ulg": "out.web.html".
 std::string path_per_recording(const std::string& path, const std::string& recording);
 
-// The word as a shell needs it to be written.
-std::string shell_word(const std::string& word);
+// A path as short as the user would type it here; never one that looks like an option.
+std::string short_path(const std::string& path);
 
 // Standard output refuses writes (a full disk, a closed pipe): said once at the end of a verb.
 Result<void> flush_output();

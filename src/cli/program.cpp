@@ -9,15 +9,23 @@
 #include "base/terminal.h"
 #include "cli/command_line.h"
 #include "cli/help.h"
+#include "cli/output.h"
 #include "cli/verb.h"
 
 namespace ullage::cli {
 
 namespace {
 
+// What a verb printed has to arrive, else it has not done what it was asked for.
+int printed(int code) {
+  if (code != kExitOk) return code;
+  Result<void> done = flush_output();
+  return done.ok() ? code : fail(done.error());
+}
+
 int show_front_page(std::ostream& out, int fd, int code) {
   out << front_page(describe_all(), terminal_width(fd));
-  return code;
+  return printed(code);
 }
 
 int unknown_verb(const std::string& word) {
@@ -35,9 +43,9 @@ int run_verb(const VerbEntry& entry, std::vector<std::string> words) {
   if (!parsed.ok()) return fail(parsed.error(), kExitUsage);
   if (parsed.value() == Parsed::kHelp) {
     std::cout << verb_page(described.command, terminal_width(STDOUT_FILENO));
-    return kExitOk;
+    return printed(kExitOk);
   }
-  return described.verb->run();
+  return printed(described.verb->run());
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 
 #include "base/format.h"
 #include "diagnose/reports/common.h"
@@ -46,6 +47,17 @@ std::string worth(std::uint64_t value, std::string (*format)(std::uint64_t), con
 }
 
 }  // namespace
+
+Result<FailOn> FailOn::parse(const std::vector<std::string>& expressions) {
+  FailOn all;
+  for (const std::string& expression : expressions) {
+    Result<FailOn> one = parse(expression);
+    if (!one.ok()) return one;
+    std::move(one->conditions_.begin(), one->conditions_.end(),
+              std::back_inserter(all.conditions_));
+  }
+  return all;
+}
 
 Result<FailOn> FailOn::parse(std::string_view expression) {
   FailOn fail_on;

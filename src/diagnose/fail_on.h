@@ -42,6 +42,8 @@ class FailOn {
  public:
   // Every error names the part that was not understood and what would be.
   static Result<FailOn> parse(std::string_view expression);
+  // All of several: what each --fail-on said.
+  static Result<FailOn> parse(const std::vector<std::string>& expressions);
 
   bool needs_baseline() const;  // `new` was asked for
   bool needs_contract() const;  // `violation` was asked for, under either name

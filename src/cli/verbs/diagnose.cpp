@@ -10,6 +10,7 @@
 
 #include "base/format.h"
 #include "base/terminal.h"
+#include "base/text.h"
 #include "cli/contract_flags.h"
 #include "cli/experience.h"
 #include "cli/load.h"
@@ -110,7 +111,8 @@ class Diagnose : public Verb {
   ReportOptions options_;
   diagnose::DetectorOptions detector_options_;
   std::uint64_t top_ = 10, stall_bound_ns_ = 0;
-  std::string fail_on_text_, baseline_path_, experience_path_, root_causes_path_, contract_path_;
+  std::vector<std::string> gates_;  // each --fail-on
+  std::string baseline_path_, experience_path_, root_causes_path_, contract_path_;
   std::optional<FailOn> fail_on_;
   std::optional<Baseline> baseline_;
   std::optional<contract::Contract> contract_;
@@ -168,7 +170,7 @@ void Diagnose::describe(Command& command) {
       "growths>1000, new (needs --baseline). A limit that nothing in the input measures (growths "
       "of "
       "a trace, say) is refused with 3.",
-      fail_on_text_);
+      gates_);
   command
       .option("--baseline", "FILE",
               "What was known before: an earlier --json or --sarif report, a recording, or "
@@ -241,8 +243,18 @@ Result<void> Diagnose::check() {
         "ullage diagnose: only one form can go to standard output.\n  Give the others a path: "
         "--json=findings.json"};
   }
-  if (fail_on_text_.empty()) return {};
-  Result<FailOn> parsed = FailOn::parse(fail_on_text_);
+  std::vector<Target> targets;
+  for (const Form& form : forms_) {
+    if (form.path) targets.push_back({form.option, *form.path});
+  }
+  std::vector<std::string> read = files_;
+  // Not the baseline: a report may become the next one.
+  for (const std::string& path : {contract_path_, root_causes_path_}) {
+    if (!path.empty()) read.push_back(path);
+  }
+  Result<void> apart = keep_apart("diagnose", targets, std::move(read));
+  if (!apart.ok() || gates_.empty()) return apart;
+  Result<FailOn> parsed = FailOn::parse(gates_);
   if (!parsed.ok()) return parsed.error();
   fail_on_ = std::move(parsed).value();
   if (fail_on_->needs_contract() && contract_path_.empty() && !contract_flags_.any()) {

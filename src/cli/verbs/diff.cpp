@@ -41,7 +41,7 @@ class Diff : public Verb {
         "--fail-on", "CONDITIONS",
         "Exit with 1 when one of these holds, parted by commas: worse, new, or a limit that "
         "the later run breaks at such a place, as in stall>5ms or copied>10MB.",
-        fail_on_);
+        gates_);
     command.count_option("--top", "Places to print; 0 for all. Default: 10.", top_);
     loader_.describe(command);
     command.flag("--color,--colour", "Colour the text even when it goes to a file.", colour_);
@@ -54,8 +54,12 @@ class Diff : public Verb {
 
   int run() override {
     std::optional<diagnose::FailOn> gate;
-    if (!fail_on_.empty()) {
-      Result<diagnose::FailOn> parsed = diagnose::FailOn::parse(fail_on_);
+    if (json_) {
+      Result<void> apart = keep_apart("diff", {{"--json", *json_}}, files_);
+      if (!apart.ok()) return fail(apart.error(), kExitUsage);
+    }
+    if (!gates_.empty()) {
+      Result<diagnose::FailOn> parsed = diagnose::FailOn::parse(gates_);
       if (!parsed.ok()) return fail(parsed.error(), kExitUsage);
       gate = std::move(parsed).value();
     }
@@ -98,7 +102,7 @@ class Diff : public Verb {
 
   std::vector<std::string> files_;
   std::optional<std::string> json_;
-  std::string fail_on_;
+  std::vector<std::string> gates_;  // each --fail-on
   std::uint64_t top_ = 10;
   bool colour_ = false, no_colour_ = false;
   Loader loader_;

@@ -12,6 +12,7 @@
 
 #include "base/format.h"
 #include "base/terminal.h"
+#include "base/text.h"
 #include "cli/output.h"
 #include "cli/verb.h"
 #include "cli/verbs/record_incident.h"
@@ -201,13 +202,6 @@ const char* remark(const RecordedProcess& process) {
   return "";
 }
 
-// As short as the user would type it.
-std::string short_path(const std::string& path) {
-  std::error_code error;
-  const std::string here = std::filesystem::current_path(error).string() + "/";
-  return !error && path.starts_with(here) ? path.substr(here.size()) : path;
-}
-
 std::string base_name(const std::string& path) {
   const std::size_t slash = path.rfind('/');
   return slash == std::string::npos ? path : path.substr(slash + 1);
@@ -235,8 +229,9 @@ std::string name_of(const RecordedProcess& process) {
 void list_processes(const LaunchReport& report) {
   for (std::size_t i = 0; i < std::min(report.processes.size(), kProcessesShown); ++i) {
     const RecordedProcess& process = report.processes[i];
-    std::cerr << "  " << short_path(process.path) << "  " << name_of(process) << ", process "
-              << process.pid << ", " << format_counted(process.events, "event");
+    std::cerr << "  " << clean_utf8(short_path(process.path)) << "  "
+              << clean_utf8(name_of(process)) << ", process " << process.pid << ", "
+              << format_counted(process.events, "event");
     if (process.archive_bytes > 0) std::cerr << ", " << format_bytes(process.archive_bytes);
     std::cerr << remark(process) << '\n';
   }
@@ -272,7 +267,7 @@ int Record::sum_up(const LaunchReport& report) {
   const std::uint64_t events = total(report, &RecordedProcess::events);
   const bool nothing = saw_nothing(report, events);
   for (const std::string& note : report.notes) {
-    if (!quiet_ || nothing || command_.empty()) std::cerr << "ullage: " << note << '\n';
+    if (!quiet_ || nothing || command_.empty()) std::cerr << "ullage: " << clean_utf8(note) << '\n';
   }
   if (nothing) {
     if (report.notes.empty()) {
@@ -293,7 +288,7 @@ int Record::sum_up(const LaunchReport& report) {
   std::cerr << size_per_event(report, events) << '\n';
   list_processes(report);
   if (report.signal) {
-    std::cerr << "  " << base_name(command_.empty() ? finish_path_ : command_.front())
+    std::cerr << "  " << clean_utf8(base_name(command_.empty() ? finish_path_ : command_.front()))
               << " was ended by signal " << report.signal << " (" << strsignal(report.signal)
               << "); everything before it is recorded\n";
   }

@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "base/format.h"
+#include "base/text.h"
 #include "cli/output.h"
 #include "cli/verb.h"
 #include "evidence/incident.h"
@@ -14,16 +15,6 @@
 #include "trace/input.h"
 
 namespace ullage::cli {
-namespace {
-
-std::string short_path(const std::string& path) {
-  std::error_code error;
-  const std::string here = std::filesystem::current_path(error).string() + "/";
-  return !error && path.starts_with(here) ? path.substr(here.size()) : path;
-}
-
-}  // namespace
-
 void find_growth_probes(const std::vector<std::string>& command, const std::string& search,
                         launch::IncidentOptions& options) {
   const std::string path =

@@ -58,21 +58,6 @@ std::size_t count_findings(const std::vector<Finding>& findings) {
                     [](const Finding& f) { return f.severity != Severity::kNote; }));
 }
 
-std::string shell_word(const std::string& text) {
-  constexpr const char* kPlain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@%+,";
-  if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) return text;
-  std::string quoted = "'";
-  for (const char c : text) {
-    if (c == '\'') {
-      quoted += "'\\''";
-    } else {
-      quoted += c;
-    }
-  }
-  return quoted + "'";
-}
-
 std::string below_root(const std::string& path, const std::string& root) {
   std::string folder = root;
   while (folder.size() > 1 && folder.back() == '/') folder.pop_back();

@@ -19,8 +19,6 @@ std::string cost_text(const Cost& cost);
 std::string understood_text(const evidence::Understood& understood);
 // Everything but notes.
 std::size_t count_findings(const std::vector<Finding>& findings);
-// A path or word as a POSIX shell reads it back.
-std::string shell_word(const std::string& text);
 // `path` relative to `root` when it lies below it, else unchanged. No file system is asked.
 std::string below_root(const std::string& path, const std::string& root);
 

@@ -6,13 +6,6 @@
 namespace ullage::diagnose {
 namespace {
 
-TEST(ShellWord, QuotesOnlyWhatAShellWouldTakeApart) {
-  EXPECT_EQ(shell_word("runs/shop.ulg"), "runs/shop.ulg");
-  EXPECT_EQ(shell_word("my run.ulg"), "'my run.ulg'");
-  EXPECT_EQ(shell_word("it's"), "'it'\\''s'");
-  EXPECT_EQ(shell_word(""), "''");
-}
-
 TEST(BelowRoot, TakesOffTheRootAndNothingElse) {
   EXPECT_EQ(below_root("/src/shop/a.cpp", "/src/shop"), "a.cpp");
   EXPECT_EQ(below_root("/src/shop/a.cpp", "/src/shop/"), "a.cpp");

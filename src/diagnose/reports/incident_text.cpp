@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/format.h"
+#include "base/text.h"
 #include "diagnose/growth_counts.h"
 #include "diagnose/reports/common.h"
 #include "evidence/merge.h"
