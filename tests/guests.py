@@ -12,6 +12,8 @@ import pathlib
 import re
 import resource
 import signal
+import subprocess
+import time
 
 import support
 from support import diagnose, links, record, shown, ullage
@@ -72,6 +74,30 @@ def test_a_daemon_is_recorded_when_waited_for(folder):
     # The child begins with what its parent did before, unseen.
     assert sorted(links(report, "grow_early") for report in reports) == [0, LINKS]
     assert sorted(links(report, "grow_late") for report in reports) == [0, LINKS]
+
+
+def test_a_daemon_that_is_not_waited_for_is_named_and_can_be_completed(folder):
+    go = folder / "go"
+    done = ullage("record", "-o", folder / "out.ulg", "--", support.program("guest_cases"), "late_daemon", go)
+    assert "has left behind a process (a daemon?) without a recording so far" in done.stderr, shown(done)
+    assert diagnose(folder / "out.ulg")["process"]["ended"] == "normally"
+    finish = done.stderr.split("complete that later: ullage record ")[1].splitlines()[0]
+    go.touch()
+    for _ in range(1000):
+        done = support.run([support.BIN, "record", finish])
+        if done.returncode == 0:
+            break
+        time.sleep(0.02)
+    assert done.returncode == 0, shown(done)
+    late, = (path for path in folder.glob("out.*.ulg"))
+    expect_links(diagnose(late), grow_early=0, grow_late=1)
+
+
+def test_a_folder_that_goes_while_the_program_runs_is_named(folder):
+    gone = folder / "gone"
+    gone.mkdir()
+    done = ullage("record", "-o", gone / "out.ulg", "--", "rm", "-r", gone, expect=3)
+    assert f"{gone}: nothing was recorded, or what was is lost: this folder is gone" in done.stderr, shown(done)
 
 
 def test_more_threads_than_can_live_at_once_may_follow_each_other(folder):

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 
+#include "launch/live_mappers.h"
 #include "launch/memory_probe.h"
 
 namespace ullage::launch {
@@ -83,6 +84,10 @@ void Collector::discover() {
       continue;
     }
     ProcessWatch watch(file->pid());
+    // In a pid namespace of its own it goes by a number that another process has here.
+    const bool trusted =
+        file->pid() == root_pid_ || writes_live_file(file->pid(), file->live_path()) != Writes::kNo;
+    if (!trusted) watch = ProcessWatch();
     uint32_t& newest = newest_image_[file->pid()];
     newest = std::max(newest, file->image());
     follows_.push_back({std::move(file), std::move(watch)});
@@ -129,6 +134,7 @@ std::string Collector::final_path(const LiveArchiver& file) {
 
 void Collector::complete(LiveArchiver& file) {
   std::string problem;
+  if (file.pid() == root_pid_ && root_left_ && !superseded(file)) file.left_by_itself();
   RecordedProcess p = file.complete(final_path(file), problem);
   if (!problem.empty()) problems_.push_back(problem);
   p.root = file.pid() == root_pid_;
@@ -174,15 +180,25 @@ bool Collector::any_running() {
 
 void Collector::finish() {
   folder_seen_ns_ = -1;
-  for (;;) {
+  LiveMappers mappers;
+  for (bool looked = false;;) {
     poll(false);
     if (follows_.empty()) break;
     // Older images first, while it is known that a newer one exists.
     std::sort(follows_.begin(), follows_.end(),
               [](const Follow& a, const Follow& b) { return a.file->image() < b.file->image(); });
+    if (!looked && std::any_of(follows_.begin(), follows_.end(), [](const Follow& f) {
+          return f.watch.look() == ProcessWatch::Now::kNeverSeen;
+        })) {
+      mappers = live_mappers(run());
+      looked = true;
+    }
     for (Follow& f : follows_) {
-      const bool goes_on =
-          f.watch.look() == ProcessWatch::Now::kRunning && f.file->pid() != root_pid_;
+      const ProcessWatch::Now now = f.watch.look();
+      const bool goes_on = f.file->pid() != root_pid_ &&
+                           (now == ProcessWatch::Now::kRunning ||
+                            (now == ProcessWatch::Now::kNeverSeen &&
+                             mappers.written.count(live_mark(f.file->live_path())) != 0));
       if (goes_on && !superseded(*f.file)) {
         done_.push_back(f.file->leave());
       } else {
@@ -205,6 +221,14 @@ void Collector::finish() {
     }
     problems_.push_back(error);
   }
+}
+
+std::string Collector::run() const { return naming_.prefix.substr(naming_.prefix.rfind('.') + 1); }
+
+size_t Collector::silent() const {
+  const bool forked = std::any_of(done_.begin(), done_.end(),
+                                  [](const RecordedProcess& p) { return p.forks != 0; });
+  return forked ? live_mappers(run()).silent.size() : 0;
 }
 
 Progress Collector::progress() const {

@@ -36,6 +36,7 @@ class Collector {
   Collector(Naming naming, record::ArchiveOptions options);
 
   void set_root(uint32_t pid) { root_pid_ = pid; }
+  void root_left_by_itself() { root_left_ = true; }  // no signal ended it
   void set_output(const std::string& output, const std::string& stem);
 
   // Finds new files, archives full segments, takes marks. Completes processes that have ended, all
@@ -45,6 +46,9 @@ class Collector {
   bool any_running();
   // The root has ended: completes it and all others that have. The rest is left to itself.
   void finish();
+
+  // After finish(): processes that still run and have not asked for memory since they were forked.
+  size_t silent() const;
 
   Progress progress() const;
   std::vector<RecordedProcess> take_processes() { return std::move(done_); }
@@ -63,10 +67,12 @@ class Collector {
   bool ended(const Follow& follow) const;
   void complete(LiveArchiver& file);
   std::string final_path(const LiveArchiver& file);
+  std::string run() const;  // as in the marks of live files (live_mappers.h)
 
   Naming naming_;
   record::ArchiveOptions options_;
   uint32_t root_pid_ = 0;
+  bool root_left_ = false;
   int64_t folder_seen_ns_ = -1;  // mtime of the folder when it was last listed
   std::set<std::string> known_;
   std::set<std::string> waiting_;  // seen, but not yet (or not at all) live files

@@ -3,7 +3,6 @@
 // finish(): completes what a killed `ullage record` left behind.
 #include <dirent.h>
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "launch/launch.h"
 #include "launch/live_archiver.h"
 #include "launch/live_hold.h"
+#include "launch/live_mappers.h"
 #include "record/archive.h"
 #include "record/reader.h"
 
@@ -21,20 +21,13 @@ namespace {
 
 using namespace record;
 
-// Whether the process that wrote `path` still runs: it has the file mapped. When its maps can't be
-// read, a process of that pid is believed to be it: waiting loses nothing.
+// Whether the process that wrote `path` still runs. When its maps can't be read, a process of that
+// pid is believed to be it: waiting loses nothing. In a pid namespace it has another number here.
 bool still_running(const std::string& path, uint32_t pid) {
-  if (::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH) return false;
-  FILE* maps = ::fopen(("/proc/" + std::to_string(pid) + "/maps").c_str(), "re");
-  if (maps == nullptr) return errno != ENOENT;
-  const std::string name = path.substr(path.rfind('/') + 1);
-  char line[8192];
-  bool found = false;
-  while (!found && ::fgets(line, sizeof line, maps) != nullptr) {
-    found = ::strstr(line, name.c_str()) != nullptr;
-  }
-  ::fclose(maps);
-  return found;
+  const Writes writes = writes_live_file(pid, path);
+  if (writes == Writes::kYes || writes == Writes::kUnknown) return true;
+  const std::string mark = live_mark(path);
+  return live_mappers(mark.substr(0, mark.find('.'))).written.count(mark) != 0;
 }
 
 // Whether `path` is an archive of the very recording that `header` begins: its recorder was killed

@@ -15,6 +15,7 @@
 #include <chrono>
 
 #include "base/machine.h"
+#include "base/text.h"
 #include "launch/advice.h"
 #include "launch/collector.h"
 #include "launch/environment.h"
@@ -262,7 +263,9 @@ Result<LaunchReport> launch(const LaunchOptions& options) {
     collector.poll(true);
     tell();
   }
+  if (exit.signal == 0) collector.root_left_by_itself();
   collector.finish();
+  const size_t silent = options.follow && !options.standby ? collector.silent() : 0;
   tell();
   report.processes = collector.take_processes();
   std::stable_sort(report.processes.begin(), report.processes.end(),
@@ -272,6 +275,23 @@ Result<LaunchReport> launch(const LaunchOptions& options) {
                    });
   for (std::string& problem : collector.take_problems()) {
     report.notes.push_back(std::move(problem));
+  }
+  struct stat folder {};
+  if (report.processes.empty() && ::stat(naming.folder.c_str(), &folder) != 0) {
+    report.notes.push_back(naming.folder +
+                           ": nothing was recorded, or what was is lost: this folder is gone.\n  "
+                           "Choose one with -o FILE that stays while the program runs.");
+    return report;
+  }
+  if (silent != 0) {
+    report.notes.push_back(
+        base_name(program->path) + " has left behind " +
+        (silent == 1 ? std::string("a process") : std::to_string(silent) + " processes") +
+        " (a daemon?) without a recording so far: the first allocation begins one, " +
+        base_name(naming.prefix) +
+        ".PID.0.live.\n  Wait with --wait-all, or complete that later: "
+        "ullage record --finish=" +
+        shell_word(naming.prefix));
   }
   advise(*program, options, collector.root_anonymous_bytes(), report);
   return report;

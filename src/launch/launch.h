@@ -89,6 +89,7 @@ struct RecordedProcess {
   uint64_t segments_dropped = 0;  // by ring mode
   std::string malloc_owner;       // whose malloc it called instead of the agent's; empty: none's
   bool unseen = false;            // ... and none of its calls came to the agent
+  uint64_t forks = 0;             // by it
   uint64_t children_lost = 0;     // forked by it, and not recorded: they could not make a file
 };
 

@@ -190,6 +190,7 @@ RecordedProcess LiveArchiver::describe(const FileHeader& header) const {
   p.malloc_owner.assign(header.malloc_owner,
                         strnlen(header.malloc_owner, sizeof header.malloc_owner));
   p.children_lost = header.counters.children_lost;
+  p.forks = header.counters.forks;
   p.state = header.state;
   p.events = header.counters.events;
   p.rss_peak_bytes = rss_peak_bytes_;
@@ -233,13 +234,18 @@ RecordedProcess LiveArchiver::complete(const std::string& final_path, std::strin
   if (recording != nullptr && header.state == static_cast<uint32_t>(State::kRecording)) {
     header.counters.events += uncounted_events(*recording);
   }
+  const RecordedProcess said = describe(header);
+  if (left_by_itself_ && header.state == static_cast<uint32_t>(State::kRecording)) {
+    header.state = static_cast<uint32_t>(State::kEnded);
+  }
   if (!ok || !archive_->finish(header, final_path, problem)) {
     problem += "\n  Nothing is lost. Make room, then: ullage record --finish " + live_path_;
-    RecordedProcess p = describe(header);
+    RecordedProcess p = said;
     p.outcome = Outcome::kKeptLive;
     return p;
   }
   RecordedProcess p = describe(header);
+  p.state = said.state;
   p.path = final_path;
   if (lost == 0) {
     ::unlink(live_path_.c_str());

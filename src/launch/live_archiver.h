@@ -53,6 +53,8 @@ class LiveArchiver {
   // The process goes on without us.
   RecordedProcess leave();
 
+  // Its process left by itself: where the agent could not say so, the archive does.
+  void left_by_itself() { left_by_itself_ = true; }
   const std::string& live_path() const { return live_path_; }
   record::FileHeader read_header() const;  // as it is now
   uint32_t pid() const { return pid_; }
@@ -78,6 +80,7 @@ class LiveArchiver {
 
   std::string live_path_;
   int fd_ = -1;
+  bool left_by_itself_ = false;
   record::ArchiveOptions options_;
   uint32_t pid_ = 0, image_ = 0;
   bool use_tsc_ = false;

@@ -39,6 +39,7 @@ class ProcessWatch {
  public:
   enum class Now { kRunning, kEnded, kNeverSeen };
 
+  ProcessWatch() = default;  // of a process that is never seen
   explicit ProcessWatch(uint32_t pid);
   ProcessWatch(ProcessWatch&& other) noexcept;
   ProcessWatch& operator=(ProcessWatch&& other) noexcept;

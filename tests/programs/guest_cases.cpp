@@ -105,6 +105,26 @@ int case_daemon() {
   return 0;
 }
 
+// One that asks for nothing before the file in its arguments exists: whoever started it is gone.
+void wait_for_file() {
+  for (int i = 0; i < 3000 && access(arguments[2], F_OK) != 0; ++i) usleep(10000);
+}
+
+int case_late_daemon() {
+  grow_early();
+  if (daemon(1, 0) != 0) return 1;
+  wait_for_file();
+  grow_late();
+  return 0;
+}
+
+int case_wait_and_grow() {
+  grow_early();
+  wait_for_file();
+  grow_late();
+  return 0;
+}
+
 int case_closefrom() {
   grow_early();
   closefrom(3);
@@ -318,6 +338,8 @@ constexpr Case kCases[] = {
     {"grow", case_grow},
     {"little_space", case_little_space},
     {"daemon", case_daemon},
+    {"late_daemon", case_late_daemon},
+    {"wait_and_grow", case_wait_and_grow},
     {"closefrom", case_closefrom},
     {"chroot", case_chroot},
     {"other_user", case_other_user},

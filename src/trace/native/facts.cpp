@@ -11,10 +11,11 @@ namespace {
 using record::FileHeader;
 using record::State;
 
-const char* how_it_ended(std::uint32_t state) {
-  switch (static_cast<State>(state)) {
-    case State::kRecording:
-      return "killed or still running";
+const char* how_it_ended(const FileHeader& header) {
+  switch (static_cast<State>(header.state)) {
+    case State::kRecording:  // a recorder archives what has ended
+      return (header.features & record::kFeatureArchive) != 0 ? "killed, or left unseen (_exit)"
+                                                              : "killed or still running";
     case State::kEnded:
       return "normally";
     case State::kStoppedDiskFull:
@@ -86,7 +87,7 @@ void fill_process(const record::Recording& recording, const Loaded& loaded, cons
   p.stacks_truncated = h.counters.stacks_truncated;
   p.verify_checked = h.counters.verify_checked;
   p.verify_differences = h.counters.verify_differences;
-  p.ended = how_it_ended(h.state);
+  p.ended = how_it_ended(h);
   p.slack_recorded = (h.features & record::kFeatureSlack) != 0;
   for (const record::Mark& m : loaded.marks) {
     p.rss_peak_bytes = std::max({p.rss_peak_bytes, m.rss_peak_bytes, m.rss_bytes});
