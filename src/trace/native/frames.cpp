@@ -57,7 +57,7 @@ const std::vector<evidence::Frame>& Frames::at(std::uint64_t pc) {
 std::vector<Unfolded> Frames::unfold(std::uint32_t node) {
   std::vector<Unfolded> out;
   std::uint32_t level = 0;
-  for (; node != 0; node = stacks_.parent(node), ++level) {
+  for (; node != 0 && level < kUnfoldLevelsMax; node = stacks_.parent(node), ++level) {
     const std::uint64_t pc = stacks_.pc(node);
     if (pc == record::kPcTruncated) break;
     if (pc == 0) continue;

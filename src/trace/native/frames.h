@@ -19,6 +19,10 @@
 
 namespace ullage::trace {
 
+// Levels of a context that are unfolded, from the inside. The agent keeps a quarter of it; a table
+// that was made to be read for ever may be a chain of millions, and each place would copy it.
+inline constexpr std::uint32_t kUnfoldLevelsMax = 4096;
+
 struct Unfolded {
   const evidence::Frame* frame = nullptr;
   std::uint32_t node = 0;   // the context that ends in the function it is inlined into
@@ -32,8 +36,8 @@ class Frames {
 
   // The frames of one address, innermost inlined one first; never empty. Valid as long as this.
   const std::vector<evidence::Frame>& at(std::uint64_t pc);
-  // From the context's innermost frame to its root, or to where the recording cut it. A cycle of
-  // recursion is shown once.
+  // From the context's innermost frame to its root, or to where the recording cut it, or at
+  // kUnfoldLevelsMax. A cycle of recursion is shown once.
   std::vector<Unfolded> unfold(std::uint32_t node);
   // What names the function of a frame in this recording: its name, or where it starts.
   std::string identity(const Unfolded& frame);

@@ -3,12 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "record/reader.h"
 #include "record/recording_builder.h"
+#include "trace/native/frames.h"
 
 namespace ullage::trace {
 namespace {
@@ -222,6 +224,16 @@ TEST(ReadRecording, RecursionIsShownOnce) {
   const Evidence e = evidence_of(b.live());
   ASSERT_EQ(e.growth_sites.size(), 1u);
   EXPECT_EQ(e.growth_sites[0].stack.size(), 4u);
+}
+
+TEST(ReadRecording, AContextDeeperThanAnyAgentKeepsIsNotCopiedForEachPlace) {
+  RecordingBuilder b;
+  std::vector<std::uint64_t> pcs(kUnfoldLevelsMax + 1000);
+  std::iota(pcs.begin(), pcs.end(), 0x400000);
+  b.stream(1).alloc(0x10000, 64, b.stack(pcs));
+  const Evidence e = evidence_of(b.live());
+  ASSERT_EQ(e.allocation_sites.size(), 1u);
+  EXPECT_EQ(e.allocation_sites[0].stack.size(), kUnfoldLevelsMax);
 }
 
 TEST(ReadRecording, OfAKilledProcessEndsWithItsLastEvent) {
