@@ -8,6 +8,7 @@ The programs are examples/incidents/jvm/*.java. Their first lines say how to run
     // expect: jvm-full-gc-loop              the detector that must speak first (bad ones)
     // dump: GC.class_histogram              jcmd's answer is what is diagnosed, taken at each "dump"
     // output: the trace                     what the program prints is what is diagnosed
+    // jvm: 8                                for collectors that are gone: run by $JAVA_OLD, a java of 8 to 13
 
 They are run with the JDK that is installed. Without one, the logs that stand beside them in captured/
 are read: made by these programs, with UPDATE_CAPTURED=1 in the environment of this test.
@@ -26,12 +27,13 @@ NAMES = sorted(path.stem.removesuffix("Bad") for path in FOLDER.glob("*Bad.java"
 # Enough to see what happened, small enough to keep.
 LEAN = "-Xlog:gc,gc+init,gc+heap,gc+ergo"
 FULL = "-Xlog:gc*,safepoint"
+BEFORE_9 = ["-XX:+PrintGCDetails", "-XX:+PrintGCTimeStamps"]
 
 
 def directives(name):
-    found = {"run": [], "expect": None, "dump": None, "output": None}
+    found = {"run": [], "expect": None, "dump": None, "output": None, "jvm": None}
     for line in (FOLDER / f"{name}.java").read_text().splitlines():
-        match = re.match(r"// (run|expect|dump|output): (.*)", line)
+        match = re.match(r"// (run|expect|dump|output|jvm): (.*)", line)
         if match and match[1] == "run":
             found["run"] += match[2].split()
         elif match:
@@ -41,7 +43,11 @@ def directives(name):
 
 def compiled(folder):
     java, javac, jcmd = support.need("java", "javac", "jcmd")
-    done = support.run([javac, "-d", folder, *sorted(FOLDER.glob("*.java"))])
+    programs = sorted(FOLDER.glob("*.java"))
+    old = [program for program in programs if directives(program.stem)["jvm"]]
+    done = support.run([javac, "-d", folder, *[program for program in programs if program not in old]])
+    if done.returncode == 0 and os.environ.get("JAVA_OLD"):
+        done = support.run([javac, "--release", "8", "-d", folder, *old])
     if done.returncode != 0:
         raise support.Skip("this JDK does not compile the examples: " + done.stderr[-300:])
     return java, jcmd
@@ -50,12 +56,18 @@ def compiled(folder):
 def capture(java, jcmd, classes, name, log, logging):
     """Runs one program and leaves in `log` what is to be diagnosed; Skip where the JVM can't."""
     how = directives(name)
+    if how["jvm"]:
+        java = os.environ.get("JAVA_OLD")
+        if not java:
+            raise support.Skip("no Java of 8 to 13 in $JAVA_OLD")
     command = [java, *how["run"], "-XX:-UsePerfData", "-cp", str(classes), name]
     if how["dump"]:
         command.remove("-XX:-UsePerfData")
         dump(command, jcmd, how["dump"], log)
         return
-    if not how["output"]:
+    if how["jvm"] and 'version "1.8' in support.run([java, "-version"]).stderr:
+        command[1:1] = [*BEFORE_9, f"-Xloggc:{log}"]
+    elif not how["output"]:
         command.insert(1, f"{logging}:file={log.name}")
     done = support.run(command, cwd=log.parent)
     if "Unrecognized VM option" in done.stderr or "not supported" in done.stderr:

@@ -149,7 +149,7 @@ struct GcCycle {
   // JVM: the collector could not finish as it should (CMS: "promotion failed", "concurrent mode
   // failure"), or a concurrent cycle was given up.
   bool promotion_failed = false, concurrent_failure = false, aborted = false;
-  // False: `ordinal` counts from 1 within its artefact (Go traces do not tell the runtime's count).
+  // False: `ordinal` counts from 1 within its artefact (Go traces, logs of JDK 8: none is told).
   bool ordinal_known = true;
 };
 inline constexpr std::size_t kCyclesMax = 200000;

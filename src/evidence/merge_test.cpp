@@ -55,6 +55,7 @@ Evidence trace(std::int64_t zero, std::size_t from, std::size_t to) {
   for (std::size_t i = from; i < to; ++i) {
     GcCycle cycle;
     cycle.ordinal = i - from + 1;
+    cycle.ordinal_known = false;
     cycle.start_ns = kStarts[i] - zero + static_cast<std::int64_t>(i) * 1000;
     cycle.duration_ns = 2 * kMs + i;
     evidence.incident.cycles.push_back(cycle);

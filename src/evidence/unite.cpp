@@ -15,6 +15,72 @@ std::int64_t tolerance_ns(std::uint64_t error_ns) {
       std::clamp<std::uint64_t>(3 * std::min(error_ns, kMost), kLeast, kMost));
 }
 
+namespace {
+
+// A log that is rotated within a collection leaves a part of it in each file.
+constexpr std::int64_t kPartsApartNs = 10'000'000'000;
+
+std::int64_t end_of(const GcCycle& cycle) {
+  return cycle.start_ns + static_cast<std::int64_t>(cycle.duration_ns);
+}
+
+bool all_numbered(const std::vector<GcCycle>& cycles) {
+  return std::all_of(cycles.begin(), cycles.end(),
+                     [](const GcCycle& cycle) { return cycle.ordinal_known && cycle.ordinal > 0; });
+}
+
+using Pairs = std::vector<std::pair<std::size_t, std::size_t>>;
+
+// Pairs of those with equal keys that are `near` each other; each is taken once.
+template <class Key, class Near>
+Pairs same_keys(const std::vector<GcCycle>& ours, const std::vector<GcCycle>& theirs, Key key,
+                Near near) {
+  std::multimap<std::uint64_t, std::size_t> known;
+  for (std::size_t i = 0; i < ours.size(); ++i) known.emplace(key(ours[i]), i);
+  Pairs pairs;
+  for (std::size_t j = 0; j < theirs.size(); ++j) {
+    const auto [from, to] = known.equal_range(key(theirs[j]));
+    for (auto it = from; it != to; ++it) {
+      if (!near(ours[it->second], theirs[j])) continue;
+      pairs.emplace_back(it->second, j);
+      known.erase(it);
+      break;
+    }
+  }
+  std::sort(pairs.begin(), pairs.end());
+  return pairs;
+}
+
+// A number may come again: of a process that began to count anew.
+bool within_one_process(const GcCycle& a, const GcCycle& b) {
+  return std::max(a.start_ns, b.start_ns) - std::min(end_of(a), end_of(b)) <= kPartsApartNs;
+}
+
+// Artefacts of one format tell the same event in the same words: files of a rotated log, copies.
+bool of_one_format(const Incident& ours, const Incident& theirs) {
+  if (theirs.artefacts.empty()) return false;
+  const std::string& format = theirs.artefacts.front().format;
+  const auto has_it = [&](const Artefact& artefact) { return artefact.format == format; };
+  return std::all_of(ours.artefacts.begin(), ours.artefacts.end(), has_it) &&
+         std::all_of(theirs.artefacts.begin(), theirs.artefacts.end(), has_it);
+}
+
+Pairs pairs_of(const std::vector<GcCycle>& ours, const std::vector<GcCycle>& theirs,
+               std::int64_t tolerance, bool one_format) {
+  if (all_numbered(ours) && all_numbered(theirs)) {
+    return same_keys(
+        ours, theirs, [](const GcCycle& cycle) { return cycle.ordinal; }, within_one_process);
+  }
+  if (!one_format) return same_cycles(ours, theirs, tolerance);
+  return same_keys(
+      ours, theirs, [](const GcCycle& cycle) { return cycle.duration_ns; },
+      [tolerance](const GcCycle& a, const GcCycle& b) {
+        return a.kind == b.kind && std::llabs(a.start_ns - b.start_ns) <= tolerance;
+      });
+}
+
+}  // namespace
+
 std::vector<std::pair<std::size_t, std::size_t>> same_cycles(const std::vector<GcCycle>& ours,
                                                              const std::vector<GcCycle>& theirs,
                                                              std::int64_t tolerance) {
@@ -50,6 +116,12 @@ void keep_known(Number& mine, const Number& other) {
 
 // What the coarser account knows besides.
 void add_to_cycle(GcCycle& fine, const GcCycle& coarse) {
+  if (fine.ordinal_known && coarse.ordinal_known && fine.ordinal == coarse.ordinal &&
+      fine.times_known && coarse.times_known) {  // perhaps two parts of one
+    const std::int64_t end = std::max(end_of(fine), end_of(coarse));
+    fine.start_ns = std::min(fine.start_ns, coarse.start_ns);
+    fine.duration_ns = static_cast<std::uint64_t>(end - fine.start_ns);
+  }
   keep_known(fine.duration_ns, coarse.duration_ns);
   keep_known(fine.stop_first_ns, coarse.stop_first_ns);
   keep_known(fine.mark_ns, coarse.mark_ns);
@@ -126,9 +198,21 @@ PauseKind kind_of_one(const Pause& pause) {
           pause.start_ns, pause.start_ns};
 }
 
+// What says, beside the time, that two accounts are of one pause.
+struct PauseCheck {
+  bool numbered = false;    // both sides have the runtime's numbers
+  bool one_format = false;  // both are told by the same runtime in the same words
+  bool same(const Pause& a, const Pause& b) const {
+    if (a.kind != b.kind) return false;
+    if (numbered && a.gc != 0 && b.gc != 0) return a.gc == b.gc;
+    return !one_format || a.duration_ns == b.duration_ns;
+  }
+};
+
 // Pauses that `fine` tells of as well are taken out of `coarse` and its kinds.
 void drop_told(std::vector<Pause>& fine, std::vector<Pause>& coarse,
-               std::vector<PauseKind>& coarse_kinds, std::int64_t tolerance) {
+               std::vector<PauseKind>& coarse_kinds, std::int64_t tolerance,
+               const PauseCheck& check) {
   std::vector<PauseKind> dropped, left_kinds;
   std::vector<Pause> left;
   std::uint64_t counted = 0;
@@ -142,7 +226,7 @@ void drop_told(std::vector<Pause>& fine, std::vector<Pause>& coarse,
     std::size_t best = fine.size();
     for (auto it = from; it != fine.end() && it->start_ns <= pause.start_ns + tolerance; ++it) {
       const auto i = static_cast<std::size_t>(it - fine.begin());
-      if (taken[i] || it->kind != pause.kind) continue;
+      if (taken[i] || !check.same(*it, pause)) continue;
       if (best == fine.size() || std::llabs(it->start_ns - pause.start_ns) <
                                      std::llabs(fine[best].start_ns - pause.start_ns)) {
         best = i;
@@ -198,7 +282,8 @@ void unite_collections(Incident& ours, Incident& theirs, bool theirs_is_finer,
 
   // A trace counts collections from its own beginning, a log as the runtime does: the distance of
   // the first pair is that of all.
-  const auto pairs = same_cycles(fine, coarse, tolerance);
+  const PauseCheck check{all_numbered(fine) && all_numbered(coarse), of_one_format(ours, theirs)};
+  const auto pairs = pairs_of(fine, coarse, tolerance, check.one_format);
   const auto counted = std::find_if(pairs.begin(), pairs.end(), [&](const auto& pair) {
     return fine[pair.first].ordinal > 0 && coarse[pair.second].ordinal > 0;
   });
@@ -224,7 +309,7 @@ void unite_collections(Incident& ours, Incident& theirs, bool theirs_is_finer,
   std::stable_sort(fine.begin(), fine.end(), kByStart);
   if (fine.size() > kCyclesMax) fine.resize(kCyclesMax);
 
-  drop_told(ours.pauses, theirs.pauses, theirs.pause_kinds, tolerance);
+  drop_told(ours.pauses, theirs.pauses, theirs.pause_kinds, tolerance, check);
   std::vector<PauseKind> kinds = std::move(ours.pause_kinds);
   kinds.insert(kinds.end(), theirs.pause_kinds.begin(), theirs.pause_kinds.end());
   ours.pause_kinds.clear();

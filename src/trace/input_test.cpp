@@ -227,6 +227,13 @@ TEST_F(Inputs, APipeIsReadToItsEnd) {
   EXPECT_EQ(as_string(inputs->front()), long_text());
 }
 
+// /dev/zero would fill the disk.
+TEST_F(Inputs, ADeviceIsLeftOut) {
+  const auto inputs = open_inputs("/dev/null");
+  ASSERT_FALSE(inputs.ok());
+  EXPECT_THAT(inputs.error().message, HasSubstr("neither a file nor a folder"));
+}
+
 TEST_F(Inputs, AStreamThatWasCutIsWorthWhatCameBeforeTheCut) {
   const std::string text = long_text();
   Bytes gz = stream(text, archive_write_add_filter_gzip);

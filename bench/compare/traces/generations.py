@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds the generations of a Go execution trace by its batch headers alone.
 
-    generations.py FILE                    its size, and that of its largest generation
+    generations.py FILE...                 their size, and that of the largest generation
     generations.py FILE --part BYTES OUT   copies whole generations until there are that many bytes
 """
 import mmap
@@ -45,19 +45,31 @@ def ends(data):
     return found
 
 
-def main():
-    with open(sys.argv[1], "rb") as file:
-        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+def measure(paths):
+    total = largest = 0
+    for path in paths:
+        with open(path, "rb") as file, \
+                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            found = ends(data)
+            total += len(data)
+            largest = max([largest] + [b - a for a, b in zip([16] + found, found)])
+    print(f"bytes {total} B")
+    print(f"generation_mib {largest / (1 << 20):.1f} MiB")
+
+
+def copy_part(path, wanted, out_path):
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         found = ends(data)
-        if len(sys.argv) > 2:
-            wanted = int(sys.argv[3])
-            end = next((e for e in found if e >= wanted), found[-1])
-            with open(sys.argv[4], "wb") as out:
-                out.write(data[:end])
-            return
-        largest = max(b - a for a, b in zip([16] + found, found))
-        print(f"bytes {len(data)} B")
-        print(f"generation_mib {largest / (1 << 20):.1f} MiB")
+        end = next((e for e in found if e >= wanted), found[-1])
+        with open(out_path, "wb") as out:
+            out.write(data[:end])
+
+
+def main():
+    if len(sys.argv) == 5 and sys.argv[2] == "--part":
+        copy_part(sys.argv[1], int(sys.argv[3]), sys.argv[4])
+    else:
+        measure(sys.argv[1:])
 
 
 if __name__ == "__main__":

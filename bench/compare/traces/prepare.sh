@@ -22,3 +22,5 @@ while [ "$(stat -c %s "$WORK/chatty.trace" 2>/dev/null || echo 0)" -lt 200000000
 done
 [ -s "$WORK/part.trace" ] ||
   /usr/bin/python3 "$TASK/generations.py" "$WORK/chatty.trace" --part 20000000 "$WORK/part.trace"
+# For the two processes: the same bytes in a file of their own.
+cmp -s "$WORK/chatty.trace" "$WORK/again.trace" || cp "$WORK/chatty.trace" "$WORK/again.trace"

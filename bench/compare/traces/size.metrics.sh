@@ -1,3 +1,3 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-exec /usr/bin/python3 "$TASK/generations.py" "$1"
+exec /usr/bin/python3 "$TASK/generations.py" "$@"

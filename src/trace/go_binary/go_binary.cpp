@@ -10,11 +10,14 @@ constexpr std::uint32_t kNoteGoBuildId = 4, kNoteGnuBuildId = 3;
 constexpr std::size_t kBuildIdMax = 256;
 // Levels of inlining that are followed at one address: the compiler stops far below.
 constexpr unsigned kInlineDepthMax = 64;
-// Words of the runtime's moduledata (runtime/symtab.go, Go 1.20 to 1.27): the table first, then the
-// start of text, and where go:func.* begins. Of 1.18 and 1.19, which lack two words before it.
 // Words that look like a relocated moduledata and are looked at closely.
 constexpr unsigned kModuleCandidatesMax = 64;
-constexpr unsigned kModuleText = 22, kModuleGoFunc = 40, kModuleGoFunc118 = 38;
+// Words of the runtime's moduledata (runtime/symtab.go): the table first, then the start of text,
+// and where go:func.* begins, which is followed by the end of the table since Go 1.27.
+constexpr unsigned kModuleText = 22;
+constexpr unsigned kModuleGoFunc118 = 38, kModuleGoFunc120 = 40, kModuleGoFunc127 = 43;
+constexpr std::uint64_t kLengthsBelow = 4096;
+constexpr unsigned kModuleWords = kModuleGoFunc127 + 2;
 
 std::string hex(std::span<const std::uint8_t> bytes) {
   static constexpr char kDigits[] = "0123456789abcdef";
@@ -118,8 +121,6 @@ void GoBinary::find_text_start() {
 // moduledata begins with the address of the table: looked for in data that is loaded.
 void GoBinary::find_module_data() {
   if (table_.layout() < PcLineTable::Layout::kGo118 || table_.pointer_bytes() != 8) return;
-  const unsigned go_func =
-      table_.layout() == PcLineTable::Layout::kGo118 ? kModuleGoFunc118 : kModuleGoFunc;
   unsigned candidates = 0;
   for (const auto& section : image_.sections()) {
     if (section.name != ".go.module" && section.name != ".noptrdata" && section.name != ".data" &&
@@ -127,7 +128,7 @@ void GoBinary::find_module_data() {
       continue;
     }
     const View view{section.bytes};
-    for (std::uint64_t at = 0; view.has(at, 8 * (kModuleGoFunc + 1)); at += 8) {
+    for (std::uint64_t at = 0; view.has(at, std::uint64_t{8} * kModuleWords); at += 8) {
       // Relocated words may be zero in the file: these are told by the lengths behind them.
       const std::uint64_t first = view.u64(at);
       if (first != table_address_) {
@@ -137,11 +138,18 @@ void GoBinary::find_module_data() {
         if (!lengths || !position_independent() || ++candidates > kModuleCandidatesMax) continue;
         if (image_.pointer(section.address + at) != table_address_) continue;
       }
-      const std::uint64_t text = image_.pointer(section.address + at + 8 * kModuleText);
+      const auto word = [&](unsigned i) { return image_.pointer(section.address + at + 8 * i); };
+      const std::uint64_t text = word(kModuleText);
       if (!image_.executable(text)) continue;
       if (table_.text_start() == 0) table_.set_text_start(text);
       if (table_.text_start() != text) continue;
-      inline_tables_ = image_.at(image_.pointer(section.address + at + 8 * go_func), UINT64_MAX);
+      // Before 1.27 the first of these is a length, of a table of a few places.
+      const bool since_127 =
+          word(kModuleGoFunc127) >= kLengthsBelow && word(kModuleGoFunc127 + 1) > table_address_;
+      const unsigned go_func = table_.layout() == PcLineTable::Layout::kGo118 ? kModuleGoFunc118
+                               : since_127                                    ? kModuleGoFunc127
+                                                                              : kModuleGoFunc120;
+      inline_tables_ = image_.at(word(go_func), UINT64_MAX);
       return;
     }
   }

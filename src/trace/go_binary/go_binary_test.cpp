@@ -60,6 +60,20 @@ TEST(GoBinary, TellsWhatIsInlinedAndWhere) {
   }
 }
 
+TEST(GoBinary, FindsTheTablesOfInlinedCallsOfGo127) {
+  GoElf elf;
+  elf.header_text_start = false;
+  elf.module_of_127 = true;
+  for (const bool independent : {false, true}) {
+    elf.independent = independent;
+    const auto binary = open(elf);
+    ASSERT_TRUE(binary->tells_inlining());
+    const evidence::Stack frames = binary->frames_at(elf.base + 0x1024);
+    ASSERT_EQ(frames.size(), 2u);
+    EXPECT_EQ(frames[0].function, "main.g");
+  }
+}
+
 TEST(GoBinary, DecodesTheCallBeforeAReturnAddressOnBothMachines) {
   for (const bool arm64 : {false, true}) {
     GoElf elf;

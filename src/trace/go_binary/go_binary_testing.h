@@ -28,6 +28,7 @@ class GoElf {
   bool sections = true;           // false: as sstrip leaves it
   bool header_text_start = true;  // false: as Go 1.26 writes it
   std::uint64_t base = 0x400000;
+  bool module_of_127 = false;  // three words more before go:func.*
   std::uint64_t type_bytes = 24;
   std::string version = "go1.22.1";
 
@@ -202,8 +203,16 @@ class GoElf {
   void put_module(Bytes& f) const {
     put64(f, kModule, base + kTable);
     put64(f, kModule + 8 * 22, base + kText);
-    const int word = layout == PcLineTable::Layout::kGo118 ? 38 : 40;
+    const int word = layout == PcLineTable::Layout::kGo118 ? 38 : module_of_127 ? 43 : 40;
     put64(f, kModule + std::size_t{8} * word, base + kInlined);
+    if (module_of_127) {
+      put64(f, kModule + 8 * 40, 0x2000);  // where its tables of interfaces are, a length, and
+      put64(f, kModule + 8 * 41, 0x40);
+      put64(f, kModule + 8 * 44, base + kInlined);  // the end of the table of functions
+    } else {
+      put64(f, kModule + 8 * 43, 1);  // a length and what it is reserved for
+      put64(f, kModule + 8 * 44, 1);
+    }
     const bool old = layout == PcLineTable::Layout::kGo118;
     put32(f, kInlined + (old ? 12 : 4), 43);   // main.g
     put32(f, kInlined + (old ? 16 : 8), 0x8);  // called at line 10

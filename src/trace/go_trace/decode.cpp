@@ -15,49 +15,33 @@ std::uint32_t stack_id(std::uint64_t id) {
   return id >= UINT32_MAX ? UINT32_MAX : static_cast<std::uint32_t>(id);
 }
 
-// The state of decoding one batch, and what each event does to it.
-struct Decoder {
-  const DecodeContext& context;
+// Where the steps of a batch go: with one owner, a place in a register.
+struct OneOwner {
+  Step* next;
+  explicit OneOwner(BatchOutput& out) : next(out.steps.front().room()) {}
+  void push(const Step& step) { *next++ = step; }
+  void finish(BatchOutput& out) const { out.steps.front().filled_to(next); }
+};
+struct Owners {
+  BatchOutput& to;
+  explicit Owners(BatchOutput& out) : to(out) {}
+  void push(const Step& step) {
+    to.steps[owner_of(step.goroutine(), static_cast<std::uint32_t>(to.steps.size()))].push(step);
+  }
+  void finish(BatchOutput&) const {}
+};
+
+// The rare part of a batch.
+struct Marks {
   BatchOutput& out;
   std::uint64_t thread = 0;
-  std::uint64_t batch_index = 0;
-  std::uint64_t goroutine = kInherited;
-  std::uint64_t start = 0;
-  std::uint32_t sequence = 0;
   std::size_t heap_mark = SIZE_MAX;
 
-  void push(const Step& step) {
-    const std::uint32_t owner =
-        context.owners == 1 ? 0 : owner_of(step.goroutine(), context.owners);
-    out.steps[owner].push(step);
+  void add(Event type, const Running& by, std::uint64_t now, std::size_t offset, std::uint64_t a,
+           std::uint64_t b = 0) {
+    out.marks.push_back({now, by.goroutine, a, b, thread, offset, by.sequence, type});
   }
-  void leave(std::uint64_t now, StepKind kind, std::uint64_t reason, std::uint64_t stack) {
-    if (goroutine == kInherited) {
-      out.inherited_left = true;
-      out.left = {0, now, Step::pack(0, kind, reason), 0, stack_id(stack)};
-    } else if (goroutine != kNoGoroutine) {
-      push({start, now, Step::pack(goroutine, kind, reason), sequence, stack_id(stack)});
-    }
-    goroutine = kNoGoroutine;
-  }
-  void run(std::uint64_t id, std::uint64_t seq, std::uint64_t now) {
-    goroutine = id;
-    sequence = static_cast<std::uint32_t>(seq);
-    start = now;
-  }
-  void wake(std::uint64_t id, std::uint64_t seq, std::uint64_t stack, std::uint64_t now) {
-    push({now, goroutine | batch_index << 40, Step::pack(id, StepKind::kWoken, 0),
-          static_cast<std::uint32_t>(seq), stack_id(stack)});
-  }
-  void origin(std::uint64_t id, StepKind kind, std::uint64_t state, std::uint64_t stack,
-              std::uint64_t now) {
-    push({now, 0, Step::pack(id, kind, state), 0, stack_id(stack)});
-  }
-  void mark(Event type, std::uint64_t now, std::size_t offset, std::uint64_t a,
-            std::uint64_t b = 0) {
-    out.marks.push_back({now, goroutine, a, b, thread, offset, sequence, type});
-  }
-  void heap(std::uint64_t now, std::size_t offset, std::uint64_t bytes) {
+  void heap(const Running& by, std::uint64_t now, std::size_t offset, std::uint64_t bytes) {
     if (heap_mark != SIZE_MAX) {
       Mark& last = out.marks[heap_mark];
       if (now - last.at_ns < kHeapPointNs && bytes + bytes / 16 >= last.a) {
@@ -66,56 +50,70 @@ struct Decoder {
       }
     }
     heap_mark = out.marks.size();
-    mark(kHeapAlloc, now, offset, bytes);
-  }
-  // The state of a goroutine at the beginning of a generation.
-  void status(const std::uint64_t* arguments, std::uint64_t stack, std::uint64_t now,
-              std::size_t offset) {
-    const std::uint64_t id = arguments[0];
-    origin(id, StepKind::kStatus, arguments[2], stack, now);
-    if (arguments[2] == kRunning || (arguments[2] == kSyscall && arguments[1] == thread)) {
-      run(id, 0, now | kNotScheduled);
-    } else if (arguments[2] == kSyscall) {
-      mark(kGoStatus, now, offset, id, arguments[1]);
-    }
+    add(kHeapAlloc, by, now, offset, bytes);
   }
 };
 
 // The hot loop. A case reads the arguments it knows by itself; what it does not use is skipped by
-// number. An event is acted upon only when it lies within the batch.
-template <bool kWholeTicks>
-void decode(const DecodeContext& context, const Batch& batch, const std::uint8_t* const begin,
-            EventCounts& counts, Decoder& d) {
+// number. An event is acted upon only when it lies within the batch. What changes with every event
+// is local and never has its address taken, so it stays in registers.
+template <bool kWholeTicks, class Steps>
+void decode(const DecodeContext& context, const Batch& batch, std::uint32_t index,
+            const std::uint8_t* const begin, EventCounts& counts, BatchOutput& out) {
   const std::uint8_t* p = begin;
   const std::uint8_t* const end = begin + batch.size;
   const std::uint64_t tick = context.clock.whole;
+  const std::uint64_t by_batch = std::uint64_t{index} << 40;
   std::uint64_t now = context.clock.ns(batch.base);
-  std::uint64_t args[6];
+  std::uint64_t goroutine = kInherited, start = 0;
+  std::uint32_t sequence = 0;
+  Steps steps(out);
+  Marks marks{out, batch.thread};
   bool bad = false;
   const std::uint8_t* at = p;
   std::uint8_t type = 0;
+
+  const auto within = [&] { return p <= end && !bad; };
+  const auto id_fits = [&](std::uint64_t id) {
+    if (id <= kGoroutineMax) return true;
+    bad = true;
+    return false;
+  };
+  const auto run = [&](std::uint64_t id, std::uint64_t seq, std::uint64_t at_ns) {
+    goroutine = id;
+    sequence = static_cast<std::uint32_t>(seq);
+    start = at_ns;
+  };
+  const auto leave = [&](std::uint64_t at_ns, StepKind kind, std::uint64_t reason,
+                         std::uint64_t stack) {
+    if (goroutine == kInherited) {
+      out.inherited_left = true;
+      out.left = {0, at_ns, Step::pack(0, kind, reason), 0, stack_id(stack)};
+    } else if (goroutine != kNoGoroutine) {
+      steps.push({start, at_ns, Step::pack(goroutine, kind, reason), sequence, stack_id(stack)});
+    }
+    goroutine = kNoGoroutine;
+  };
+  const auto origin = [&](std::uint64_t id, StepKind kind, std::uint64_t state, std::uint64_t stack,
+                          std::uint64_t at_ns) {
+    steps.push({at_ns, 0, Step::pack(id, kind, state), 0, stack_id(stack)});
+  };
+  const auto mark = [&](std::uint8_t as, std::uint64_t at_ns, std::uint64_t a,
+                        std::uint64_t b = 0) {
+    marks.add(static_cast<Event>(as), {goroutine, start, sequence}, at_ns,
+              batch.payload + static_cast<std::size_t>(at - begin), a, b);
+  };
+
   while (p < end) {
     at = p;
     type = *p++;
-    const EventSpec& spec = kEvents[type];
-    if (!spec.timed || spec.since > context.version) [[unlikely]] {
-      bad = true;
-      break;
-    }
     const std::uint64_t delay = varint(p, bad);
     const std::uint64_t then = now + (kWholeTicks ? delay * tick : context.clock.ns(delay));
-    const auto within = [&] { return p <= end && !bad; };
-    const auto id_fits = [&](std::uint64_t id) {
-      if (id <= kGoroutineMax) return true;
-      bad = true;
-      return false;
-    };
-    const std::size_t offset = batch.payload + static_cast<std::size_t>(at - begin);
     switch (type) {
       case kGoStart: {
         const std::uint64_t id = varint(p, bad);
         const std::uint64_t seq = varint(p, bad);
-        if (within() && id_fits(id)) d.run(id, seq, then);
+        if (within() && id_fits(id)) run(id, seq, then);
         break;
       }
       case kGoBlock:
@@ -123,8 +121,8 @@ void decode(const DecodeContext& context, const Batch& batch, const std::uint8_t
         const std::uint64_t reason = varint(p, bad);
         const std::uint64_t stack = varint(p, bad);
         if (within()) {
-          d.leave(then, type == kGoBlock ? StepKind::kRanBlocked : StepKind::kRanStopped, reason,
-                  stack);
+          leave(then, type == kGoBlock ? StepKind::kRanBlocked : StepKind::kRanStopped, reason,
+                stack);
         }
         break;
       }
@@ -132,32 +130,28 @@ void decode(const DecodeContext& context, const Batch& batch, const std::uint8_t
         const std::uint64_t id = varint(p, bad);
         const std::uint64_t seq = varint(p, bad);
         const std::uint64_t stack = varint(p, bad);
-        if (within() && id_fits(id)) d.wake(id, seq, stack, then);
-        break;
-      }
-      case kGoSwitch:
-      case kGoSwitchDestroy: {
-        const std::uint64_t id = varint(p, bad);
-        const std::uint64_t seq = varint(p, bad);
         if (!within() || !id_fits(id)) break;
-        d.leave(then, type == kGoSwitch ? StepKind::kRanSwitched : StepKind::kRanEnded, 0, 0);
-        d.run(id, seq, then | kNotScheduled);
+        steps.push({then, goroutine | by_batch, Step::pack(id, StepKind::kWoken, 0),
+                    static_cast<std::uint32_t>(seq), stack_id(stack)});
         break;
       }
       case kHeapAlloc: {
         const std::uint64_t bytes = varint(p, bad);
-        if (within()) d.heap(then, offset, bytes);
+        if (within()) {
+          marks.heap({goroutine, start, sequence}, then,
+                     batch.payload + static_cast<std::size_t>(at - begin), bytes);
+        }
         break;
       }
       case kProcStop:
       case kGoSyscallEnd:
         break;
       case kGoSyscallEndBlocked:
-        if (within()) d.leave(then, StepKind::kRanStopped, 0, 0);
+        if (within()) leave(then, StepKind::kRanStopped, 0, 0);
         break;
       case kGoDestroy:
       case kGoDestroySyscall:
-        if (within()) d.leave(then, StepKind::kRanEnded, 0, 0);
+        if (within()) leave(then, StepKind::kRanEnded, 0, 0);
         break;
       case kProcStart:
       case kProcStatus:
@@ -167,35 +161,52 @@ void decode(const DecodeContext& context, const Batch& batch, const std::uint8_t
         varint(p, bad);
         break;
       default: {
+        // The cases above are events of every version.
+        const EventSpec& spec = kEvents[type];
+        if (!spec.timed || spec.since > context.version) {
+          bad = true;
+          break;
+        }
+        std::uint64_t args[6];
         for (unsigned i = 1; i < spec.arguments; ++i) args[i - 1] = varint(p, bad);
         if (!within()) break;
         switch (type) {
+          case kGoSwitch:
+          case kGoSwitchDestroy:
+            if (!id_fits(args[0])) break;
+            leave(then, type == kGoSwitch ? StepKind::kRanSwitched : StepKind::kRanEnded, 0, 0);
+            run(args[0], args[1], then | kNotScheduled);
+            break;
           case kGoCreate:
           case kGoCreateBlocked:
             if (id_fits(args[0])) {
-              d.origin(args[0], type == kGoCreate ? StepKind::kCreated : StepKind::kCreatedWaiting,
-                       0, args[2], then);
+              origin(args[0], type == kGoCreate ? StepKind::kCreated : StepKind::kCreatedWaiting, 0,
+                     args[2], then);
             }
             break;
           case kGoCreateSyscall:
             if (id_fits(args[0])) {
-              d.origin(args[0], StepKind::kCreatedRunning, 0, 0, then);
-              d.run(args[0], 0, then | kNotScheduled);
+              origin(args[0], StepKind::kCreatedRunning, 0, 0, then);
+              run(args[0], 0, then | kNotScheduled);
             }
             break;
           case kGoStatus:
-          case kGoStatusStack:
-            if (id_fits(args[0])) {
-              d.status(args, type == kGoStatusStack ? args[3] : 0, then, offset);
+          case kGoStatusStack:  // at the beginning of a generation
+            if (!id_fits(args[0])) break;
+            origin(args[0], StepKind::kStatus, args[2], type == kGoStatusStack ? args[3] : 0, then);
+            if (args[2] == kRunning || (args[2] == kSyscall && args[1] == batch.thread)) {
+              run(args[0], 0, then | kNotScheduled);
+            } else if (args[2] == kSyscall) {
+              mark(kGoStatus, then, args[0], args[1]);
             }
             break;
           case kAssistEnd:
           case kStwEnd:
-            d.mark(static_cast<Event>(type), then, offset, 0);
+            mark(type, then, 0);
             break;
           case kStwBegin:
           case kGcBegin:
-            d.mark(static_cast<Event>(type), then, offset, args[0], args[1]);
+            mark(type, then, args[0], args[1]);
             break;
           case kAssistBegin:
           case kAssistActive:
@@ -203,7 +214,7 @@ void decode(const DecodeContext& context, const Batch& batch, const std::uint8_t
           case kGcEnd:
           case kHeapGoal:
           case kProcsChange:
-            d.mark(static_cast<Event>(type), then, offset, args[0]);
+            mark(type, then, args[0]);
             break;
           default:
             break;
@@ -218,11 +229,13 @@ void decode(const DecodeContext& context, const Batch& batch, const std::uint8_t
     ++counts[type];
     now = then;
   }
-  d.out.last_ns = now;
+  steps.finish(out);
+  out.end = {goroutine, start, sequence};
+  out.last_ns = now;
   if (bad) {
-    d.out.damaged = true;
-    d.out.damaged_type = type;
-    d.out.damaged_at = static_cast<std::uint32_t>(at - begin);
+    out.damaged = true;
+    out.damaged_type = type;
+    out.damaged_at = static_cast<std::uint32_t>(at - begin);
   }
 }
 
@@ -238,7 +251,6 @@ void decode_batch(const DecodeContext& context, const Batch& batch, std::uint32_
   }
   out.marks.clear();
   out.inherited_left = out.damaged = false;
-  Decoder decoder{context, out, batch.thread, index};
   const std::uint8_t* begin = context.input.data() + batch.payload;
   // Near the end of the input, where reading ahead would leave it, a padded copy is decoded.
   std::vector<std::uint8_t> copy;
@@ -247,12 +259,10 @@ void decode_batch(const DecodeContext& context, const Batch& batch, std::uint32_
     std::copy_n(begin, batch.size, copy.begin());
     begin = copy.data();
   }
-  if (context.clock.whole != 0) {
-    decode<true>(context, batch, begin, counts, decoder);
-  } else {
-    decode<false>(context, batch, begin, counts, decoder);
-  }
-  out.end = {decoder.goroutine, decoder.start, decoder.sequence};
+  const auto read = context.clock.whole != 0
+                        ? (context.owners == 1 ? decode<true, OneOwner> : decode<true, Owners>)
+                        : (context.owners == 1 ? decode<false, OneOwner> : decode<false, Owners>);
+  read(context, batch, index, begin, counts, out);
 }
 
 void EventCursor::open(const Batch& batch) {

@@ -18,11 +18,12 @@ class IdTable {
   static constexpr std::uint32_t kAbsent = UINT32_MAX;
 
   std::uint32_t find(std::uint64_t id) const {
-    const std::size_t mask = slots_.size() - 1;
-    for (std::size_t i = home(id);; i = (i + 1) & mask) {
-      const std::uint32_t slot = slots_[i];
+    const std::uint32_t* const slots = slots_.data();
+    const T* const states = states_.data();
+    for (std::size_t i = home(id);; i = (i + 1) & mask_) {
+      const std::uint32_t slot = slots[i];
       if (slot == 0) return kAbsent;
-      if (states_[slot - 1].id == id) return slot - 1;
+      if (states[slot - 1].id == id) return slot - 1;
     }
   }
   // The id must be absent.
@@ -41,13 +42,12 @@ class IdTable {
     return place;
   }
   void erase(std::uint32_t place) {
-    const std::size_t mask = slots_.size() - 1;
     std::size_t hole = home(states_[place].id);
-    while (slots_[hole] != place + 1) hole = (hole + 1) & mask;
-    for (std::size_t i = (hole + 1) & mask; slots_[i] != 0; i = (i + 1) & mask) {
+    while (slots_[hole] != place + 1) hole = (hole + 1) & mask_;
+    for (std::size_t i = (hole + 1) & mask_; slots_[i] != 0; i = (i + 1) & mask_) {
       // What probed past the hole to lie here moves into it.
       const std::size_t its = home(states_[slots_[i] - 1].id);
-      if (((i - its) & mask) >= ((i - hole) & mask)) {
+      if (((i - its) & mask_) >= ((i - hole) & mask_)) {
         slots_[hole] = slots_[i];
         hole = i;
       }
@@ -64,17 +64,16 @@ class IdTable {
   std::size_t places() const { return states_.size(); }  // the erased ones hold a T{}
 
  private:
-  std::size_t home(std::uint64_t id) const {
-    return (id * 0x9e3779b97f4a7c15u >> 20) & (slots_.size() - 1);
-  }
+  std::size_t home(std::uint64_t id) const { return (id * 0x9e3779b97f4a7c15u >> 20) & mask_; }
   std::size_t empty_for(std::uint64_t id) const {
     std::size_t i = home(id);
-    while (slots_[i] != 0) i = (i + 1) & (slots_.size() - 1);
+    while (slots_[i] != 0) i = (i + 1) & mask_;
     return i;
   }
   void grow() {
     std::vector<std::uint32_t> old(slots_.size() * 2);
     old.swap(slots_);
+    mask_ = slots_.size() - 1;
     for (const std::uint32_t slot : old) {
       if (slot != 0) slots_[empty_for(states_[slot - 1].id)] = slot;
     }
@@ -83,6 +82,7 @@ class IdTable {
   std::vector<T> states_;
   std::vector<std::uint32_t> free_;
   std::vector<std::uint32_t> slots_ = std::vector<std::uint32_t>(64);  // place + 1; 0 = empty
+  std::size_t mask_ = slots_.size() - 1;
   std::size_t used_ = 0;
 };
 

@@ -36,7 +36,7 @@ bool is_idle_reason(std::string_view reason) {
 
 Pairing::Pairing(Stacks& stacks) : stack_(stacks, tables_), long_wait_ns_(kLongWaitNs) {
   reason_texts_.emplace_back();
-  reason_ignored_.push_back(true);
+  reason_ignored_.push_back(1);
 }
 
 void Pairing::begin_generation(const Tables& tables, const std::vector<Batch>& batches) {
@@ -51,10 +51,7 @@ void Pairing::begin_generation(const Tables& tables, const std::vector<Batch>& b
   ring_slots_max_ = kRingSlotsMin + bytes;
 }
 
-std::uint32_t Pairing::reason_of(std::uint32_t string_id) {
-  if (string_id < reason_by_id_.size() && reason_by_id_[string_id] != UINT32_MAX) {
-    return reason_by_id_[string_id];
-  }
+std::uint32_t Pairing::new_reason(std::uint32_t string_id) {
   const std::string text(tables_->string(string_id));
   std::uint32_t reason = 0;
   if (!text.empty()) {
@@ -62,7 +59,7 @@ std::uint32_t Pairing::reason_of(std::uint32_t string_id) {
         reason_index_.emplace(text, static_cast<std::uint32_t>(reason_texts_.size()));
     if (added) {
       reason_texts_.push_back(text);
-      reason_ignored_.push_back(is_idle_reason(text));
+      reason_ignored_.push_back(is_idle_reason(text) ? 1 : 0);
     }
     reason = it->second;
   }
@@ -71,9 +68,7 @@ std::uint32_t Pairing::reason_of(std::uint32_t string_id) {
   return reason;
 }
 
-std::uint32_t Pairing::find_or_add(std::uint64_t id) {
-  const std::uint32_t found = goroutines_.find(id);
-  if (found != UINT32_MAX) return found;
+std::uint32_t Pairing::add(std::uint64_t id) {
   if (goroutines_.used() >= kGoroutinesKept) {
     ++dropped_;
     return UINT32_MAX;
@@ -85,30 +80,31 @@ void Pairing::take(const StepBuffer& steps, std::uint64_t inherited) {
   for (const Step& step : steps) take(step, inherited);
 }
 
-void Pairing::take(const Step& given, std::uint64_t inherited) {
-  Step step = given;
-  const std::uint32_t index = find_or_add(step.goroutine());
-  if (index == UINT32_MAX) return;
-  Goroutine& g = goroutines_[index];
-  switch (step.kind()) {
-    case StepKind::kCreated:
-    case StepKind::kCreatedWaiting:
-    case StepKind::kCreatedRunning:
-    case StepKind::kStatus:
-      if (begin(g, step)) drain(index);
-      return;
-    case StepKind::kWoken:
-      if ((step.b & kInherited) == kInherited) step.b = (step.b & ~kInherited) | inherited;
-      break;
-    default:
-      break;
+void Pairing::take(const Step& step, std::uint64_t inherited) {
+  std::uint32_t index = goroutines_.find(step.goroutine());
+  if (index == UINT32_MAX) [[unlikely]] {
+    index = add(step.goroutine());
+    if (index == UINT32_MAX) return;
   }
+  Goroutine& g = goroutines_[index];
+  const StepKind kind = step.kind();
+  if (kind > StepKind::kWoken) [[unlikely]] {  // a beginning: numbers follow it
+    if (begin(g, step)) drain(index);
+    return;
+  }
+  const auto waker = [&] {
+    return (step.b & kInherited) == kInherited ? (step.b & ~kInherited) | inherited : step.b;
+  };
   if (!g.origin || step.sequence != g.next) {
-    store(index, step);
+    Step early = step;
+    if (kind == StepKind::kWoken) early.b = waker();
+    store(index, early);
     return;
   }
   ++g.next;
-  if (consume(g, step)) {
+  if (kind == StepKind::kWoken) {
+    woken(g, step, waker());
+  } else if (consume(g, step)) {
     goroutines_.erase(index);
     return;
   }
@@ -205,16 +201,20 @@ void Pairing::drain(std::uint32_t index) {
   }
 }
 
+void Pairing::woken(Goroutine& g, const Step& step, std::uint64_t by) {
+  if (g.state == State::kWaiting) {
+    waited(g, step, by);
+  } else {
+    ++unmatched_;
+  }
+  g.state = State::kRunnable;
+  g.since_ns = step.a;
+}
+
 bool Pairing::consume(Goroutine& g, const Step& step) {
   const StepKind kind = step.kind();
   if (kind == StepKind::kWoken) {
-    if (g.state == State::kWaiting) {
-      waited(g, step);
-    } else {
-      ++unmatched_;
-    }
-    g.state = State::kRunnable;
-    g.since_ns = step.a;
+    woken(g, step, step.b);
     return false;
   }
   if ((step.a & kNotScheduled) == 0 && g.state == State::kRunnable && g.since_ns != 0) {
@@ -255,8 +255,8 @@ void Pairing::delayed(std::uint64_t from_ns, std::uint64_t to_ns) {
   delays_.max_ns = std::max(delays_.max_ns, delay);
 }
 
-void Pairing::waited(Goroutine& g, const Step& step) {
-  if (g.reason == 0 || g.since_ns == 0 || reason_ignored_[g.reason]) return;
+void Pairing::waited(Goroutine& g, const Step& step, std::uint64_t by) {
+  if (g.reason == 0 || g.since_ns == 0 || reason_ignored_[g.reason] != 0) return;
   if ((g.stack & Stacks::kRuntimeOnly) != 0) return;
   const std::uint32_t stack = g.stack;
   const std::uint32_t released_by = Stacks::index(stack_(step.stack));
@@ -275,7 +275,7 @@ void Pairing::waited(Goroutine& g, const Step& step) {
   sum.last_ns = std::max(sum.last_ns, static_cast<std::int64_t>(step.a));
   if (spent >= sum.max_ns) {
     sum.max_ns = spent;
-    const std::uint64_t batch = step.b >> 40;
+    const std::uint64_t batch = by >> 40;
     if (batch < batches_->size()) sum.longest_at = (*batches_)[batch].offset;
   }
   if (spent < long_wait_ns_) return;
@@ -285,7 +285,7 @@ void Pairing::waited(Goroutine& g, const Step& step) {
       return wait.end_ns - wait.start_ns < long_wait_ns_;
     });
   }
-  long_waits_.push_back({g.since_ns, step.a, step.b & kInherited, index});
+  long_waits_.push_back({g.since_ns, step.a, by & kInherited, index});
 }
 
 std::uint32_t Pairing::sum_of(std::uint32_t reason, std::uint32_t stack,

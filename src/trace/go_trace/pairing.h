@@ -95,16 +95,23 @@ class Pairing {
     std::uint32_t early = 0;  // steps in the ring
     StepArray ring;           // a power of two of places; its mask is one less
   };
-  std::uint32_t find_or_add(std::uint64_t id);
+  std::uint32_t add(std::uint64_t id);
   bool begin(Goroutine& g, const Step& step);
   void store(std::uint32_t index, const Step& step);
   // True when the goroutine ended.
   bool consume(Goroutine& g, const Step& step);
+  void woken(Goroutine& g, const Step& step, std::uint64_t by);
   void drain(std::uint32_t index);
   void flush(std::uint32_t index);
-  void waited(Goroutine& g, const Step& step);
+  void waited(Goroutine& g, const Step& step, std::uint64_t by);
   void delayed(std::uint64_t from_ns, std::uint64_t to_ns);
-  std::uint32_t reason_of(std::uint32_t string_id);
+  std::uint32_t reason_of(std::uint32_t string_id) {
+    if (string_id < reason_by_id_.size() && reason_by_id_[string_id] != UINT32_MAX) [[likely]] {
+      return reason_by_id_[string_id];
+    }
+    return new_reason(string_id);
+  }
+  std::uint32_t new_reason(std::uint32_t string_id);
   std::uint32_t group_of(std::uint32_t stack, bool before);
   std::uint32_t sum_of(std::uint32_t reason, std::uint32_t stack, std::uint32_t released_by);
 
@@ -113,7 +120,7 @@ class Pairing {
   const std::vector<Batch>* batches_ = nullptr;
   std::vector<std::uint32_t> reason_by_id_;  // of this generation
   std::vector<std::string> reason_texts_;
-  std::vector<bool> reason_ignored_;
+  std::vector<std::uint8_t> reason_ignored_;  // 0 or 1
   std::unordered_map<std::string, std::uint32_t> reason_index_;
 
   IdTable<Goroutine> goroutines_;

@@ -17,6 +17,8 @@ constexpr std::ptrdiff_t kLooksBack = 64;
 // Kinds of pauses told apart; Go 1.27 has sixteen.
 constexpr std::size_t kKindsKept = 256;
 constexpr std::string_view kOtherKinds = "other";
+// Of a generation whose strings were cut off.
+constexpr std::string_view kUnknownKind = "stop of unknown kind";
 // What is done within the stop takes long by itself for these.
 constexpr std::array<std::string_view, 5> kWorkKinds = {
     "write heap dump", "goroutine profile", "all goroutines stack trace", "read mem stats",
@@ -25,6 +27,7 @@ constexpr std::array<std::string_view, 5> kWorkKinds = {
 }  // namespace
 
 std::uint32_t Pauses::kind_of(std::string_view name) {
+  if (name.empty()) name = kUnknownKind;
   const auto known = [&] {
     return std::find_if(kinds_.begin(), kinds_.end(),
                         [&](const evidence::PauseKind& kind) { return kind.kind == name; });

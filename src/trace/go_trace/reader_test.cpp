@@ -256,6 +256,9 @@ TEST(GoTraceReader, ReadsEveryPrefixOfATraceAsFarAsItGoes) {
     const evidence::Artefact& artefact = part->incident.artefacts[0];
     EXPECT_TRUE(artefact.cut) << size;
     EXPECT_FALSE(artefact.notes.empty());
+    for (const evidence::PauseKind& kind : part->incident.pause_kinds) {
+      EXPECT_NE(kind.kind, "") << size;
+    }
     EXPECT_LE(artefact.records - artefact.records_unknown, all->incident.artefacts[0].records);
   }
   EXPECT_GT(read_in_part, 0U);

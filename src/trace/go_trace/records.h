@@ -101,6 +101,9 @@ class StepBuffer {
   }
   void clear() { size_ = 0; }
   void push(const Step& step) { steps_[size_++] = step; }
+  // The same for one who keeps the place: steps are stored from room() on, up to filled_to.
+  Step* room() { return steps_.data() + size_; }
+  void filled_to(const Step* end) { size_ = static_cast<std::size_t>(end - steps_.data()); }
   const Step* begin() const { return steps_.data(); }
   const Step* end() const { return steps_.data() + size_; }
 

@@ -135,19 +135,17 @@ Result<int> read_version(const std::string& name, std::span<const std::uint8_t> 
                    "them).\n  A newer Ullage may read it."};
 }
 
-std::uint64_t long_varint(const std::uint8_t*& p, bool& bad) {
+LongVarint long_varint(const std::uint8_t* p) {
   std::uint64_t value = 0;
   for (unsigned i = 0; i < 10; ++i) {
     const std::uint64_t byte = p[i];
     if (byte < 0x80) {
       if (i == 9 && byte > 1) break;
-      p += i + 1;
-      return value | byte << (7 * i);
+      return {value | byte << (7 * i), i + 1};
     }
     value |= (byte & 0x7f) << (7 * i);
   }
-  bad = true;
-  return 0;
+  return {};
 }
 
 bool read_varint(const std::uint8_t*& p, const std::uint8_t* end, std::uint64_t& value) {

@@ -114,8 +114,13 @@ Result<int> read_version(const std::string& name, std::span<const std::uint8_t> 
 bool is_go_trace(std::span<const std::uint8_t> first_bytes);
 
 // Reads one unsigned LEB128 of at most ten bytes that are all within reach; `p` is left behind it.
-// A longer one, or more than 64 bits, sets `bad`.
-std::uint64_t long_varint(const std::uint8_t*& p, bool& bad);
+// A longer one, or more than 64 bits, sets `bad`. The rare long ones come by value, so that `p` and
+// `bad` stay in registers in the loop around this.
+struct LongVarint {
+  std::uint64_t value = 0;
+  unsigned bytes = 0;  // 0: malformed
+};
+LongVarint long_varint(const std::uint8_t* p);
 inline std::uint64_t varint(const std::uint8_t*& p, bool& bad) {
   const std::uint64_t first = *p;
   if (first < 0x80) [[likely]] {
@@ -132,7 +137,10 @@ inline std::uint64_t varint(const std::uint8_t*& p, bool& bad) {
     p += 3;
     return (first & 0x7f) | (second & 0x7f) << 7 | third << 14;
   }
-  return long_varint(p, bad);
+  const LongVarint found = long_varint(p);
+  bad |= found.bytes == 0;
+  p += found.bytes;
+  return found.value;
 }
 // The same within [p, end): false when it is cut or malformed.
 bool read_varint(const std::uint8_t*& p, const std::uint8_t* end, std::uint64_t& value);

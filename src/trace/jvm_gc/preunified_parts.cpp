@@ -214,6 +214,7 @@ void PreunifiedParser::end_concurrent(bool aborted) {
   concurrent_.aborted = aborted;
   if (aborted) builder_.count("concurrent cycle aborted");
   concurrent_.ordinal = ++ordinal_;
+  concurrent_.ordinal_known = false;
   builder_.cycle(concurrent_);
 }
 
@@ -234,7 +235,8 @@ void PreunifiedParser::emit() {
       end_concurrent(false);  // nothing to clean up concurrently
     }
   } else {
-    cycle.ordinal = pause.gc = ++ordinal_;
+    cycle.ordinal = pause.gc = ++ordinal_;  // the log has no numbers
+    cycle.ordinal_known = false;
     cycle.kind = pause.full                                      ? "Full"
                  : pause.kind.find("mixed") != std::string::npos ? "Mixed"
                                                                  : "Young";

@@ -108,11 +108,13 @@ Profiles profiles_of(const Incident& incident) {
   for (std::uint32_t i = 0; i < incident.snapshots.size(); ++i) {
     const evidence::Snapshot& snapshot = incident.snapshots[i];
     if (snapshot.kind.find("heap") == std::string::npos || snapshot.kind == "heap dump") continue;
-    // The same profile in two forms, or taken twice at once, is one point.
+    // The same profile in two forms, or taken twice at once, is one point: nothing was allocated
+    // between the two, however long a busy machine took to write them.
     constexpr std::int64_t kOneNs = 50'000'000;
     const bool again =
         std::any_of(profiles.snapshots.begin(), profiles.snapshots.end(), [&](std::uint32_t other) {
           const evidence::Snapshot& known = incident.snapshots[other];
+          if (known.alloc_bytes == snapshot.alloc_bytes && known.alloc_bytes != 0) return true;
           if (snapshot.at_ns != 0 && known.at_ns != 0) {
             return std::abs(snapshot.at_ns - known.at_ns) < kOneNs;
           }
