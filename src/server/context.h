@@ -38,6 +38,7 @@ struct Context {
   std::uint64_t first_hash;  // of the first key, when `hashed`
   bool hashed;
   bool failed = false;                 // an error was replied
+  bool part = false;                   // of a command of several threads (gather.h)
   const Surveyed* surveyed = nullptr;  // of a keyspace command: what the cold tier has
 
   std::string_view word(std::size_t i) const { return words[i]; }

@@ -116,7 +116,9 @@ class Server {
   std::atomic<std::uint64_t> max_key_bytes{0}, max_value_bytes{0};
   // For Standstill.
   std::atomic<bool> standing{false};
-  std::uint64_t standstills = 0;
+  std::atomic<std::uint64_t> standstills{0};
+  // Those in which keys of several threads may have changed at once.
+  std::atomic<std::uint64_t> joint_changes{0};
 
  private:
   Server(const Config& config, std::unique_ptr<ColdTier> cold);

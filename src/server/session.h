@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "server/command.h"
+#include "server/gather.h"
 #include "server/out_queue.h"
 #include "tier/key.h"
 #include "tls/tls.h"
@@ -69,6 +70,7 @@ struct Slot {
   wire::ByteBuffer reply;
   bool done = false;
   bool dropped = false;  // CLIENT REPLY OFF: nobody wants it
+  std::unique_ptr<Gather> gather;  // its command runs in parts
 };
 
 struct Session : Caller {

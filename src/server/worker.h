@@ -158,6 +158,18 @@ class Worker final : public tier::Listener {
   bool must_pause(const Session& session, const Command& command) const;
   bool queue_command(Session& session, const Command& command,
                      const std::vector<std::string_view>& words);
+  // Commands whose parts several threads run (worker_gather.cpp).
+  bool may_scatter(const Session& session, const Command& command) const;
+  void scatter(Session& session, Context& context);
+  void send_parts(Session& session, Slot& slot, const Caller& caller);
+  void take_part(Session& session, Post& post);
+  bool run_whole(Session& session, Slot& slot, Caller& caller);
+  void ran_part(Post& post);
+  void put_behind(Session& session);
+  void count(const Command& command, std::uint64_t ns, bool failed);
+  void fill_post(Post& post, const Command& command, std::span<const std::string_view> words,
+                 std::uint64_t hash);
+  Slot& promise_reply(Session& session);
   void forward(Session& session, const Command& command, const std::vector<std::string_view>& words,
                std::uint64_t hash, unsigned to);
   PostPtr copied(Session& session, const Command& command, std::span<const std::string_view> words,
@@ -208,7 +220,7 @@ class Worker final : public tier::Listener {
   Inbox inbox_;
   std::vector<PostPtr> taken_, spare_, errands_done_;
   std::vector<std::vector<PostPtr>> outboxes_;
-  std::uint64_t call_started_ns_ = 0;
+  std::uint64_t call_started_ns_ = 0, last_part_ns_ = 0;
   // Of the post under way: its client, and what that is to be told behind the reply.
   std::uint64_t posted_caller_ = 0;
   std::vector<PostPtr> behind_reply_;

@@ -219,7 +219,7 @@ void Worker::deliver(Session& session, PushKind kind, const std::vector<std::str
     (in_call_ ? deferred_ : scratch_).append(bytes.view());
     return;
   }
-  if (router_ != nullptr && !session.slots.empty() && session.slots.size() < kPushSlotsMax) {
+  if (!session.slots.empty() && session.slots.size() < kPushSlotsMax) {
     // What it was promised before goes out before.
     Slot& slot = session.slots.emplace_back();
     slot.reply.append(bytes.view());

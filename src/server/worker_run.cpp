@@ -54,6 +54,7 @@ Worker::Ran Worker::dispatch(Session& session, const Command& command, Cut& cut)
         forward(session, command, words, context.first_hash, owner);
         return Ran::kDone;
       }
+      case Route::kParts:
       case Route::kKeys: {
         const int owner = owner_of(context, count);
         if (owner == static_cast<int>(index_)) break;
@@ -61,11 +62,18 @@ Worker::Ran Worker::dispatch(Session& session, const Command& command, Cut& cut)
           forward(session, command, words, context.first_hash, static_cast<unsigned>(owner));
           return Ran::kDone;
         }
+        if (owner < 0 && may_scatter(session, command)) {
+          if (session.slots.size() >= kSlotsMax) return Ran::kWait;
+          scatter(session, context);
+          return Ran::kDone;
+        }
         [[fallthrough]];
       }
       case Route::kAll: {
         if (!session.slots.empty()) return Ran::kWait;
-        const Standstill still(server_, this);
+        const bool changes = (command.flags & kWrite) != 0;
+        const Standstill still(server_, this,
+                               changes ? Standstill::For::kChanges : Standstill::For::kLooks);
         return finish(session, context, before);
       }
       case Route::kOrdered:
@@ -92,12 +100,11 @@ void Worker::call(Context& context) {
   const std::uint64_t now = steady_ns();
   const std::uint64_t ns = now - call_started_ns_;
   call_started_ns_ = now;
-  CommandStats& stats = stats_.commands[command_index(context.command)];
-  stats.calls.add();
-  stats.ns.add(ns);
-  stats.durations.record(ns);
-  stats_.processed.add();
-  if (context.failed) stats.failed.add();
+  if (context.part) {
+    last_part_ns_ = ns;
+  } else {
+    count(*context.command, ns, context.failed);
+  }
   if (context.caller.tracking && (context.command->flags & kReadonly)) {
     for_each_key(*context.command, context.words, [&](std::size_t i) {
       server_.tracking().remember(context.caller.id, context.words[i],
@@ -115,6 +122,15 @@ void Worker::call(Context& context) {
                                 static_cast<std::int64_t>(unix_ms() / 1000),
                                 static_cast<std::uint32_t>(ns / 1'000'000));
   }
+}
+
+void Worker::count(const Command& command, std::uint64_t ns, bool failed) {
+  CommandStats& stats = stats_.commands[command_index(&command)];
+  stats.calls.add();
+  stats.ns.add(ns);
+  stats.durations.record(ns);
+  stats_.processed.add();
+  if (failed) stats.failed.add();
 }
 
 void Worker::note_slow(Session* session, const Context& context, std::uint64_t ns) {
@@ -188,22 +204,33 @@ void Worker::forward(Session& session, const Command& command,
 PostPtr Worker::copied(Session& session, const Command& command,
                        std::span<const std::string_view> words, std::uint64_t hash) {
   PostPtr post = new_post();
-  post->kind = Post::Kind::kCommand;
-  post->from = index_;
-  post->command = &command;
+  fill_post(*post, command, words, hash);
   post->caller = session;
-  post->first_hash = hash;
-  post->lengths.clear();
-  post->bytes.clear();
+  post->slot = &promise_reply(session);
+  return post;
+}
+
+void Worker::fill_post(Post& post, const Command& command, std::span<const std::string_view> words,
+                       std::uint64_t hash) {
+  post.kind = Post::Kind::kCommand;
+  post.from = index_;
+  post.command = &command;
+  post.first_hash = hash;
+  post.part = false;
+  post.lengths.clear();
+  post.bytes.clear();
   for (const std::string_view word : words) {
-    post->lengths.push_back(static_cast<std::uint32_t>(word.size()));
-    post->bytes.append(word);
+    post.lengths.push_back(static_cast<std::uint32_t>(word.size()));
+    post.bytes.append(word);
   }
+}
+
+// The place of a reply that is still to come.
+Slot& Worker::promise_reply(Session& session) {
   Slot& slot = session.slots.emplace_back();
   slot.dropped = session.reply_mode != ReplyMode::kOn;
   if (session.reply_mode == ReplyMode::kSkip) session.reply_mode = ReplyMode::kOn;
-  post->slot = &slot;
-  return post;
+  return slot;
 }
 
 PostPtr Worker::new_post() {
@@ -247,7 +274,9 @@ void Worker::run_post(PostPtr post) {
       return;
     case Post::Kind::kReply: {
       const auto found = sessions_.find(post->caller.id);
-      if (found != sessions_.end()) {
+      if (found != sessions_.end() && post->part) {
+        take_part(*found->second, *post);
+      } else if (found != sessions_.end()) {
         post->slot->reply.swap(post->bytes);
         if (post->slot->dropped) post->slot->reply.clear();
         post->slot->done = true;
@@ -277,6 +306,7 @@ void Worker::run_words(PostPtr& post, const Parked* parked) {
   if (post->has_last) words.push_back(post->last.view());
   aside_.clear();
   call_started_ns_ = steady_ns();
+  last_part_ns_ = 0;
   Context context{server_,
                   *this,
                   post->caller,
@@ -286,6 +316,7 @@ void Worker::run_words(PostPtr& post, const Parked* parked) {
                   wire::ReplyWriter(aside_, post->caller.resp),
                   post->first_hash,
                   true};
+  context.part = post->part;
   posted_caller_ = post->caller.id;
   const bool asked = parked == nullptr && post->caller.guarded;
   if (asked && refused_at_door(context, kAtTop)) {
@@ -301,6 +332,7 @@ void Worker::run_words(PostPtr& post, const Parked* parked) {
   posted_caller_ = 0;
   post->bytes.swap(aside_);
   post->kind = Post::Kind::kReply;
+  if (post->part) ran_part(*post);
 }
 
 void Worker::send_reply(PostPtr post) {

@@ -16,7 +16,8 @@ constexpr std::size_t kSlotsMax = 1024;
 
 // Commands that need nothing of their client but its reply's place.
 bool copyable(const Command& command) {
-  return command.route == Route::kKey || command.route == Route::kKeys;
+  return command.route == Route::kKey || command.route == Route::kKeys ||
+         command.route == Route::kParts;
 }
 
 bool ordered(const Command& command) {
@@ -103,13 +104,18 @@ bool Worker::call_tiered(Context& context, PostPtr& post, const Parked* parked) 
   // A push to this client, if it is one of ours, goes behind the reply.
   const bool ours = post->errand == 0 && post->from == index_;
   const auto found = ours ? sessions_.find(post->caller.id) : sessions_.end();
+  Session* const turn = current_;  // whose turn it is: a part of its command runs
   if (found != sessions_.end()) current_ = found->second.get();
   std::optional<Standstill> still;
   if (ordered(*context.command)) still.emplace(server_, this);
   call(context);
-  current_ = nullptr;
-  aside_.append(deferred_.view());
-  deferred_.clear();
+  current_ = turn;
+  if (post->part && found != sessions_.end()) {
+    put_behind(*found->second);
+  } else {
+    aside_.append(deferred_.view());
+    deferred_.clear();
+  }
   Router::Others others;
   const bool mine = router_->take_must_hold();
   if (still) others = router_->hand_over_others();
@@ -121,6 +127,7 @@ bool Worker::call_tiered(Context& context, PostPtr& post, const Parked* parked) 
   behind_reply_.clear();
   post->bytes.swap(aside_);
   post->kind = Post::Kind::kReply;
+  if (post->part) ran_part(*post);
   router_->hold(std::move(post), std::move(others));
   router_->after_call();
   return false;
