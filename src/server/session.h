@@ -69,7 +69,7 @@ enum class ReplyMode : std::uint8_t { kOn, kOff, kSkip, kSkipNext };
 struct Slot {
   wire::ByteBuffer reply;
   bool done = false;
-  bool dropped = false;  // CLIENT REPLY OFF: nobody wants it
+  bool dropped = false;            // CLIENT REPLY OFF: nobody wants it
   std::unique_ptr<Gather> gather;  // its command runs in parts
 };
 

@@ -32,7 +32,7 @@ void Worker::scatter(Session& session, Context& context) {
 }
 
 // Each thread gets its part behind all that it got of this client before, and before all that it
-// gets later; our own runs now, as all that is ours does. So no key sees two commands change places.
+// gets later; our own runs now, as all that is ours does. No key sees two commands change places.
 void Worker::send_parts(Session& session, Slot& slot, const Caller& caller) {
   PostPtr own;
   for (const std::uint16_t thread : slot.gather->parts()) {
