@@ -24,6 +24,7 @@ enum class PushKind : std::uint8_t {
   kPMessage,    // {pattern, channel, message}
   kInvalidate,  // keys; none: everything
   kRedirectBroken,
+  kMonitor,  // a line
 };
 
 struct Post {

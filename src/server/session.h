@@ -90,6 +90,7 @@ struct Session : Caller {
   bool multi = false, multi_failed = false, multi_writes = false;
   bool no_evict = false;
   std::shared_ptr<Parked> parked;  // its next command waits for the cold tier
+  bool monitors = false;           // is shown every command
   ReplyMode reply_mode = ReplyMode::kOn;
   std::uint64_t created_ms = 0, active_ms = 0;
   const Command* last_command = nullptr;

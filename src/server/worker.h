@@ -172,6 +172,10 @@ class Worker final : public tier::Listener {
   Slot& promise_reply(Session& session);
   void forward(Session& session, const Command& command, const std::vector<std::string_view>& words,
                std::uint64_t hash, unsigned to);
+  bool measures_cpu() const;
+  void begin_call();
+  void show(const Session& session, const Command& command,
+            std::span<const std::string_view> words);
   PostPtr copied(Session& session, const Command& command, std::span<const std::string_view> words,
                  std::uint64_t hash);
   void take_posts();

@@ -29,6 +29,7 @@ void Worker::scatter(Session& session, Context& context) {
   stats_.scattered.add();
   send_parts(session, slot, session);
   after_reply(session, *context.command);
+  show(session, *context.command, context.words);
 }
 
 // Each thread gets its part behind all that it got of this client before, and before all that it

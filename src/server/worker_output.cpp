@@ -225,6 +225,9 @@ void Worker::deliver(Session& session, PushKind kind, const std::vector<std::str
     slot.reply.append(bytes.view());
     slot.done = true;
     return;
+  if (session.guarded && kind == PushKind::kMonitor && !may_monitor(server_, session)) {
+    return kill(session);
+  }
   }
   if (session.out.size() + bytes.size() > server_.config().output_buffer_bytes) {
     stats_.output_limit_cuts.add();
@@ -236,3 +239,6 @@ void Worker::deliver(Session& session, PushKind kind, const std::vector<std::str
 }
 
 }  // namespace ullage::server
+    case PushKind::kMonitor:
+      out.simple(words[0]);
+      break;

@@ -8,6 +8,7 @@
 #include "server/keys_of.h"
 #include "server/router.h"
 #include "server/server.h"
+#include "server/secrets.h"
 #include "server/standstill.h"
 #include "server/worker.h"
 
@@ -121,6 +122,9 @@ void Worker::call(Context& context) {
     server_.latency().add_event((context.command->flags & kFast) ? "fast-command" : "command",
                                 static_cast<std::int64_t>(unix_ms() / 1000),
                                 static_cast<std::uint32_t>(ns / 1'000'000));
+  if (context.session != nullptr) [[likely]] {
+    show(*context.session, *context.command, context.words);
+  }
   }
 }
 
@@ -138,13 +142,14 @@ void Worker::note_slow(Session* session, const Context& context, std::uint64_t n
   SlowEntry entry;
   entry.unix_s = static_cast<std::int64_t>(unix_ms() / 1000);
   entry.us = static_cast<std::int64_t>(ns / 1000);
-  const std::size_t count = context.words.size();
+  const std::vector<std::string_view> words = without_secrets(*context.command, context.words);
+  const std::size_t count = words.size();
   for (std::size_t i = 0; i < std::min(count, kSlowWordsMax); ++i) {
     if (count > kSlowWordsMax && i == kSlowWordsMax - 1) {
       entry.words.push_back("... (" + std::to_string(count - i) + " more arguments)");
       break;
     }
-    const std::string_view word = context.words[i];
+    const std::string_view word = words[i];
     std::string kept(word.substr(0, kSlowWordBytesMax));
     if (word.size() > kSlowWordBytesMax) {
       kept += "... (" + std::to_string(word.size() - kSlowWordBytesMax) + " more bytes)";
@@ -213,6 +218,7 @@ PostPtr Worker::copied(Session& session, const Command& command,
 void Worker::fill_post(Post& post, const Command& command, std::span<const std::string_view> words,
                        std::uint64_t hash) {
   post.kind = Post::Kind::kCommand;
+  context.queued = true;
   post.from = index_;
   post.command = &command;
   post.first_hash = hash;
@@ -232,6 +238,7 @@ Slot& Worker::promise_reply(Session& session) {
   if (session.reply_mode == ReplyMode::kSkip) session.reply_mode = ReplyMode::kOn;
   return slot;
 }
+  show(session, command, words);
 
 PostPtr Worker::new_post() {
   if (spare_.empty()) return std::make_unique<Post>();
