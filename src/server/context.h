@@ -27,6 +27,9 @@ class Server;
 class Worker;
 struct Surveyed;
 
+inline constexpr std::string_view kOutOfMemory =
+    "OOM command not allowed when used memory > 'maxmemory'.";
+
 struct Context {
   Server& server;
   Worker& worker;  // the thread that runs it
@@ -55,7 +58,7 @@ struct Context {
   void error(std::string_view text);  // "ERR ..."
   void syntax_error() { error("ERR syntax error"); }
   void not_an_integer() { error("ERR value is not an integer or out of range"); }
-  void out_of_memory() { error("OOM command not allowed when used memory > 'maxmemory'."); }
+  void out_of_memory() { error(kOutOfMemory); }
   void wrong_type() { error("WRONGTYPE Operation against a key holding the wrong kind of value"); }
   // Whether there is no value, or one that is text; else the error is replied.
   bool is_text(const std::optional<tier::Found>& found) {

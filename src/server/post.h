@@ -35,9 +35,10 @@ struct Post {
   const Command* command = nullptr;
   Caller caller;
   std::uint64_t first_hash = 0;
-  Slot* slot = nullptr;  // of the session `caller.id`, as long as that lives
-  bool part = false;     // of a command that the slot gathers
-  unsigned ran_by = 0;   // the thread of that part, and what it tells
+  Slot* slot = nullptr;    // of the session `caller.id`, as long as that lives
+  std::uint64_t lent = 0;  // of the budget, for a large reply
+  bool part = false;       // of a command that the slot gathers
+  unsigned ran_by = 0;     // the thread of that part, and what it tells
   Gather::Ran ran;
   wire::ByteBuffer bytes;  // all words behind each other; then the reply
   std::vector<std::uint32_t> lengths;

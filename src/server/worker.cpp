@@ -330,6 +330,8 @@ void Worker::close(Session& session) {
     forget_watches(session);
   }
   if (session.multi) stats_.in_multi.sub();
+  if (session.monitors) server_.monitors().remove({index_, session.id});
+  for (const Slot& slot : session.slots) session.granted_bytes += slot.granted_bytes;
   server_.budget().give_back(tier::Component::kClients, session.granted_bytes,
                              static_cast<int>(index_));
   std::erase(waiting_, &session);

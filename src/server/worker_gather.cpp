@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Commands on keys of several threads that each of them runs a part of.
+#include <utility>
+
 #include "server/clock.h"
 #include "server/gather.h"
 #include "server/keys_of.h"
@@ -55,7 +57,20 @@ void Worker::send_parts(Session& session, Slot& slot, const Caller& caller) {
   run_words(own, nullptr);
   put_behind(session);
   // Others owe theirs: the reply is not whole yet.
-  if (own != nullptr) slot.gather->add(index_, own->bytes, own->ran);
+  if (own == nullptr) return;
+  slot.granted_bytes += std::exchange(own->lent, 0);
+  slot.gather->add(index_, own->bytes, own->ran);
+}
+
+// The parts are there beside the whole until it is made.
+void Worker::assemble(Slot& slot, int resp) {
+  const Gather& gather = *slot.gather;
+  if (lend_reply(slot.reply, gather.reply_bytes())) {
+    slot.granted_bytes += std::exchange(lent_, 0);
+    gather.assemble(slot.reply);
+  } else {
+    wire::ReplyWriter(slot.reply, resp).error(kOutOfMemory);
+  }
 }
 
 // What this thread tells of a part that it has just run.
@@ -67,12 +82,10 @@ void Worker::ran_part(Post& post) {
 void Worker::take_part(Session& session, Post& post) {
   Slot& slot = *post.slot;
   Gather& gather = *slot.gather;
+  slot.granted_bytes += std::exchange(post.lent, 0);
   if (!gather.add(post.ran_by, post.bytes, post.ran)) return;
   if ((gather.command().flags & kWrite) != 0 || gather.one_moment()) {
-    if (!slot.dropped) {
-      slot.reply.reserve(gather.reply_bytes());
-      gather.assemble(slot.reply);
-    }
+    if (!slot.dropped) assemble(slot, post.caller.resp);
     count(gather.command(), gather.ns(), gather.failed());
   } else if (!run_whole(session, slot, post.caller)) {
     return;
@@ -115,7 +128,8 @@ bool Worker::run_whole(Session& session, Slot& slot, Caller& caller) {
     router_->after_call();
   }
   put_behind(session);
-  if (!slot.dropped) slot.reply.append(aside_.view());
+  if (!slot.dropped) slot.reply.swap(aside_);
+  slot.granted_bytes += std::exchange(lent_, 0);
   return true;
 }
 

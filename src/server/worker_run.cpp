@@ -3,12 +3,13 @@
 // Commands run here: on the thread that owns their keys.
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "server/clock.h"
 #include "server/keys_of.h"
 #include "server/router.h"
-#include "server/server.h"
 #include "server/secrets.h"
+#include "server/server.h"
 #include "server/standstill.h"
 #include "server/worker.h"
 
@@ -285,7 +286,8 @@ void Worker::run_post(PostPtr post) {
         take_part(*found->second, *post);
       } else if (found != sessions_.end()) {
         post->slot->reply.swap(post->bytes);
-        if (post->slot->dropped) post->slot->reply.clear();
+        post->slot->granted_bytes += std::exchange(post->lent, 0);
+        if (post->slot->dropped) post->slot->reply.release();
         post->slot->done = true;
         if (!found->second->dead) settle_slots(*found->second);
       }
@@ -317,6 +319,7 @@ void Worker::run_words(PostPtr& post, const Parked* parked) {
   Context context{server_,
                   *this,
                   post->caller,
+      return_loan(*post);  // of a client that is gone
                   nullptr,
                   words,
                   post->command,
@@ -338,6 +341,7 @@ void Worker::run_words(PostPtr& post, const Parked* parked) {
   }
   posted_caller_ = 0;
   post->bytes.swap(aside_);
+  if (aside_.capacity() > 2 * kFreeBufferBytes) aside_.release();  // it had a large value
   post->kind = Post::Kind::kReply;
   if (post->part) ran_part(*post);
 }
@@ -355,3 +359,10 @@ void Worker::send_reply(PostPtr post) {
 }
 
 }  // namespace ullage::server
+  post->lent = std::exchange(lent_, 0);
+void Worker::return_loan(Post& post) {
+  server_.budget().give_back(tier::Component::kClients, std::exchange(post.lent, 0),
+                             static_cast<int>(index_));
+}
+
+    return_loan(*post);

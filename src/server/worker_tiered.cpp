@@ -2,6 +2,7 @@
 //
 // How commands run when there is a cold tier: some wait for keys, some replies for the disk.
 #include <optional>
+#include <utility>
 
 #include "server/router.h"
 #include "server/server.h"
@@ -78,8 +79,7 @@ Worker::Ran Worker::finish_tiered(Session& session, Context& context, std::size_
 // What the command has replied waits until its changes are durable.
 void Worker::hold_reply(Session& session, std::size_t before, Router::Others others) {
   Slot& slot = session.slots.emplace_back();
-  slot.reply.append(scratch_.view().substr(before));
-  scratch_.truncate(before);
+  keep_reply(slot, before);
   router_->hold(session.id, &slot, std::move(others));
 }
 
@@ -126,7 +126,9 @@ bool Worker::call_tiered(Context& context, PostPtr& post, const Parked* parked) 
   for (PostPtr& behind : behind_reply_) outboxes_[post->from].push_back(std::move(behind));
   behind_reply_.clear();
   post->bytes.swap(aside_);
+  if (aside_.capacity() > 2 * kFreeBufferBytes) aside_.release();  // it had a large value
   post->kind = Post::Kind::kReply;
+  post->lent = std::exchange(lent_, 0);
   if (post->part) ran_part(*post);
   router_->hold(std::move(post), std::move(others));
   router_->after_call();

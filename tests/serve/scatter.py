@@ -6,6 +6,7 @@ import socket
 import struct
 import threading
 
+import limits
 import operation
 import support
 import wire
@@ -16,11 +17,6 @@ KEYS = [f"key:{i}" for i in range(24)]
 def counted(server, name):
     found = re.search(rf"^ullage_server_{name}_total (\S+)$", operation.get(server, "/metrics")[1], re.MULTILINE)
     return int(float(found.group(1)))
-
-
-def calls(client, command):
-    found = re.search(rf"cmdstat_{command}:calls=(\d+),", client.ask("INFO", "commandstats").decode())
-    return int(found.group(1)) if found else 0
 
 
 def test_commands_on_keys_of_several_threads_let_nobody_stand_still(_folder):
@@ -41,7 +37,7 @@ def test_commands_on_keys_of_several_threads_let_nobody_stand_still(_folder):
         assert client.ask("MSETNX", *[word for key in KEYS for word in (key, "1")]) == 1
         assert counted(server, "standstills") > after[0], "the count would not show it"
         for command in ("mget", "exists", "touch", "del", "unlink"):
-            assert calls(client, command) == 1, command
+            assert limits.calls(client, command) == 1, command
 
 
 class Model:
