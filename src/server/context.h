@@ -42,10 +42,10 @@ struct Context {
   bool hashed;
   bool failed = false;                 // an error was replied
   bool part = false;                   // of a command of several threads (gather.h)
+  bool queued = false;                 // in EXEC
   const Surveyed* surveyed = nullptr;  // of a keyspace command: what the cold tier has
 
   std::string_view word(std::size_t i) const { return words[i]; }
-  bool queued = false;                 // in EXEC
   bool is(std::size_t i, std::string_view name) const;  // in any case
   // The word as a key of the client's database; the first key's hash is made once.
   tier::Key key(std::size_t i);

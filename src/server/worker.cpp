@@ -350,7 +350,8 @@ void Worker::reset_stats() {
   for (Tally* tally :
        {&stats_.processed, &stats_.connections, &stats_.rejected_connections, &stats_.bytes_in,
         &stats_.bytes_out, &stats_.output_limit_cuts, &stats_.query_limit_cuts, &stats_.idle_cuts,
-        &stats_.denied_buffers, &stats_.protocol_errors, &stats_.errors}) {
+        &stats_.denied_buffers, &stats_.protocol_errors, &stats_.errors, &stats_.command_ns_max,
+        &stats_.command_cpu_ns_max}) {
     tally->set(0);
   }
   stats_.error_codes.clear();

@@ -172,16 +172,16 @@ class Worker final : public tier::Listener {
   bool run_whole(Session& session, Slot& slot, Caller& caller);
   void ran_part(Post& post);
   void put_behind(Session& session);
+  bool measures_cpu() const;
+  void begin_call();
+  void show(const Session& session, const Command& command,
+            std::span<const std::string_view> words);
   void count(const Command& command, std::uint64_t ns, bool failed);
   void fill_post(Post& post, const Command& command, std::span<const std::string_view> words,
                  std::uint64_t hash);
   Slot& promise_reply(Session& session);
   void forward(Session& session, const Command& command, const std::vector<std::string_view>& words,
                std::uint64_t hash, unsigned to);
-  bool measures_cpu() const;
-  void begin_call();
-  void show(const Session& session, const Command& command,
-            std::span<const std::string_view> words);
   PostPtr copied(Session& session, const Command& command, std::span<const std::string_view> words,
                  std::uint64_t hash);
   void take_posts();

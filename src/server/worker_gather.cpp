@@ -29,9 +29,9 @@ void Worker::scatter(Session& session, Context& context) {
   Slot& slot = promise_reply(session);
   slot.gather = std::make_unique<Gather>(*context.command, context.words, std::move(owners));
   stats_.scattered.add();
+  show(session, *context.command, context.words);
   send_parts(session, slot, session);
   after_reply(session, *context.command);
-  show(session, *context.command, context.words);
 }
 
 // Each thread gets its part behind all that it got of this client before, and before all that it
@@ -105,7 +105,7 @@ bool Worker::run_whole(Session& session, Slot& slot, Caller& caller) {
   const auto first = static_cast<std::size_t>(command.first_key);
   const Standstill still(server_, this, Standstill::For::kLooks);
   aside_.clear();
-  call_started_ns_ = steady_ns();
+  begin_call();
   Context context{server_,
                   *this,
                   caller,

@@ -166,7 +166,7 @@ wire::Parsed Worker::cut_batch(Session& session, std::string_view bytes, std::si
 std::size_t Worker::process(Session& session, std::string_view bytes) {
   const std::size_t all = bytes.size();
   current_ = &session;
-  call_started_ns_ = steady_ns();
+  begin_call();
   bool more = true;
   while (more && !bytes.empty()) {
     std::size_t count = 0, done = 0;

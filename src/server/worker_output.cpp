@@ -228,6 +228,9 @@ void Worker::deliver(Session& session, PushKind kind, const std::vector<std::str
   if (session.guarded && (kind == PushKind::kMessage || kind == PushKind::kPMessage)) {
     if (!may_hear(server_, session, words[words.size() - 2], words.back())) return;
   }
+  if (session.guarded && kind == PushKind::kMonitor && !may_monitor(server_, session)) {
+    return kill(session);
+  }
   if (session.guarded && kind == PushKind::kInvalidate && !words.empty()) {
     std::vector<std::string> seen = words;
     if (!sift_keys(server_, session, seen)) return;
@@ -258,6 +261,9 @@ void Worker::deliver(Session& session, PushKind kind, const std::vector<std::str
         for (const std::string& key : words) out.bulk(key);
       }
       break;
+    case PushKind::kMonitor:
+      out.simple(words[0]);
+      break;
     case PushKind::kRedirectBroken:
       session.extras().tracking.broken_redirect = true;
       if (session.resp < 3) return;
@@ -275,9 +281,6 @@ void Worker::deliver(Session& session, PushKind kind, const std::vector<std::str
     slot.reply.append(bytes.view());
     slot.done = true;
     return;
-  if (session.guarded && kind == PushKind::kMonitor && !may_monitor(server_, session)) {
-    return kill(session);
-  }
   }
   if (session.out.size() + bytes.size() > server_.config().output_buffer_bytes) {
     stats_.output_limit_cuts.add();
@@ -289,6 +292,3 @@ void Worker::deliver(Session& session, PushKind kind, const std::vector<std::str
 }
 
 }  // namespace ullage::server
-    case PushKind::kMonitor:
-      out.simple(words[0]);
-      break;

@@ -102,6 +102,15 @@ void Worker::call(Context& context) {
   const std::uint64_t now = steady_ns();
   const std::uint64_t ns = now - call_started_ns_;
   call_started_ns_ = now;
+  if (ns > stats_.command_ns_max.value()) stats_.command_ns_max.set(ns);
+  if (measures_cpu()) {
+    const std::uint64_t cpu = thread_cpu_ns();
+    const std::uint64_t took = cpu - call_started_cpu_ns_;
+    if (call_started_cpu_ns_ != 0 && took > stats_.command_cpu_ns_max.value()) {
+      stats_.command_cpu_ns_max.set(took);
+    }
+    call_started_cpu_ns_ = cpu;
+  }
   if (context.part) {
     last_part_ns_ = ns;
   } else {
@@ -113,6 +122,9 @@ void Worker::call(Context& context) {
                                   server_.config().tracking_table_max_keys, *this);
     });
   }
+  if (context.session != nullptr) [[likely]] {
+    show(*context.session, *context.command, context.words);
+  }
   const Config& config = server_.config();
   if (config.slowlog_log_slower_than_us >= 0 &&
       ns >= static_cast<std::uint64_t>(config.slowlog_log_slower_than_us) * 1000) {
@@ -123,10 +135,26 @@ void Worker::call(Context& context) {
     server_.latency().add_event((context.command->flags & kFast) ? "fast-command" : "command",
                                 static_cast<std::int64_t>(unix_ms() / 1000),
                                 static_cast<std::uint32_t>(ns / 1'000'000));
-  if (context.session != nullptr) [[likely]] {
-    show(*context.session, *context.command, context.words);
   }
-  }
+}
+
+bool Worker::measures_cpu() const { return server_.config().latency_monitor_threshold_ms > 0; }
+
+// What comes now is the next command's time.
+void Worker::begin_call() {
+  call_started_ns_ = steady_ns();
+  call_started_cpu_ns_ = measures_cpu() ? thread_cpu_ns() : 0;
+}
+
+// For those who watch: on the thread of the client, behind all it did before.
+void Worker::show(const Session& session, const Command& command,
+                  std::span<const std::string_view> words) {
+  if (!server_.monitors().any()) [[likely]]
+    return;
+  const bool outer = in_call_;
+  in_call_ = true;  // one that watches itself is told behind the reply
+  server_.monitors().tell(*this, session, command, words);
+  in_call_ = outer;
 }
 
 void Worker::count(const Command& command, std::uint64_t ns, bool failed) {
@@ -190,6 +218,7 @@ void Worker::run_queued(Context& exec, std::span<const std::string_view> words) 
     command = find_subcommand(*command, words[1]);
   }
   Context context{server_, *this, exec.caller, exec.session, words, command, exec.out, 0, false};
+  context.queued = true;
   context.out = wire::ReplyWriter(exec.out.buffer(), exec.caller.resp);
   if (exec.caller.guarded && refused_in_exec(context)) return;
   if (router_ == nullptr) return call(context);
@@ -209,6 +238,7 @@ void Worker::forward(Session& session, const Command& command,
 // A command that is run somewhere else, or later: its reply has a slot.
 PostPtr Worker::copied(Session& session, const Command& command,
                        std::span<const std::string_view> words, std::uint64_t hash) {
+  show(session, command, words);
   PostPtr post = new_post();
   fill_post(*post, command, words, hash);
   post->caller = session;
@@ -219,7 +249,6 @@ PostPtr Worker::copied(Session& session, const Command& command,
 void Worker::fill_post(Post& post, const Command& command, std::span<const std::string_view> words,
                        std::uint64_t hash) {
   post.kind = Post::Kind::kCommand;
-  context.queued = true;
   post.from = index_;
   post.command = &command;
   post.first_hash = hash;
@@ -239,7 +268,6 @@ Slot& Worker::promise_reply(Session& session) {
   if (session.reply_mode == ReplyMode::kSkip) session.reply_mode = ReplyMode::kOn;
   return slot;
 }
-  show(session, command, words);
 
 PostPtr Worker::new_post() {
   if (spare_.empty()) return std::make_unique<Post>();
@@ -291,6 +319,7 @@ void Worker::run_post(PostPtr post) {
         post->slot->done = true;
         if (!found->second->dead) settle_slots(*found->second);
       }
+      return_loan(*post);  // of a client that is gone
       break;
     }
     case Post::Kind::kPush:
@@ -314,12 +343,11 @@ void Worker::run_words(PostPtr& post, const Parked* parked) {
   }
   if (post->has_last) words.push_back(post->last.view());
   aside_.clear();
-  call_started_ns_ = steady_ns();
+  begin_call();
   last_part_ns_ = 0;
   Context context{server_,
                   *this,
                   post->caller,
-      return_loan(*post);  // of a client that is gone
                   nullptr,
                   words,
                   post->command,
@@ -343,11 +371,18 @@ void Worker::run_words(PostPtr& post, const Parked* parked) {
   post->bytes.swap(aside_);
   if (aside_.capacity() > 2 * kFreeBufferBytes) aside_.release();  // it had a large value
   post->kind = Post::Kind::kReply;
+  post->lent = std::exchange(lent_, 0);
   if (post->part) ran_part(*post);
+}
+
+void Worker::return_loan(Post& post) {
+  server_.budget().give_back(tier::Component::kClients, std::exchange(post.lent, 0),
+                             static_cast<int>(index_));
 }
 
 void Worker::send_reply(PostPtr post) {
   if (post->errand != 0) {
+    return_loan(*post);
     errands_done_.push_back(std::move(post));
     return;
   }
@@ -359,10 +394,3 @@ void Worker::send_reply(PostPtr post) {
 }
 
 }  // namespace ullage::server
-  post->lent = std::exchange(lent_, 0);
-void Worker::return_loan(Post& post) {
-  server_.budget().give_back(tier::Component::kClients, std::exchange(post.lent, 0),
-                             static_cast<int>(index_));
-}
-
-    return_loan(*post);
