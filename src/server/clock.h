@@ -3,6 +3,8 @@
 
 // The two clocks: what entries expire by, and what durations are measured by.
 
+#include <time.h>
+
 #include <chrono>
 #include <cstdint>
 
@@ -18,6 +20,14 @@ inline std::uint64_t steady_ns() {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
                                         std::chrono::steady_clock::now().time_since_epoch())
                                         .count());
+}
+
+// Of this thread: what it has run, without what it has waited. A call of the kernel.
+inline std::uint64_t thread_cpu_ns() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 +
+         static_cast<std::uint64_t>(time.tv_nsec);
 }
 
 // For waits, which no change of the wall clock may cut short or stretch.

@@ -57,6 +57,7 @@ enum class Route : std::uint8_t {
   kHere,     // the connection's thread
   kKey,      // the thread that owns the first key
   kKeys,     // the owners of all keys: forwarded if it is one thread, else they stand still
+  kParts,    // as kKeys, but several owners each run the part with their keys (gather.h)
   kAll,      // every thread stands still
   kOrdered,  // the connection's thread, after all that was asked before; it sees to the rest
 };

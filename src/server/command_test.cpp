@@ -38,7 +38,8 @@ TEST(Commands, AreEachThereOnceAndAgreeWithThemselves) {
     EXPECT_TRUE(names.insert(command.name).second) << command.name;
     EXPECT_NE(command.arity, 0) << command.name;
     EXPECT_FALSE((command.flags & kWrite) && (command.flags & kReadonly)) << command.name;
-    const bool keyed = command.route == Route::kKey || command.route == Route::kKeys;
+    const bool keyed = command.route == Route::kKey || command.route == Route::kKeys ||
+                       command.route == Route::kParts;
     EXPECT_TRUE(!keyed || command.first_key > 0) << command.name << ": routed by a key it lacks";
     EXPECT_EQ(command.first_key > 0, *command.key_flags != 0) << command.name;
     EXPECT_NE(*command.summary, 0) << command.name;

@@ -27,6 +27,9 @@ class Server;
 class Worker;
 struct Surveyed;
 
+inline constexpr std::string_view kOutOfMemory =
+    "OOM command not allowed when used memory > 'maxmemory'.";
+
 struct Context {
   Server& server;
   Worker& worker;  // the thread that runs it
@@ -38,6 +41,8 @@ struct Context {
   std::uint64_t first_hash;  // of the first key, when `hashed`
   bool hashed;
   bool failed = false;                 // an error was replied
+  bool part = false;                   // of a command of several threads (gather.h)
+  bool queued = false;                 // in EXEC
   const Surveyed* surveyed = nullptr;  // of a keyspace command: what the cold tier has
 
   std::string_view word(std::size_t i) const { return words[i]; }
@@ -53,7 +58,7 @@ struct Context {
   void error(std::string_view text);  // "ERR ..."
   void syntax_error() { error("ERR syntax error"); }
   void not_an_integer() { error("ERR value is not an integer or out of range"); }
-  void out_of_memory() { error("OOM command not allowed when used memory > 'maxmemory'."); }
+  void out_of_memory() { error(kOutOfMemory); }
   void wrong_type() { error("WRONGTYPE Operation against a key holding the wrong kind of value"); }
   // Whether there is no value, or one that is text; else the error is replied.
   bool is_text(const std::optional<tier::Found>& found) {

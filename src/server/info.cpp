@@ -339,8 +339,10 @@ void growth_section(Server& server, Text& out) {
   const auto counter = [&server](Tally tier::Counters::*member) {
     return sum(server, [member](Worker& w) { return (w.shard().counters().*member).value(); });
   };
-  std::uint64_t most = 0, longest_ns = 0;
+  std::uint64_t most = 0, longest_ns = 0, command_ns = 0, command_cpu_ns = 0;
   for (const auto& worker : server.workers()) {
+    command_ns = std::max(command_ns, worker->stats().command_ns_max.value());
+    command_cpu_ns = std::max(command_cpu_ns, worker->stats().command_cpu_ns_max.value());
     most = std::max(most, worker->shard().counters().operation_moves_max.value());
     longest_ns = std::max(longest_ns, worker->shard().counters().step_ns_max.value());
   }
@@ -353,6 +355,9 @@ void growth_section(Server& server, Text& out) {
   out.field("reclaim_packed_bytes", counter(&tier::Counters::packed_bytes));
   out.field("reclaim_steps", counter(&tier::Counters::steps));
   out.field("reclaim_step_us_max", static_cast<double>(longest_ns) / 1000);
+  out.field("command_us_max", static_cast<double>(command_ns) / 1000);
+  // Of the thread's own time; 0 unless latency-monitor-threshold is set.
+  out.field("command_cpu_us_max", static_cast<double>(command_cpu_ns) / 1000);
 }
 
 void budget_section(Server& server, Text& out) {

@@ -32,6 +32,11 @@ constexpr Figure kCounters[] = {
     {"ullage_server_protected_refusals_total",
      "Connections from elsewhere, while there was no password.", &Stats::protected_refusals},
     {"ullage_server_posts_total", "Commands and pushes handed to another thread.", &Stats::posts},
+    {"ullage_server_scattered_commands_total", "Commands of which several threads ran a part each.",
+     &Stats::scattered},
+    {"ullage_server_regathered_commands_total",
+     "Of those: run again as one, because keys of several threads changed in between.",
+     &Stats::gathered_again},
     {"ullage_server_turns_total", "Turns of the threads' loops.", &Stats::turns},
 };
 constexpr std::pair<const char*, Tally Stats::*> kCuts[] = {
@@ -67,6 +72,9 @@ void Server::register_metrics() {
                          "Clients closed because a limit was met.", {{"limit", why}},
                          [this, member = member] { return total(*this, member); });
   }
+  registry_.counter_of("ullage_server_standstills_total",
+                       "Times that all threads stood still for one command.", {},
+                       [this] { return static_cast<double>(standstills.load()); });
   registry_.gauge_of("ullage_server_clients", "Connected clients.", {},
                      [this] { return static_cast<double>(client_count()); });
   registry_.gauge_of("ullage_server_threads", "Threads that serve.", {},

@@ -2,7 +2,7 @@
 #pragma once
 
 // OutQueue: bytes that a socket did not take yet, in chunks: it grows by one chunk at a time, and
-// nothing moves. Threads: one at a time.
+// nothing moves. A large reply may join as the buffer it is. Threads: one at a time.
 
 #include <sys/uio.h>
 
@@ -12,6 +12,8 @@
 #include <deque>
 #include <memory>
 #include <string_view>
+
+#include "wire/byte_buffer.h"
 
 namespace ullage::server {
 
@@ -24,13 +26,14 @@ class OutQueue {
   bool empty() const { return size_ == 0; }
   std::size_t size() const { return size_; }
   std::size_t chunks() const { return chunks_ ? chunks_->size() : 0; }
-  std::size_t memory_bytes() const { return chunks() * kChunkBytes; }
+  std::size_t memory_bytes() const { return memory_; }
 
   void append(std::string_view bytes) {
     if (!chunks_) chunks_ = std::make_unique<std::deque<Chunk>>();
     while (!bytes.empty()) {
-      if (chunks_->empty() || chunks_->back().end == kChunkBytes) {
+      if (chunks_->empty() || !chunks_->back().bytes || chunks_->back().end == kChunkBytes) {
         chunks_->emplace_back().bytes = std::make_unique_for_overwrite<char[]>(kChunkBytes);
+        memory_ += kChunkBytes;
       }
       Chunk& last = chunks_->back();
       const std::size_t part = std::min(bytes.size(), kChunkBytes - last.end);
@@ -40,13 +43,24 @@ class OutQueue {
       bytes.remove_prefix(part);
     }
   }
+  // Takes the buffer over, without its first `skip` bytes.
+  void adopt(wire::ByteBuffer bytes, std::size_t skip = 0) {
+    if (bytes.size() == skip) return;
+    if (!chunks_) chunks_ = std::make_unique<std::deque<Chunk>>();
+    Chunk& last = chunks_->emplace_back();
+    last.begin = skip;
+    last.end = bytes.size();
+    last.adopted.swap(bytes);
+    size_ += last.end - skip;
+    memory_ += last.memory();
+  }
   // The first bytes, for writev.
   std::size_t vectors(iovec (&out)[kVectors]) const {
     std::size_t count = 0;
     if (!chunks_) return 0;
     for (const Chunk& chunk : *chunks_) {
       if (count == kVectors) break;
-      out[count++] = {chunk.bytes.get() + chunk.begin, chunk.end - chunk.begin};
+      out[count++] = {chunk.data() + chunk.begin, chunk.end - chunk.begin};
     }
     return count;
   }
@@ -57,18 +71,24 @@ class OutQueue {
       const std::size_t part = std::min(bytes, first.end - first.begin);
       first.begin += part;
       bytes -= part;
-      if (first.begin == first.end) chunks_->pop_front();
+      if (first.begin == first.end) {
+        memory_ -= first.memory();
+        chunks_->pop_front();
+      }
     }
     if (size_ == 0) chunks_.reset();
   }
 
  private:
   struct Chunk {
-    std::unique_ptr<char[]> bytes;
+    std::unique_ptr<char[]> bytes;  // of our own; null: adopted
+    wire::ByteBuffer adopted;
     std::size_t begin = 0, end = 0;
+    std::size_t memory() const { return bytes ? kChunkBytes : adopted.capacity(); }
+    char* data() const { return bytes ? bytes.get() : const_cast<char*>(adopted.data()); }
   };
   std::unique_ptr<std::deque<Chunk>> chunks_;
-  std::size_t size_ = 0;
+  std::size_t size_ = 0, memory_ = 0;
 };
 
 }  // namespace ullage::server

@@ -24,6 +24,7 @@ enum class PushKind : std::uint8_t {
   kPMessage,    // {pattern, channel, message}
   kInvalidate,  // keys; none: everything
   kRedirectBroken,
+  kMonitor,  // a line
 };
 
 struct Post {
@@ -35,6 +36,10 @@ struct Post {
   Caller caller;
   std::uint64_t first_hash = 0;
   Slot* slot = nullptr;    // of the session `caller.id`, as long as that lives
+  std::uint64_t lent = 0;  // of the budget, for a large reply
+  bool part = false;       // of a command that the slot gathers
+  unsigned ran_by = 0;     // the thread of that part, and what it tells
+  Gather::Ran ran;
   wire::ByteBuffer bytes;  // all words behind each other; then the reply
   std::vector<std::uint32_t> lengths;
   wire::ByteBuffer last;  // one more word behind them, of an errand

@@ -28,6 +28,7 @@
 #include "server/errand.h"
 #include "server/growth_feed.h"
 #include "server/latency.h"
+#include "server/monitors.h"
 #include "server/pubsub.h"
 #include "server/tracking.h"
 #include "tier/budget.h"
@@ -61,6 +62,7 @@ class Server {
   const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
   PubSub& pubsub() { return pubsub_; }
   Tracking& tracking() { return tracking_; }
+  Monitors& monitors() { return monitors_; }
   Latency& latency() { return latency_; }
   ErrandBox& errand_box() { return errand_box_; }
   GrowthFeed& growth_feed() { return growth_feed_; }
@@ -116,7 +118,9 @@ class Server {
   std::atomic<std::uint64_t> max_key_bytes{0}, max_value_bytes{0};
   // For Standstill.
   std::atomic<bool> standing{false};
-  std::uint64_t standstills = 0;
+  std::atomic<std::uint64_t> standstills{0};
+  // Those in which keys of several threads may have changed at once.
+  std::atomic<std::uint64_t> joint_changes{0};
 
  private:
   Server(const Config& config, std::unique_ptr<ColdTier> cold);
@@ -134,6 +138,7 @@ class Server {
   std::unique_ptr<tier::Budget> budget_;
   PubSub pubsub_;
   Tracking tracking_;
+  Monitors monitors_;
   Latency latency_;
   ErrandBox errand_box_;
   GrowthFeed growth_feed_;

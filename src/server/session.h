@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "server/command.h"
+#include "server/gather.h"
 #include "server/out_queue.h"
 #include "tier/key.h"
 #include "tls/tls.h"
@@ -68,7 +69,9 @@ enum class ReplyMode : std::uint8_t { kOn, kOff, kSkip, kSkipNext };
 struct Slot {
   wire::ByteBuffer reply;
   bool done = false;
-  bool dropped = false;  // CLIENT REPLY OFF: nobody wants it
+  bool dropped = false;             // CLIENT REPLY OFF: nobody wants it
+  std::unique_ptr<Gather> gather;   // its command runs in parts
+  std::uint64_t granted_bytes = 0;  // of the budget, for what it holds; the session's in the end
 };
 
 struct Session : Caller {
@@ -87,6 +90,7 @@ struct Session : Caller {
   bool waiting = false;                       // its next command waits: a pause, other threads
   bool multi = false, multi_failed = false, multi_writes = false;
   bool no_evict = false;
+  bool monitors = false;           // is shown every command
   std::shared_ptr<Parked> parked;  // its next command waits for the cold tier
   ReplyMode reply_mode = ReplyMode::kOn;
   std::uint64_t created_ms = 0, active_ms = 0;

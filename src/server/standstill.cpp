@@ -16,7 +16,7 @@ thread_local unsigned held = 0;
 
 unsigned Standstill::depth() { return held; }
 
-Standstill::Standstill(Server& server, Worker* self) : server_(server), self_(self) {
+Standstill::Standstill(Server& server, Worker* self, For what) : server_(server), self_(self) {
   const auto& workers = server_.workers();
   if (held++ > 0 || (workers.size() == 1 && self_ != nullptr)) return;
   // One at a time; who waits for its turn stands still for the other.
@@ -37,6 +37,8 @@ Standstill::Standstill(Server& server, Worker* self) : server_(server), self_(se
       std::this_thread::yield();
     }
   }
+  // Now, not before: until it stood still, a thread ran what came before the changes.
+  if (what == For::kChanges) server_.joint_changes.fetch_add(1, std::memory_order_release);
 }
 
 Standstill::~Standstill() {

@@ -8,6 +8,8 @@
 // Cost: the longest turn of any thread, plus waking those that sleep. Threads: a worker, or one
 // that is none (null). Nested on one thread: the inner ones do nothing.
 
+#include <cstdint>
+
 namespace ullage::server {
 
 class Server;
@@ -15,7 +17,9 @@ class Worker;
 
 class Standstill {
  public:
-  Standstill(Server& server, Worker* self);
+  // What is done meanwhile: keys of several threads may change, or nothing does.
+  enum class For : std::uint8_t { kChanges, kLooks };
+  Standstill(Server& server, Worker* self, For what = For::kChanges);
   ~Standstill();
   Standstill(const Standstill&) = delete;
   Standstill& operator=(const Standstill&) = delete;

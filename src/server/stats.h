@@ -47,6 +47,9 @@ struct Stats {
   Tally protocol_errors, errors;
   Tally tls_connections, tls_failures, protected_refusals;
   Tally clients, turns, posts;
+  Tally scattered, gathered_again;  // commands run in parts; those that had to be run as one then
+  // Of one command: by the clock; and of its thread's own time, while latencies are monitored.
+  Tally command_ns_max, command_cpu_ns_max;
   Tally watching, in_multi, subscribed;
   Tally expired_keys_base, evicted_keys_base, hits_base, misses_base;  // CONFIG RESETSTAT
   // Read while threads stand still.

@@ -330,6 +330,8 @@ void Worker::close(Session& session) {
     forget_watches(session);
   }
   if (session.multi) stats_.in_multi.sub();
+  if (session.monitors) server_.monitors().remove({index_, session.id});
+  for (const Slot& slot : session.slots) session.granted_bytes += slot.granted_bytes;
   server_.budget().give_back(tier::Component::kClients, session.granted_bytes,
                              static_cast<int>(index_));
   std::erase(waiting_, &session);
@@ -348,7 +350,8 @@ void Worker::reset_stats() {
   for (Tally* tally :
        {&stats_.processed, &stats_.connections, &stats_.rejected_connections, &stats_.bytes_in,
         &stats_.bytes_out, &stats_.output_limit_cuts, &stats_.query_limit_cuts, &stats_.idle_cuts,
-        &stats_.denied_buffers, &stats_.protocol_errors, &stats_.errors}) {
+        &stats_.denied_buffers, &stats_.protocol_errors, &stats_.errors, &stats_.command_ns_max,
+        &stats_.command_cpu_ns_max}) {
     tally->set(0);
   }
   stats_.error_codes.clear();

@@ -83,6 +83,10 @@ class Worker final : public tier::Listener {
   // value of `beside` bytes that it may become: one write alone may not evict so many. Not in the
   // middle of the shard's work, and views of it are no longer good.
   bool borrow(std::uint64_t bytes, std::uint64_t beside);
+  // Room for `more` bytes of a reply, granted before it is there; the same holds as for borrow().
+  // False: denied. Replies up to 4 MiB are made first and granted then.
+  bool lend_reply(wire::ByteBuffer& reply, std::size_t more);
+  static bool reply_grows(const wire::ByteBuffer& reply, std::size_t more);
 
   // Standing still: see standstill.h.
   std::atomic<std::uint64_t> park_wanted{0}, parked_at{0};
@@ -148,6 +152,7 @@ class Worker final : public tier::Listener {
   void fill_slot(std::uint64_t session, Slot* slot);
   void replace_slot(std::uint64_t session, Slot* slot, std::string_view error);
   void send_reply(PostPtr post);
+  void return_loan(Post& post);
   void run_words(PostPtr& post, const Parked* parked);
   void after_reply(Session& session, const Command& command);
   bool refused(Session& session, Context& context, const Command* command);
@@ -158,6 +163,23 @@ class Worker final : public tier::Listener {
   bool must_pause(const Session& session, const Command& command) const;
   bool queue_command(Session& session, const Command& command,
                      const std::vector<std::string_view>& words);
+  // Commands whose parts several threads run (worker_gather.cpp).
+  bool may_scatter(const Session& session, const Command& command) const;
+  void scatter(Session& session, Context& context);
+  void send_parts(Session& session, Slot& slot, const Caller& caller);
+  void assemble(Slot& slot, int resp);
+  void take_part(Session& session, Post& post);
+  bool run_whole(Session& session, Slot& slot, Caller& caller);
+  void ran_part(Post& post);
+  void put_behind(Session& session);
+  bool measures_cpu() const;
+  void begin_call();
+  void show(const Session& session, const Command& command,
+            std::span<const std::string_view> words);
+  void count(const Command& command, std::uint64_t ns, bool failed);
+  void fill_post(Post& post, const Command& command, std::span<const std::string_view> words,
+                 std::uint64_t hash);
+  Slot& promise_reply(Session& session);
   void forward(Session& session, const Command& command, const std::vector<std::string_view>& words,
                std::uint64_t hash, unsigned to);
   PostPtr copied(Session& session, const Command& command, std::span<const std::string_view> words,
@@ -166,6 +188,7 @@ class Worker final : public tier::Listener {
   void run_post(PostPtr post);
   void deliver(Session& session, PushKind kind, const std::vector<std::string>& words,
                bool redirected);
+  void keep_reply(Slot& slot, std::size_t before);
   void settle_slots(Session& session);
   void spill(Session& session);
   void flush(Session& session);
@@ -208,7 +231,8 @@ class Worker final : public tier::Listener {
   Inbox inbox_;
   std::vector<PostPtr> taken_, spare_, errands_done_;
   std::vector<std::vector<PostPtr>> outboxes_;
-  std::uint64_t call_started_ns_ = 0;
+  std::uint64_t call_started_ns_ = 0, call_started_cpu_ns_ = 0, last_part_ns_ = 0;
+  std::uint64_t lent_ = 0;  // for the reply under way, until it is somewhere
   // Of the post under way: its client, and what that is to be told behind the reply.
   std::uint64_t posted_caller_ = 0;
   std::vector<PostPtr> behind_reply_;

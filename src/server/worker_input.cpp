@@ -166,7 +166,7 @@ wire::Parsed Worker::cut_batch(Session& session, std::string_view bytes, std::si
 std::size_t Worker::process(Session& session, std::string_view bytes) {
   const std::size_t all = bytes.size();
   current_ = &session;
-  call_started_ns_ = steady_ns();
+  begin_call();
   bool more = true;
   while (more && !bytes.empty()) {
     std::size_t count = 0, done = 0;
@@ -224,6 +224,9 @@ bool Worker::refused(Session& session, Context& context, const Command* command)
                   "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in "
                   "this context");
   }
+  if (session.monitors && (command->flags & (kReadonly | kWrite | kMayReplicate)) != 0) {
+    return refuse("ERR Replica can't interact with the keyspace");
+  }
   return false;
 }
 
@@ -253,7 +256,7 @@ Worker::Ran Worker::run_command(Session& session, Cut& cut) {
   }
   // The usual case first: a known command of a client in no special state.
   const bool special = command == nullptr || session.guarded || session.multi ||
-                       session.subscriptions() > 0 ||
+                       session.subscriptions() > 0 || session.monitors ||
                        server_.paused_until_ms.load(std::memory_order_relaxed) != 0 ||
                        !arity_fits(*command, words.size());
   if (special) {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A client's replies: gathered over its turn, written at once, kept when it does not read.
+#include <algorithm>
+#include <utility>
+
 #include "server/server.h"
 #include "server/worker.h"
 
@@ -11,6 +14,11 @@ namespace {
 constexpr std::size_t kPushSlotsMax = 4096;
 // What transmit() says of a client that is gone, or gone wrong.
 constexpr ssize_t kBroken = -1;
+// A thread makes a reply up to here before it is granted: entries that went for it first could be
+// those that it is about.
+constexpr std::size_t kUngrantedReplyBytes = 4 << 20;
+// What a reply has around a value, at most.
+constexpr std::size_t kFrameBytes = 64;
 
 }  // namespace
 
@@ -66,9 +74,32 @@ bool Worker::borrow(std::uint64_t bytes, std::uint64_t beside) {
   return server_.budget().take(tier::Component::kClients, bytes, static_cast<int>(index_));
 }
 
+bool Worker::reply_grows(const wire::ByteBuffer& reply, std::size_t more) {
+  const std::size_t needed = reply.size() + more + kFrameBytes;
+  return needed > kUngrantedReplyBytes && needed > reply.capacity();
+}
+
+bool Worker::lend_reply(wire::ByteBuffer& reply, std::size_t more) {
+  if (!reply_grows(reply, more)) return true;
+  const std::size_t needed = reply.size() + more + kFrameBytes;
+  const std::size_t wanted = std::max(needed, reply.size() + reply.size() / 2);
+  const std::size_t bytes = wanted - reply.capacity();
+  if (!borrow(bytes, 0)) {
+    stats_.denied_buffers.add();
+    return false;
+  }
+  lent_ += bytes;
+  reply.reserve(wanted);
+  return true;
+}
+
 // What scratch_ holds is this session's: out with it, as far as the socket takes it.
 void Worker::spill(Session& session) {
-  if (scratch_.empty()) return;
+  session.granted_bytes += std::exchange(lent_, 0);
+  if (scratch_.empty()) {
+    if (scratch_.capacity() > kFreeBufferBytes * 2) scratch_.release();
+    return;
+  }
   std::string_view bytes = scratch_.view();
   if (session.out.empty() && !session.dead) {
     const ssize_t sent = transmit(session, bytes);
@@ -85,8 +116,14 @@ void Worker::spill(Session& session) {
       stats_.output_limit_cuts.add();
       kill(session);
     } else {
-      session.out.append(bytes);
+      if (bytes.size() > kFreeBufferBytes) {
+        const std::size_t sent = scratch_.size() - bytes.size();
+        session.out.adopt(std::move(scratch_), sent);
+      } else {
+        session.out.append(bytes);
+      }
       scratch_.clear();
+      if (scratch_.capacity() > kFreeBufferBytes * 2) scratch_.release();
       // An entry that goes for it may be told to this very client: behind what is kept now.
       if (!afford_buffers(session)) kill(session);
       return;
@@ -131,9 +168,8 @@ void Worker::finish_reply(Session& session, std::size_t before) {
     if (session.slots.empty()) return;
     // Earlier commands are still under way elsewhere: this reply waits behind theirs.
     Slot& slot = session.slots.emplace_back();
-    slot.reply.append(scratch_.view().substr(before));
+    keep_reply(slot, before);
     slot.done = true;
-    scratch_.truncate(before);
     return;
   }
   scratch_.truncate(before);
@@ -141,14 +177,28 @@ void Worker::finish_reply(Session& session, std::size_t before) {
   if (session.reply_mode == ReplyMode::kSkipNext) session.reply_mode = ReplyMode::kSkip;
 }
 
+// What scratch_ holds behind `before` waits in the slot.
+void Worker::keep_reply(Slot& slot, std::size_t before) {
+  slot.granted_bytes = std::exchange(lent_, 0);
+  if (before == 0 && scratch_.size() > kFreeBufferBytes) return slot.reply.swap(scratch_);
+  slot.reply.append(scratch_.view().substr(before));
+  scratch_.truncate(before);
+}
+
 void Worker::settle_slots(Session& session) {
   while (!session.slots.empty() && session.slots.front().done) {
-    const std::string_view reply = session.slots.front().reply.view();
+    Slot& first = session.slots.front();
+    const std::string_view reply = first.reply.view();
     if (session.out.size() + reply.size() > server_.config().output_buffer_bytes) {
       stats_.output_limit_cuts.add();
       return kill(session);
     }
-    session.out.append(reply);
+    session.granted_bytes += first.granted_bytes;
+    if (reply.size() > kFreeBufferBytes) {
+      session.out.adopt(std::move(first.reply));
+    } else {
+      session.out.append(reply);
+    }
     session.slots.pop_front();
   }
   if (!afford_buffers(session)) return kill(session);
@@ -177,6 +227,9 @@ void Worker::deliver(Session& session, PushKind kind, const std::vector<std::str
   if (session.dead) return;
   if (session.guarded && (kind == PushKind::kMessage || kind == PushKind::kPMessage)) {
     if (!may_hear(server_, session, words[words.size() - 2], words.back())) return;
+  }
+  if (session.guarded && kind == PushKind::kMonitor && !may_monitor(server_, session)) {
+    return kill(session);
   }
   if (session.guarded && kind == PushKind::kInvalidate && !words.empty()) {
     std::vector<std::string> seen = words;
@@ -208,6 +261,9 @@ void Worker::deliver(Session& session, PushKind kind, const std::vector<std::str
         for (const std::string& key : words) out.bulk(key);
       }
       break;
+    case PushKind::kMonitor:
+      out.simple(words[0]);
+      break;
     case PushKind::kRedirectBroken:
       session.extras().tracking.broken_redirect = true;
       if (session.resp < 3) return;
@@ -219,7 +275,7 @@ void Worker::deliver(Session& session, PushKind kind, const std::vector<std::str
     (in_call_ ? deferred_ : scratch_).append(bytes.view());
     return;
   }
-  if (router_ != nullptr && !session.slots.empty() && session.slots.size() < kPushSlotsMax) {
+  if (!session.slots.empty() && session.slots.size() < kPushSlotsMax) {
     // What it was promised before goes out before.
     Slot& slot = session.slots.emplace_back();
     slot.reply.append(bytes.view());

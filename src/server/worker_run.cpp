@@ -3,10 +3,12 @@
 // Commands run here: on the thread that owns their keys.
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "server/clock.h"
 #include "server/keys_of.h"
 #include "server/router.h"
+#include "server/secrets.h"
 #include "server/server.h"
 #include "server/standstill.h"
 #include "server/worker.h"
@@ -54,6 +56,7 @@ Worker::Ran Worker::dispatch(Session& session, const Command& command, Cut& cut)
         forward(session, command, words, context.first_hash, owner);
         return Ran::kDone;
       }
+      case Route::kParts:
       case Route::kKeys: {
         const int owner = owner_of(context, count);
         if (owner == static_cast<int>(index_)) break;
@@ -61,11 +64,18 @@ Worker::Ran Worker::dispatch(Session& session, const Command& command, Cut& cut)
           forward(session, command, words, context.first_hash, static_cast<unsigned>(owner));
           return Ran::kDone;
         }
+        if (owner < 0 && may_scatter(session, command)) {
+          if (session.slots.size() >= kSlotsMax) return Ran::kWait;
+          scatter(session, context);
+          return Ran::kDone;
+        }
         [[fallthrough]];
       }
       case Route::kAll: {
         if (!session.slots.empty()) return Ran::kWait;
-        const Standstill still(server_, this);
+        const bool changes = (command.flags & kWrite) != 0;
+        const Standstill still(server_, this,
+                               changes ? Standstill::For::kChanges : Standstill::For::kLooks);
         return finish(session, context, before);
       }
       case Route::kOrdered:
@@ -92,17 +102,28 @@ void Worker::call(Context& context) {
   const std::uint64_t now = steady_ns();
   const std::uint64_t ns = now - call_started_ns_;
   call_started_ns_ = now;
-  CommandStats& stats = stats_.commands[command_index(context.command)];
-  stats.calls.add();
-  stats.ns.add(ns);
-  stats.durations.record(ns);
-  stats_.processed.add();
-  if (context.failed) stats.failed.add();
+  if (ns > stats_.command_ns_max.value()) stats_.command_ns_max.set(ns);
+  if (measures_cpu()) {
+    const std::uint64_t cpu = thread_cpu_ns();
+    const std::uint64_t took = cpu - call_started_cpu_ns_;
+    if (call_started_cpu_ns_ != 0 && took > stats_.command_cpu_ns_max.value()) {
+      stats_.command_cpu_ns_max.set(took);
+    }
+    call_started_cpu_ns_ = cpu;
+  }
+  if (context.part) {
+    last_part_ns_ = ns;
+  } else {
+    count(*context.command, ns, context.failed);
+  }
   if (context.caller.tracking && (context.command->flags & kReadonly)) {
     for_each_key(*context.command, context.words, [&](std::size_t i) {
       server_.tracking().remember(context.caller.id, context.words[i],
                                   server_.config().tracking_table_max_keys, *this);
     });
+  }
+  if (context.session != nullptr) [[likely]] {
+    show(*context.session, *context.command, context.words);
   }
   const Config& config = server_.config();
   if (config.slowlog_log_slower_than_us >= 0 &&
@@ -117,18 +138,47 @@ void Worker::call(Context& context) {
   }
 }
 
+bool Worker::measures_cpu() const { return server_.config().latency_monitor_threshold_ms > 0; }
+
+// What comes now is the next command's time.
+void Worker::begin_call() {
+  call_started_ns_ = steady_ns();
+  call_started_cpu_ns_ = measures_cpu() ? thread_cpu_ns() : 0;
+}
+
+// For those who watch: on the thread of the client, behind all it did before.
+void Worker::show(const Session& session, const Command& command,
+                  std::span<const std::string_view> words) {
+  if (!server_.monitors().any()) [[likely]]
+    return;
+  const bool outer = in_call_;
+  in_call_ = true;  // one that watches itself is told behind the reply
+  server_.monitors().tell(*this, session, command, words);
+  in_call_ = outer;
+}
+
+void Worker::count(const Command& command, std::uint64_t ns, bool failed) {
+  CommandStats& stats = stats_.commands[command_index(&command)];
+  stats.calls.add();
+  stats.ns.add(ns);
+  stats.durations.record(ns);
+  stats_.processed.add();
+  if (failed) stats.failed.add();
+}
+
 void Worker::note_slow(Session* session, const Context& context, std::uint64_t ns) {
   if ((context.command->flags & kSkipSlowlog) || server_.config().slowlog_max_len == 0) return;
   SlowEntry entry;
   entry.unix_s = static_cast<std::int64_t>(unix_ms() / 1000);
   entry.us = static_cast<std::int64_t>(ns / 1000);
-  const std::size_t count = context.words.size();
+  const std::vector<std::string_view> words = without_secrets(*context.command, context.words);
+  const std::size_t count = words.size();
   for (std::size_t i = 0; i < std::min(count, kSlowWordsMax); ++i) {
     if (count > kSlowWordsMax && i == kSlowWordsMax - 1) {
       entry.words.push_back("... (" + std::to_string(count - i) + " more arguments)");
       break;
     }
-    const std::string_view word = context.words[i];
+    const std::string_view word = words[i];
     std::string kept(word.substr(0, kSlowWordBytesMax));
     if (word.size() > kSlowWordBytesMax) {
       kept += "... (" + std::to_string(word.size() - kSlowWordBytesMax) + " more bytes)";
@@ -168,6 +218,7 @@ void Worker::run_queued(Context& exec, std::span<const std::string_view> words) 
     command = find_subcommand(*command, words[1]);
   }
   Context context{server_, *this, exec.caller, exec.session, words, command, exec.out, 0, false};
+  context.queued = true;
   context.out = wire::ReplyWriter(exec.out.buffer(), exec.caller.resp);
   if (exec.caller.guarded && refused_in_exec(context)) return;
   if (router_ == nullptr) return call(context);
@@ -187,23 +238,35 @@ void Worker::forward(Session& session, const Command& command,
 // A command that is run somewhere else, or later: its reply has a slot.
 PostPtr Worker::copied(Session& session, const Command& command,
                        std::span<const std::string_view> words, std::uint64_t hash) {
+  show(session, command, words);
   PostPtr post = new_post();
-  post->kind = Post::Kind::kCommand;
-  post->from = index_;
-  post->command = &command;
+  fill_post(*post, command, words, hash);
   post->caller = session;
-  post->first_hash = hash;
-  post->lengths.clear();
-  post->bytes.clear();
+  post->slot = &promise_reply(session);
+  return post;
+}
+
+void Worker::fill_post(Post& post, const Command& command, std::span<const std::string_view> words,
+                       std::uint64_t hash) {
+  post.kind = Post::Kind::kCommand;
+  post.from = index_;
+  post.command = &command;
+  post.first_hash = hash;
+  post.part = false;
+  post.lengths.clear();
+  post.bytes.clear();
   for (const std::string_view word : words) {
-    post->lengths.push_back(static_cast<std::uint32_t>(word.size()));
-    post->bytes.append(word);
+    post.lengths.push_back(static_cast<std::uint32_t>(word.size()));
+    post.bytes.append(word);
   }
+}
+
+// The place of a reply that is still to come.
+Slot& Worker::promise_reply(Session& session) {
   Slot& slot = session.slots.emplace_back();
   slot.dropped = session.reply_mode != ReplyMode::kOn;
   if (session.reply_mode == ReplyMode::kSkip) session.reply_mode = ReplyMode::kOn;
-  post->slot = &slot;
-  return post;
+  return slot;
 }
 
 PostPtr Worker::new_post() {
@@ -247,12 +310,16 @@ void Worker::run_post(PostPtr post) {
       return;
     case Post::Kind::kReply: {
       const auto found = sessions_.find(post->caller.id);
-      if (found != sessions_.end()) {
+      if (found != sessions_.end() && post->part) {
+        take_part(*found->second, *post);
+      } else if (found != sessions_.end()) {
         post->slot->reply.swap(post->bytes);
-        if (post->slot->dropped) post->slot->reply.clear();
+        post->slot->granted_bytes += std::exchange(post->lent, 0);
+        if (post->slot->dropped) post->slot->reply.release();
         post->slot->done = true;
         if (!found->second->dead) settle_slots(*found->second);
       }
+      return_loan(*post);  // of a client that is gone
       break;
     }
     case Post::Kind::kPush:
@@ -276,7 +343,8 @@ void Worker::run_words(PostPtr& post, const Parked* parked) {
   }
   if (post->has_last) words.push_back(post->last.view());
   aside_.clear();
-  call_started_ns_ = steady_ns();
+  begin_call();
+  last_part_ns_ = 0;
   Context context{server_,
                   *this,
                   post->caller,
@@ -286,6 +354,7 @@ void Worker::run_words(PostPtr& post, const Parked* parked) {
                   wire::ReplyWriter(aside_, post->caller.resp),
                   post->first_hash,
                   true};
+  context.part = post->part;
   posted_caller_ = post->caller.id;
   const bool asked = parked == nullptr && post->caller.guarded;
   if (asked && refused_at_door(context, kAtTop)) {
@@ -300,11 +369,20 @@ void Worker::run_words(PostPtr& post, const Parked* parked) {
   }
   posted_caller_ = 0;
   post->bytes.swap(aside_);
+  if (aside_.capacity() > 2 * kFreeBufferBytes) aside_.release();  // it had a large value
   post->kind = Post::Kind::kReply;
+  post->lent = std::exchange(lent_, 0);
+  if (post->part) ran_part(*post);
+}
+
+void Worker::return_loan(Post& post) {
+  server_.budget().give_back(tier::Component::kClients, std::exchange(post.lent, 0),
+                             static_cast<int>(index_));
 }
 
 void Worker::send_reply(PostPtr post) {
   if (post->errand != 0) {
+    return_loan(*post);
     errands_done_.push_back(std::move(post));
     return;
   }

@@ -2,6 +2,7 @@
 //
 // How commands run when there is a cold tier: some wait for keys, some replies for the disk.
 #include <optional>
+#include <utility>
 
 #include "server/router.h"
 #include "server/server.h"
@@ -16,7 +17,8 @@ constexpr std::size_t kSlotsMax = 1024;
 
 // Commands that need nothing of their client but its reply's place.
 bool copyable(const Command& command) {
-  return command.route == Route::kKey || command.route == Route::kKeys;
+  return command.route == Route::kKey || command.route == Route::kKeys ||
+         command.route == Route::kParts;
 }
 
 bool ordered(const Command& command) {
@@ -77,8 +79,7 @@ Worker::Ran Worker::finish_tiered(Session& session, Context& context, std::size_
 // What the command has replied waits until its changes are durable.
 void Worker::hold_reply(Session& session, std::size_t before, Router::Others others) {
   Slot& slot = session.slots.emplace_back();
-  slot.reply.append(scratch_.view().substr(before));
-  scratch_.truncate(before);
+  keep_reply(slot, before);
   router_->hold(session.id, &slot, std::move(others));
 }
 
@@ -103,13 +104,18 @@ bool Worker::call_tiered(Context& context, PostPtr& post, const Parked* parked) 
   // A push to this client, if it is one of ours, goes behind the reply.
   const bool ours = post->errand == 0 && post->from == index_;
   const auto found = ours ? sessions_.find(post->caller.id) : sessions_.end();
+  Session* const turn = current_;  // whose turn it is: a part of its command runs
   if (found != sessions_.end()) current_ = found->second.get();
   std::optional<Standstill> still;
   if (ordered(*context.command)) still.emplace(server_, this);
   call(context);
-  current_ = nullptr;
-  aside_.append(deferred_.view());
-  deferred_.clear();
+  current_ = turn;
+  if (post->part && found != sessions_.end()) {
+    put_behind(*found->second);
+  } else {
+    aside_.append(deferred_.view());
+    deferred_.clear();
+  }
   Router::Others others;
   const bool mine = router_->take_must_hold();
   if (still) others = router_->hand_over_others();
@@ -120,7 +126,10 @@ bool Worker::call_tiered(Context& context, PostPtr& post, const Parked* parked) 
   for (PostPtr& behind : behind_reply_) outboxes_[post->from].push_back(std::move(behind));
   behind_reply_.clear();
   post->bytes.swap(aside_);
+  if (aside_.capacity() > 2 * kFreeBufferBytes) aside_.release();  // it had a large value
   post->kind = Post::Kind::kReply;
+  post->lent = std::exchange(lent_, 0);
+  if (post->part) ran_part(*post);
   router_->hold(std::move(post), std::move(others));
   router_->after_call();
   return false;

@@ -10,7 +10,8 @@
 //
 // Invariants (1) A segment of depth d is in 2^(depth - d) neighbouring places of the directory. (2)
 // An entry's cell names its table, so whoever finds the cell finds its slot. (3) Counts of a table
-// are of entries in it, expired ones included.
+// are of entries in it, expired ones included. (4) A directory is twice as long as its deepest
+// segment needs at most, so a split after a merge rarely doubles what was just halved.
 
 #include <ullage/growth.h>
 
@@ -33,9 +34,13 @@ namespace ullage::tier {
 // Tables of a store: 16 in use, and those of flushed databases that are being swept.
 inline constexpr unsigned kTables = 64;
 
+// Leading bits of the hash that a directory may go by.
+inline constexpr unsigned kDepthMax = 26;
+
 struct Table {
   std::vector<Ref> directory;  // empty: no segment yet
   unsigned depth = 0;
+  std::array<std::uint32_t, kDepthMax + 1> at_depth{};  // segments, by their depth
   std::uint64_t entries = 0, expiring = 0, segments = 0;
 };
 
@@ -129,8 +134,6 @@ class Store final : private Heap::Mover {
   std::uint64_t entries() const noexcept { return entries_; }
 
  private:
-  static constexpr unsigned kDepthMax = 26;
-
   void moved(Ref from, Ref to) noexcept override;
   bool discard(Ref ref) noexcept override;
   Spot spot_of(Ref where, Ref content, std::uint64_t hash) noexcept;
@@ -141,6 +144,7 @@ class Store final : private Heap::Mover {
   bool split(unsigned table, Segment* segment, unsigned left_size, unsigned right_size) noexcept;
   std::uint32_t right_of_split(Segment& segment) noexcept;
   bool deepen(Table& table) noexcept;
+  void flatten(Table& table) noexcept;
   void point(Table& table, const Segment& segment, Ref ref) noexcept;
   void release(Table& table, Ref ref) noexcept;
 

@@ -53,11 +53,13 @@ Segment* Store::create(unsigned size, unsigned table, std::uint64_t first, unsig
   Segment* segment = segment_at(ref);
   segment->begin(size, table, first, depth, &totals_, clock_.era());
   ++tables_[table].segments;
+  ++tables_[table].at_depth[depth];
   return segment;
 }
 
 void Store::release(Table& table, Ref ref) noexcept {
   --table.segments;
+  --table.at_depth[segment_at(ref)->depth];
   heap_.free(ref);
 }
 
@@ -84,7 +86,7 @@ Segment* Store::room(unsigned id, std::uint64_t hash) noexcept {
       return nullptr;
     }
     directory_bytes_ += sizeof(Ref);
-    table.segments = 1;
+    table.segments = table.at_depth[0] = 1;
     Segment* segment = segment_at(ref);
     segment->begin(0, id, 0, 0, &totals_, clock_.era());
     owner_.grew(growth_kind::first, *segment, 0, 0);
@@ -198,6 +200,27 @@ bool Store::deepen(Table& table) noexcept {
   return true;
 }
 
+// Keeps (4): halves the directory while nothing needs the lower half of its bits, and one to spare.
+void Store::flatten(Table& table) noexcept {
+  while (table.depth > 1 && table.at_depth[table.depth] == 0 &&
+         table.at_depth[table.depth - 1] == 0) {
+    // The half is there beside the whole for as long as copying takes.
+    const std::size_t half = table.directory.size() / 2 * sizeof(Ref);
+    if (!budget_.take(Component::kTable, half, shard_)) return;  // the next merge tries again
+    try {
+      std::vector<Ref> fewer(table.directory.size() / 2);
+      for (std::size_t i = 0; i < fewer.size(); ++i) fewer[i] = table.directory[i * 2];
+      table.directory = std::move(fewer);
+    } catch (const std::bad_alloc&) {
+      budget_.give_back(Component::kTable, half, shard_);
+      return;
+    }
+    budget_.give_back(Component::kTable, half * 2, shard_);
+    directory_bytes_ -= half;
+    --table.depth;
+  }
+}
+
 // Keys may come in the order of their hash (a scan of another store): then one half has most. Each
 // gets the size that holds its part.
 bool Store::split(unsigned id, Segment* segment, unsigned left_size, unsigned right_size) noexcept {
@@ -270,6 +293,7 @@ bool Store::shrink(unsigned id, std::uint64_t place) noexcept {
                           table.directory[right->first >> (kPlaceBits - table.depth)]};
       point(table, *fresh, ref);
       for (const Ref old : refs) release(table, old);
+      flatten(table);
       owner_.grew(growth_kind::merged, *fresh, before, fresh->entries);
       return true;
     }

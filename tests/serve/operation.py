@@ -175,6 +175,24 @@ def test_growth_is_told_and_bounded(_folder):
             assert client.ask("INFO", section).decode().startswith(f"# {section.capitalize()}\r\n")
 
 
+def test_the_longest_command_is_told_by_the_clock_and_by_what_its_thread_ran(_folder):
+    with wire.store() as server, server.client() as client:
+        def longest():
+            text = client.ask("INFO", "growth").decode()
+            fields = dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)
+            return float(fields["command_us_max"]), float(fields["command_cpu_us_max"])
+
+        client.ask("SET", "k", "v")
+        by_clock, by_thread = longest()
+        assert by_clock > 0 and by_thread == 0, "nobody asked for it"
+        client.ask("CONFIG", "SET", "latency-monitor-threshold", "1000000")
+        client.ask("DEBUG", "SLEEP", "0.05")
+        by_clock, by_thread = longest()
+        assert by_clock >= 50_000 and 0 < by_thread < by_clock / 2, (by_clock, by_thread)  # it only slept
+        client.ask("CONFIG", "RESETSTAT")
+        assert longest()[0] < by_clock
+
+
 def test_the_budget_holds_while_more_is_written_than_fits(_folder):
     with wire.store("--residency.hot=16MiB") as server, server.client() as client:
         for start in range(0, 100_000, 500):

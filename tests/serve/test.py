@@ -16,11 +16,13 @@ import http_limits  # noqa: E402
 import http_users  # noqa: E402
 import keys_api  # noqa: E402
 import limits  # noqa: E402
+import monitor  # noqa: E402
 import live_page  # noqa: E402
 import openapi  # noqa: E402
 import operation  # noqa: E402
 import persistence  # noqa: E402
 import real_clients  # noqa: E402
+import scatter  # noqa: E402
 import wire  # noqa: E402
 
 
@@ -35,7 +37,7 @@ def test_replies_are_redis_s_byte_for_byte(folder):
 
 
 for module in (backup, crash, documents, limits, operation, persistence, keys_api, http_cold, http_limits,
-               http_users, openapi, live_page, real_clients):
+               http_users, openapi, live_page, monitor, real_clients, scatter):
     globals().update({name: test for name, test in vars(module).items() if name.startswith("test_")})
 
 if __name__ == "__main__":

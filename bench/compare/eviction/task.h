@@ -5,6 +5,9 @@
 // entries of 64 B to 4 KiB by their key, and room for as many average ones. Traces are public ones
 // (where from: ../shared/data/README.md); $ULLAGE_SHARED_DATA, or shared/data beside the project.
 //
+// A case NMiB (of ../eviction_bytes): a cache of so many bytes, entries as large as the blocks that
+// a virtual disk was asked for. $ULLAGE_SIZED_TRACE is the trace with their sizes.
+//
 // A contender is a struct with `static std::uint64_t hits(const Trace&, std::uint64_t capacity)`.
 #pragma once
 
@@ -14,6 +17,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "driver.h"
@@ -30,6 +34,7 @@ struct Trace {
   std::uint64_t capacity = 0;  // in bytes
   std::uint64_t entries = 0;   // how many of average size that is
   bool sized = false;
+  unsigned mib = 0;  // of a case N MiB
 };
 
 inline std::uint64_t spread(std::uint64_t x) {  // a permutation of 64 bits
@@ -46,8 +51,38 @@ inline std::string folder() {
   return EVICTION_ROOT "/../shared/data";
 }
 
+// Lines "version,time,op,size,block", behind one with their names. A block is as large as it was
+// asked for first, as it is for those who published counts.
+inline Trace read_disk(unsigned mib) {
+  const char* path = std::getenv("ULLAGE_SIZED_TRACE");
+  std::FILE* file = path == nullptr ? nullptr : std::fopen(path, "r");
+  if (file == nullptr) {
+    std::fprintf(stderr, "no trace in ULLAGE_SIZED_TRACE\n");
+    std::exit(1);
+  }
+  Trace trace;
+  trace.sized = true;
+  trace.mib = mib;
+  trace.capacity = std::uint64_t{mib} << 20;
+  char line[128];
+  std::uint64_t bytes = 0;
+  std::unordered_map<unsigned long long, unsigned long long> sizes;
+  while (std::fgets(line, sizeof line, file) != nullptr) {
+    unsigned long long size = 0, block = 0;
+    if (std::sscanf(line, "%*u,%*u,%*[^,],%llu,%llu", &size, &block) != 2) continue;
+    size = sizes.try_emplace(block, size).first->second;
+    trace.requests.push_back(
+        {spread(block + 0x9e3779b97f4a7c15u), static_cast<std::uint32_t>(size)});
+    bytes += size;
+  }
+  std::fclose(file);
+  if (!trace.requests.empty()) trace.entries = trace.capacity / (bytes / trace.requests.size());
+  return trace;
+}
+
 inline Trace read(std::string_view case_name) {
   std::string name(case_name);
+  if (name.ends_with("MiB")) return read_disk(static_cast<unsigned>(std::stoul(name)));
   Trace trace;
   if (name.ends_with("_sized")) {
     trace.sized = true;

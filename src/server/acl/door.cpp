@@ -121,6 +121,13 @@ bool may_hear(Server& server, const Session& session, std::string_view channel,
   return !channel.starts_with("__keyevent@") || user->may_see(message);
 }
 
+bool may_monitor(Server& server, const Session& session) {
+  static const Command& monitor = *find_internal("monitor");
+  static constexpr std::string_view kWords[] = {"monitor"};
+  const User* user = server.users().find(session.user);
+  return user != nullptr && user->check(monitor, kWords).why == Refusal::kNone;
+}
+
 bool sift_keys(Server& server, const Session& session, std::vector<std::string>& keys) {
   if (!session.guarded || keys.empty()) return true;
   const User* user = server.users().find(session.user);

@@ -36,6 +36,8 @@ bool may_see(const Context& context, std::string_view key);
 bool may_hear(Server& server, const Session& session, std::string_view channel,
               std::string_view message);
 // Leaves the keys that this client may see. False: none is left of some.
+// May a client that monitors go on? Its user may be another by now.
+bool may_monitor(Server& server, const Session& session);
 bool sift_keys(Server& server, const Session& session, std::vector<std::string>& keys);
 
 // After users have changed, everything standing still: who each client is, and whether it may

@@ -7,6 +7,7 @@ namespace {
 std::string flags_of(const Session& session) {
   std::string flags;
   const SessionExtras* extras = session.known_extras();
+  if (session.monitors) flags += 'O';
   if (session.subscriptions() > 0) flags += 'P';
   if (session.multi) flags += 'x';
   if (extras != nullptr && extras->tracking.on) {

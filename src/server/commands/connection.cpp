@@ -143,6 +143,7 @@ void quit_command(Context& c) {
 void reset_command(Context& c) {
   Session& session = *c.session;
   discard_quietly(c);
+  stop_monitor(c);
   if (session.known_extras() != nullptr) {
     SessionExtras& extras = session.extras();
     unsubscribe_quietly(c);

@@ -20,5 +20,6 @@ bool valid_client_name(std::string_view name);
 // Ends MULTI, WATCH and all subscriptions without a reply, for RESET.
 void discard_quietly(Context& c);
 void unsubscribe_quietly(Context& c);
+void stop_monitor(Context& c);
 
 }  // namespace ullage::server

@@ -7,6 +7,7 @@
 #include "server/commands/expiry_options.h"
 #include "server/commands/handlers.h"
 #include "server/context.h"
+#include "server/worker.h"
 
 namespace ullage::server {
 namespace {
@@ -23,6 +24,20 @@ std::optional<tier::Found> read(Context& c, const tier::Key& key) {
   const auto found = c.caller.no_touch ? c.shard(key).peek(key) : c.shard(key).get(key);
   if (!found) c.notify(kNotifyKeyMiss, "keymiss", key);
   return found;
+}
+
+// A large value needs room in the reply before it is copied there, for which entries may go: then
+// `found` is another view. False: the error is replied, in the place of all behind `before`.
+bool room_for(Context& c, const tier::Key& key, std::optional<tier::Found>& found,
+              std::size_t before) {
+  if (!found || !Worker::reply_grows(c.out.buffer(), found->value.size())) [[likely]]
+    return true;
+  const bool lent = c.worker.lend_reply(c.out.buffer(), found->value.size());
+  found = c.shard(key).peek(key);
+  if (lent && found) return true;
+  c.out.buffer().truncate(before);
+  c.out_of_memory();
+  return false;
 }
 
 bool write(Context& c, const tier::Key& key, std::string_view value,
@@ -63,8 +78,10 @@ bool size_allowed(Context& c, std::uint64_t size) {
 }  // namespace
 
 void get_command(Context& c) {
-  const auto found = read(c, c.key(1));
-  if (c.is_text(found)) reply_value(c, found);
+  const tier::Key key = c.key(1);
+  auto found = read(c, key);
+  if (!c.is_text(found) || !room_for(c, key, found, c.out.buffer().size())) return;
+  reply_value(c, found);
 }
 
 void set_command(Context& c) {
@@ -76,8 +93,9 @@ void set_command(Context& c) {
   if (!parse_set_words(c, options)) return;
   const tier::Key key = c.key(1);
   tier::Shard& shard = c.shard(key);
-  const auto old = options.get ? read(c, key) : shard.peek(key);
+  auto old = options.get ? read(c, key) : shard.peek(key);
   if (options.get && !c.is_text(old)) return;
+  if (options.get && !room_for(c, key, old, c.out.buffer().size())) return;
   if (options.get) reply_value(c, old);
   if ((options.nx && old) || (options.xx && !old)) {
     if (!options.get) c.out.null();
@@ -107,9 +125,9 @@ void psetex_command(Context& c) { set_with_time(c, true); }
 
 void getset_command(Context& c) {
   const tier::Key key = c.key(1);
-  const auto old = read(c, key);
-  if (!c.is_text(old)) return;
+  auto old = read(c, key);
   const std::size_t before = c.out.buffer().size();
+  if (!c.is_text(old) || !room_for(c, key, old, before)) return;
   reply_value(c, old);
   const tier::Status status = c.shard(key).set(key, c.word(2));
   if (status != tier::Status::kOk) {
@@ -122,8 +140,8 @@ void getset_command(Context& c) {
 
 void getdel_command(Context& c) {
   const tier::Key key = c.key(1);
-  const auto old = read(c, key);
-  if (!c.is_text(old)) return;
+  auto old = read(c, key);
+  if (!c.is_text(old) || !room_for(c, key, old, c.out.buffer().size())) return;
   reply_value(c, old);
   if (!old) return;
   c.shard(key).erase(key);
@@ -135,8 +153,8 @@ void getex_command(Context& c) {
   if (!parse_getex_words(c, options)) return;
   const tier::Key key = c.key(1);
   tier::Shard& shard = c.shard(key);
-  const auto found = read(c, key);
-  if (!c.is_text(found)) return;
+  auto found = read(c, key);
+  if (!c.is_text(found) || !room_for(c, key, found, c.out.buffer().size())) return;
   reply_value(c, found);
   if (!found) return;
   if (options.absolute && options.expires_ms <= c.now_ms()) {
@@ -152,9 +170,12 @@ void getex_command(Context& c) {
 }
 
 void mget_command(Context& c) {
+  const std::size_t before = c.out.buffer().size();
   c.out.array(c.words.size() - 1);
   for (std::size_t i = 1; i < c.words.size(); ++i) {
-    const auto found = read(c, c.key(i));
+    const tier::Key key = c.key(i);
+    auto found = read(c, key);
+    if (!room_for(c, key, found, before)) return;
     reply_value(c, found && found->kind == tier::kText ? found : std::nullopt);
   }
 }
@@ -200,8 +221,9 @@ void strlen_command(Context& c) {
 void getrange_command(Context& c) {
   std::int64_t start = 0, end = 0;
   if (!c.integer(2, start) || !c.integer(3, end)) return;
-  const auto found = read(c, c.key(1));
-  if (!c.is_text(found)) return;
+  const tier::Key key = c.key(1);
+  auto found = read(c, key);
+  if (!c.is_text(found) || !room_for(c, key, found, c.out.buffer().size())) return;
   c.out.bulk(found ? range_of(found->value, start, end) : std::string_view{});
 }
 

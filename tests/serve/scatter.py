@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands on keys of several threads: each thread runs its part, nobody stands still, replies are as if one had run it."""
+import random
+import re
+import socket
+import struct
+import threading
+
+import limits
+import operation
+import support
+import wire
+
+KEYS = [f"key:{i}" for i in range(24)]
+
+
+def counted(server, name):
+    found = re.search(rf"^ullage_server_{name}_total (\S+)$", operation.get(server, "/metrics")[1], re.MULTILINE)
+    return int(float(found.group(1)))
+
+
+def test_commands_on_keys_of_several_threads_let_nobody_stand_still(_folder):
+    with wire.store("--server.threads=3", http=True) as server, server.client() as client:
+        client.ask("MSET", *[word for key in KEYS for word in (key, "v" + key)])
+        client.ask("JSON.SET", "{d}1", "$", '{"a":1}')
+        client.ask("JSON.SET", "document:2", "$", '{"a":2}')
+        client.ask("JSON.SET", "third", "$", '{"a":3}')
+        before = counted(server, "standstills"), counted(server, "scattered_commands")
+        assert client.ask("MGET", *KEYS, "absent") == [b"v" + key.encode() for key in KEYS] + [None]
+        assert client.ask("EXISTS", *KEYS, *KEYS, "absent") == 2 * len(KEYS)
+        assert client.ask("TOUCH", *KEYS, "absent") == len(KEYS)
+        assert client.ask("JSON.MGET", "{d}1", "document:2", "third", "absent", "$.a") == [b"[1]", b"[2]", b"[3]", None]
+        assert client.ask("DEL", *KEYS[:12], "absent") == 12
+        assert client.ask("UNLINK", *KEYS[8:]) == 12
+        after = counted(server, "standstills"), counted(server, "scattered_commands")
+        assert (after[0] - before[0], after[1] - before[1]) == (0, 6), (before, after)
+        assert client.ask("MSETNX", *[word for key in KEYS for word in (key, "1")]) == 1
+        assert counted(server, "standstills") > after[0], "the count would not show it"
+        for command in ("mget", "exists", "touch", "del", "unlink"):
+            assert limits.calls(client, command) == 1, command
+
+
+class Model:
+    """What the replies to one client's commands must be."""
+
+    def __init__(self, seed):
+        self.random, self.values = random.Random(seed), {}
+
+    def step(self):
+        keys = [self.random.choice(KEYS) for _ in range(self.random.choice((1, 2, 3, 8)))]
+        kind = self.random.choice(("SET", "SET", "GET", "MGET", "MGET", "DEL", "UNLINK", "EXISTS", "TOUCH", "MSET", "RENAME"))
+        if kind == "SET":
+            value = str(self.random.random()) * self.random.choice((1, 1, 1, 2000))
+            self.values[keys[0]] = value.encode()
+            return (kind, keys[0], value), "OK"
+        if kind == "GET":
+            return (kind, keys[0]), self.values.get(keys[0])
+        if kind == "MGET":
+            return (kind, *keys), [self.values.get(key) for key in keys]
+        if kind in ("DEL", "UNLINK"):
+            return (kind, *keys), sum(self.values.pop(key, None) is not None for key in keys)
+        if kind == "MSET":
+            self.values.update({key: b"m" for key in keys})
+            return (kind, *[word for key in keys for word in (key, "m")]), "OK"
+        if kind == "RENAME":
+            source = keys[0]
+            if source not in self.values:
+                return ("EXISTS", source), 0
+            self.values[KEYS[0]] = self.values.pop(source)
+            return (kind, source, KEYS[0]), "OK"
+        return (kind, *keys), sum(key in self.values for key in keys)
+
+
+def follows_the_model(client, seed, rounds, before_each=lambda: None):
+    model = Model(seed)
+    client.ask("FLUSHALL")
+    for _ in range(rounds):
+        before_each()
+        batch = [model.step() for _ in range(60)]
+        client.socket.sendall(b"".join(client.packed(*words) for words, _ in batch))
+        for words, reply in batch:
+            got = client.read()
+            assert got == reply, f"seed {seed}: {words} replied {got!r}, not {reply!r}"
+
+
+def test_a_pipeline_over_all_threads_is_answered_as_if_it_was_one(folder):
+    with wire.store("--server.threads=3") as server, server.client() as client:
+        for seed in range(3):
+            follows_the_model(client, seed, rounds=40)
+    flags = (f"--persistence.directory={folder}/cold", "--server.threads=3")
+    with wire.store(*flags) as server, server.client() as client, server.client() as evicter:
+        follows_the_model(client, 7, rounds=25, before_each=lambda: evicter.ask("DEBUG", "EVICT"))
+
+
+def test_a_client_may_leave_while_others_owe_its_reply(_folder):
+    with wire.store("--server.threads=3") as server, server.client() as other:
+        other.ask("MSET", *[word for key in KEYS for word in (key, "x" * 5000)])
+        for i in range(200):
+            client = wire.Client(server.port)
+            client.socket.sendall(client.packed("MGET", *KEYS) * (i % 20 + 1) + client.packed("DEL", "a", "b", "c"))
+            if i % 2:
+                client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.socket.close()
+        assert other.ask("EXISTS", *KEYS) == len(KEYS)
+        support.wait_until(lambda: b"connected_clients:1\r\n" in other.ask("INFO", "clients"), "all of them are gone")
+
+
+def test_nobody_sees_half_of_what_changes_at_once(_folder):
+    with wire.store("--server.threads=3", http=True) as server:
+        keys, done, problems = KEYS[:9], threading.Event(), []
+
+        def write(how):
+            with server.client() as client:
+                for i in range(400):
+                    pairs = [word for key in keys for word in (key, str(i))]
+                    if how == "MSET":
+                        client.ask("MSET", *pairs)
+                    else:
+                        client.socket.sendall(client.packed("MULTI") + client.packed("MSET", *pairs[:8])
+                                              + client.packed("MSET", *pairs[8:]) + client.packed("EXEC"))
+                        assert [client.read() for _ in range(4)] == ["OK", "QUEUED", "QUEUED", ["OK", "OK"]]
+                    client.ask("RENAME", "one name", "another") if i % 2 else client.ask("RENAME", "another", "one name")
+
+        def look():
+            with server.client() as client:
+                while not done.is_set():
+                    values = client.ask("MGET", *keys)
+                    if len(set(values)) != 1:
+                        problems.append(values)
+                    there = client.ask("EXISTS", "one name", "another")
+                    if there != 1:
+                        problems.append(there)
+
+        for how in ("MSET", "EXEC"):
+            done.clear()
+            with server.client() as client:
+                client.ask("MSET", *[word for key in keys for word in (key, "start")])
+                client.ask("DEL", "one name")
+                client.ask("SET", "another", "value")
+            readers = [threading.Thread(target=look) for _ in range(3)]
+            for reader in readers:
+                reader.start()
+            write(how)
+            done.set()
+            for reader in readers:
+                reader.join()
+            assert not problems, f"{how}: {len(problems)} torn, such as {problems[0]}"
+        assert counted(server, "scattered_commands") > 0
+
+
+def test_replies_that_nobody_wants_and_errors_are_as_ever(_folder):
+    with wire.store("--server.threads=3") as server, server.client() as client:
+        client.ask("MSET", *[word for key in KEYS for word in (key, "1")])
+        for words in (("CLIENT", "REPLY", "SKIP"), ("MGET", *KEYS), ("EXISTS", *KEYS)):
+            client.send(*words)
+        assert client.read() == len(KEYS)
+        for words in (("CLIENT", "REPLY", "OFF"), ("DEL", *KEYS[:4]), ("CLIENT", "REPLY", "ON")):
+            client.send(*words)
+        assert client.read() == "OK"
+        assert client.ask("EXISTS", *KEYS) == len(KEYS) - 4
+        client.ask("ACL", "SETUSER", "few", "on", ">secret", "~key:1*", "+@all")
+        with server.client() as few:
+            few.ask("AUTH", "few", "secret")
+            assert few.ask("EXISTS", *[key for key in KEYS if key.startswith("key:1")]) == 10  # key:1 is gone
+            for command in ("MGET", "DEL", "UNLINK", "EXISTS", "TOUCH"):
+                assert few.error(command, *KEYS).startswith("NOPERM"), command
+        assert client.ask("EXISTS", *KEYS) == len(KEYS) - 4
+
+
+def test_who_listens_is_told_in_the_order_of_the_keys(_folder):
+    with wire.store("--server.threads=3") as server, server.client() as client, server.client() as listener:
+        client.ask("HELLO", "3")
+        client.ask("CLIENT", "TRACKING", "ON")
+        client.ask("MSET", *[word for key in KEYS for word in (key, "1")])
+        client.ask("MGET", *KEYS)
+        assert client.ask("DEL", *KEYS) == len(KEYS)  # the reply, then what it brought about
+        assert [client.read() for _ in KEYS] == [[b"invalidate", [key.encode()]] for key in KEYS]
+        client.ask("CLIENT", "TRACKING", "OFF")
+        client.ask("CONFIG", "SET", "notify-keyspace-events", "Eg")
+        listener.ask("SUBSCRIBE", "__keyevent@0__:del")
+        client.ask("MSET", *[word for key in KEYS for word in (key, "1")])
+        assert client.ask("UNLINK", *KEYS) == len(KEYS)
+        told = [listener.read()[2] for _ in KEYS]
+        assert told == [key.encode() for key in KEYS], told
