@@ -240,6 +240,7 @@ void Router::turn() {
     run_ready();
     release();
   }
+  if (!pressed_.empty() && (!cold_.store().congested() || !cold_.writes_ok())) relieve();
   if (moved && !worker_.waiting_.empty()) {
     worker_.resume_waiting();
     run_ready();
@@ -247,7 +248,7 @@ void Router::turn() {
   preload_some();
   hand_over();
   shard().return_lent();
-  if (held_.empty() && worker_.waiting_.empty()) {
+  if (held_.empty() && worker_.waiting_.empty() && pressed_.empty()) {
     wants_progress_.store(false, std::memory_order_relaxed);
     return;
   }
@@ -262,6 +263,7 @@ void Router::tick() {
     unsent_.pop_front();
     if (found != reads_.end()) fail(*found->second, tier::ColdStatus::kShed);
   }
+  if (!pressed_.empty()) relieve();
   figures_.waiting_keys.set(waits_.size());
   figures_.held_now.set(held_.size());
   figures_.negative_entries.set(absent_.entries());
