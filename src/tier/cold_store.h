@@ -41,8 +41,8 @@ struct ColdOptions {
   unsigned readers = 2;  // threads that read
   std::size_t reads_max = 4096;
   std::uint64_t pending_bytes_max = std::uint64_t{8} << 20;
-  // Within this every change should lie on the disk: a sync is begun at half of it. oldest_ns() tells
-  // when the disk, or the machine, took longer. 0: only those that ask, and all when it is closed.
+  // Within this every change should lie on the disk: a sync is begun at half of it; oldest_ns()
+  // tells when that was not enough. 0: only those that ask, and all when it is closed.
   std::uint64_t sync_window_ms = 50;
   // A read that waited longer is shed. 0: none is.
   std::uint64_t read_wait_ms_max = 2000;

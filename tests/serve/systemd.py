@@ -33,8 +33,8 @@ ln -s pts/ptmx "$R/dev/ptmx"
 ln -s /proc/self/fd "$R/dev/fd"
 # Nothing of this machine's own services.
 rm -rf "$R"/etc/systemd/system "$R"/var/lib/ullage "$R"/etc/ullage
-mkdir -p "$R"/etc/systemd/system "$R"/root/out
-mount --bind "$FOLDER/out" "$R/root/out"
+mkdir -p "$R"/etc/systemd/system "$R"/test/out
+mount --bind "$FOLDER/out" "$R/test/out"
 cp -r "$FOLDER/fill/." "$R/"
 chmod 755 "$R"
 cd "$R"
@@ -56,10 +56,10 @@ After=dbus.socket systemd-journald.service
 Wants=systemd-journald.service
 [Service]
 Type=oneshot
-ExecStart=/bin/bash /root/script.sh
+ExecStart=/bin/bash /test/script.sh
 ExecStopPost=/bin/systemctl --force exit
 TimeoutStartSec=600
-StandardOutput=file:/root/out/told.txt
+StandardOutput=file:/test/out/told.txt
 StandardError=inherit
 """
 
@@ -92,11 +92,11 @@ def boot(folder, script, files=()):
     if not pathlib.Path(SYSTEMD).exists():
         raise support.Skip("systemd is not installed")
     fill, out = folder / "fill", folder / "out"
-    for path in (fill / "etc/systemd/system", fill / "root", out, folder / "over"):
+    for path in (fill / "etc/systemd/system", fill / "test", out, folder / "over"):
         path.mkdir(parents=True)
     (fill / "etc/systemd/system/ullage-test.target").write_text(TARGET)
     (fill / "etc/systemd/system/ullage-test.service").write_text(SCRIPT)
-    (fill / "root/script.sh").write_text("export PATH=/usr/sbin:/usr/bin:/sbin:/bin\n" + WAIT_FOR_BUS
+    (fill / "test/script.sh").write_text("export PATH=/usr/sbin:/usr/bin:/sbin:/bin\n" + WAIT_FOR_BUS
                                          + f"ask() {{ {ASK} \"$1\"; }}\n" + script + "\necho THE END\n")
     for source, target in files:
         (fill / target).parent.mkdir(parents=True, exist_ok=True)
@@ -201,13 +201,13 @@ def test_a_real_systemd_starts_reloads_restarts_and_stops_it(folder):
 PACKAGE = r"""
 export DEBIAN_FRONTEND=noninteractive
 state() { systemctl is-active ullage; systemctl is-enabled ullage; }
-echo "== install"; dpkg -i /root/ullage.deb >/root/out/dpkg.txt 2>&1; echo $?; state; ask "SET k v"
+echo "== install"; dpkg -i /test/ullage.deb >/test/out/dpkg.txt 2>&1; echo $?; state; ask "SET k v"
 echo "== upgrade"; echo '# mine' >> /etc/ullage/ullage.toml; BEFORE=$(systemctl show ullage -p MainPID --value)
-dpkg -i /root/ullage.deb >>/root/out/dpkg.txt 2>&1; echo $?; state; grep -c mine /etc/ullage/ullage.toml
+dpkg -i /test/ullage.deb >>/test/out/dpkg.txt 2>&1; echo $?; state; grep -c mine /etc/ullage/ullage.toml
 [ $(systemctl show ullage -p MainPID --value) != $BEFORE ] && echo restarted; ask "PING"
-echo "== remove"; dpkg -r ullage >>/root/out/dpkg.txt 2>&1; echo $?; systemctl is-active ullage; ls /etc/ullage
+echo "== remove"; dpkg -r ullage >>/test/out/dpkg.txt 2>&1; echo $?; systemctl is-active ullage; ls /etc/ullage
 [ -e /usr/bin/ullage ] || echo gone
-echo "== purge"; dpkg -P ullage >>/root/out/dpkg.txt 2>&1; echo $?
+echo "== purge"; dpkg -P ullage >>/test/out/dpkg.txt 2>&1; echo $?
 ls -d /etc/ullage /var/lib/ullage 2>&1 | grep -c 'No such'
 """
 
@@ -216,7 +216,7 @@ def test_the_package_installs_starts_upgrades_and_is_removed(folder):
     package = os.environ.get("ULLAGE_DEB")
     if not package:
         raise support.Skip("ULLAGE_DEB does not name a package (make deb)")
-    told = parts(boot(folder, PACKAGE, ((package, "root/ullage.deb"),)))
+    told = parts(boot(folder, PACKAGE, ((package, "test/ullage.deb"),)))
     log = (folder / "out/dpkg.txt").read_text()
     assert told["install"] == "0\nactive\nenabled\nb'+OK\\r\\n'", f"{told}\n{log}"
     assert told["upgrade"] == "0\nactive\nenabled\n1\nrestarted\nb'+PONG\\r\\n'", f"{told}\n{log}"

@@ -12,9 +12,9 @@
 // engine fails, nothing of what was handed over is lost as long as the process lives; they are
 // applied again once it is writable.
 //
-// Bounds    pending_bytes(): what is not durable yet; whoever writes asks congested(). A sync is begun
-//           when half of the window has passed, so that it has the other half; oldest_ns() tells
-//           whether that was enough.
+// Bounds    pending_bytes(): what is not durable yet; whoever writes asks congested(). A sync is
+//           begun when half of the window has passed, so that it has the other half; oldest_ns()
+//           tells whether that was enough.
 // Threads   write: each shard's from one. The rest: any.
 
 #include <atomic>
