@@ -4,7 +4,7 @@
 Each client has keys of its own and writes numbers that only rise, one after another. After the
 crash a key must show a number from the last one that had to be durable (`always`: any that was
 acknowledged; a window: acknowledged longer ago than that) to the last one that was sent. With a
-window, all that is lost was acknowledged within one window, whatever the machine did: the server
+window, all that is lost was written within one window, whatever the machine did: the server
 acknowledges nothing more while something older than that is not durable.
 
 ULLAGE_CRASH_ROUNDS=200 tests/serve/crash.py runs as many rounds for each durability.
