@@ -150,6 +150,7 @@ void Router::refuse(Context& c, const Parked& parked) {
 }
 
 Router::Way Router::way(Context& c, Session* session) {
+  next_parked_ = nullptr;  // of a command that was not parked after all
   if (session != nullptr && session->parked != nullptr) {
     Parked& parked = *session->parked;
     if (!parked.ready) return Way::kWait;

@@ -123,6 +123,10 @@ class Router {
   // them read here and now. False: that failed.
   bool read_now(Context& context);
 
+  // Which of these are in either tier: those that memory does not know are read here and now, side
+  // by side. All threads stand still. False: that failed.
+  bool there_now(const std::vector<KeyNeed>& keys, std::vector<bool>& there);
+
   // --- Reading ahead (preload.cpp): at low priority, and only what fits. From any thread:
   void put_preloads(std::vector<std::pair<unsigned, std::string>> keys);
   std::size_t preloads_outstanding() const { return outstanding_.load(std::memory_order_relaxed); }

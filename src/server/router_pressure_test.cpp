@@ -65,6 +65,19 @@ TEST_P(RouterPressure, AWriteThatIsLateGetsAnErrorWhenTheDiskFails) {
   EXPECT_THAT(client.read(), StartsWith("-MISCONF"));
 }
 
+TEST_P(RouterPressure, PopulateLeavesWhatTheColdTierHasAsItIs) {
+  TieredServer site(GetParam(), lasting("no"));
+  TestClient client(site);
+  client.ask("SET key:1 mine");
+  client.ask("SET key:700 mine");
+  site.evict_all();
+  EXPECT_EQ(client.ask("DEBUG POPULATE 1000"), "+OK");
+  EXPECT_EQ(client.ask("MGET key:0 key:1 key:700 key:999"), "*[$value:0,$mine,$mine,$value:999]");
+  site.evict_all();
+  site.cold().fail(true, false, "the disk is gone");
+  EXPECT_THAT(client.ask("DEBUG POPULATE 3"), StartsWith("-TRYAGAIN"));
+}
+
 // Commands as those of another thread, or of HTTP.
 class Elsewhere {
  public:

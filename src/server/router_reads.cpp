@@ -3,7 +3,9 @@
 // Reads of the cold tier, and what becomes of their answers.
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <future>
+#include <mutex>
 
 #include "server/context.h"
 #include "server/router.h"
@@ -190,6 +192,46 @@ bool Router::read_now(Context& c) {
     if (expires != 0 && expires <= shard().now()) continue;
     owner.shard().lend(key, taken_of(std::move(wait->entry)));
     owner.tell();
+  }
+  return true;
+}
+
+bool Router::there_now(const std::vector<KeyNeed>& keys, std::vector<bool>& there) {
+  for (const auto& worker : worker_.server().workers()) worker->router()->hand_over();
+  struct Wait {
+    std::mutex mutex;
+    std::condition_variable told;
+    std::vector<tier::ColdStatus> statuses;
+    std::size_t missing = 0;
+  };
+  const auto wait = std::make_shared<Wait>();
+  wait->statuses.assign(keys.size(), tier::ColdStatus::kMissing);
+  there.assign(keys.size(), false);
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    Router& owner = owner_of(keys[i].hash);
+    const tier::Key key(keys[i].db, keys[i].text, keys[i].hash);
+    there[i] = owner.shard().contains(key);
+    if (there[i] || !cold_.persisted(key.text) || owner.known_absent(key)) continue;
+    figures_.reads.add();
+    {
+      const std::lock_guard lock(wait->mutex);
+      ++wait->missing;
+    }
+    cold_.store().read(cold_.key(key), [wait, i](tier::ColdStatus status, tier::ColdEntry) {
+      const std::lock_guard lock(wait->mutex);
+      wait->statuses[i] = status;
+      if (--wait->missing == 0) wait->told.notify_all();
+    });
+  }
+  std::unique_lock lock(wait->mutex);
+  if (!wait->told.wait_for(lock, std::chrono::milliseconds(kReadWaitMs),
+                           [&] { return wait->missing == 0; })) {
+    return false;
+  }
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (wait->statuses[i] == tier::ColdStatus::kOk) there[i] = true;
+    if (wait->statuses[i] == tier::ColdStatus::kShed) return false;
+    if (wait->statuses[i] == tier::ColdStatus::kFailed) return false;
   }
   return true;
 }

@@ -82,7 +82,7 @@ class Writer {
   bool repair();
   Outcome apply(const std::vector<HandedPtr>& turn);
   void applied_now(const std::vector<HandedPtr>& turn);
-  void broken(const Outcome& why);  // mutex_ is held
+  void broken(const Outcome& why);                                // mutex_ is held
   void grown_older(std::uint64_t order, std::uint64_t since_ns);  // mutex_ is held
   void durable_until(std::uint64_t order);                        // mutex_ is held
   std::uint64_t sync_due_ns() const;
