@@ -9,9 +9,10 @@ import support
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "serve"))
 import locks  # noqa: E402
 import service  # noqa: E402
+import systemd  # noqa: E402
 import tls  # noqa: E402
 
-for module in (locks, service, tls):
+for module in (locks, service, systemd, tls):
     globals().update({name: test for name, test in vars(module).items() if name.startswith("test_")})
 
 if __name__ == "__main__":

@@ -74,6 +74,17 @@ TEST(Document, TextsComeBackAsTheyWereWithoutTheSpaceAround) {
   EXPECT_EQ(again(R"("\u00e9\u20ac\ud83d\ude00\/")"), R"("é€😀/")");
 }
 
+TEST(Document, TakesNoMoreThanTheBoundForEachByteOfItsText) {
+  for (const char* element : {"-0,", "1e5,", "0,", "[],", "{},", "\"\",", "null,", "65536,"}) {
+    std::string text = "[", bytes;
+    for (int i = 0; i < 1000; ++i) text += element;
+    text.back() = ']';
+    ASSERT_TRUE(parse(text, bytes).ok());
+    const double most = kParsedBytesPerTextByte * static_cast<double>(text.size() + 1);
+    EXPECT_LE(static_cast<double>(bytes.size()), most) << element;
+  }
+}
+
 TEST(Document, NumbersKeepTheirDigitsOrTheNearestDouble) {
   const std::pair<const char*, const char*> cases[] = {
       {"1.0", "1.0"},

@@ -24,9 +24,9 @@
 
 namespace ullage::document {
 
-// "1e5," is 4 bytes of text and a double of 9; the last value has no comma, which makes one byte
+// "-0," is 3 bytes of text and a double of 9; the last value has no comma, which makes one byte
 // more.
-inline constexpr double kParsedBytesPerTextByte = 2.25;
+inline constexpr double kParsedBytesPerTextByte = 3;
 
 struct Parsed {
   unsigned depth = 0;  // containers within each other

@@ -2,6 +2,7 @@
 #include "server/backup_client.h"
 
 #include <netdb.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -10,9 +11,11 @@
 #include <chrono>
 #include <cstring>
 #include <initializer_list>
+#include <optional>
 #include <string_view>
 #include <thread>
 
+#include "tls/client.h"
 #include "wire/reply_parser.h"
 
 namespace ullage::server {
@@ -58,6 +61,20 @@ class Connection {
     return {};
   }
 
+  Result<void> begin_tls(const BackupRequest& request) {
+    const Result<tls::ContextPtr> context =
+        tls::make_client_context({request.host, request.ca, request.certificate, request.key});
+    if (!context.ok()) return context.error();
+    ::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes as to a file; the error says the same
+    tls_.emplace(context.value(), socket_);
+    if (tls_->handshake() == tls::Stream::Shake::kDone) return {};
+    const std::string& why = tls_->problem();
+    return Error{Code::kIo,
+                 where_ + ": TLS failed: " + (why.empty() ? "no answer" : why) +
+                     ".\n  Is this its TLS port (server.tls_port), and its certificate's authority "
+                     "the one of --cacert, for this --host?"};
+  }
+
   Result<wire::Reply> ask(std::initializer_list<std::string_view> words) {
     std::string text = "*" + std::to_string(words.size()) + "\r\n";
     for (const std::string_view word : words) {
@@ -66,7 +83,9 @@ class Connection {
       text += "\r\n";
     }
     for (std::size_t sent = 0; sent < text.size();) {
-      const ssize_t n = ::send(socket_, text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
+      const ssize_t n = tls_
+                            ? tls_->write(text.data() + sent, text.size() - sent)
+                            : ::send(socket_, text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
       if (n <= 0) return lost();
       sent += static_cast<std::size_t>(n);
     }
@@ -82,7 +101,8 @@ class Connection {
         return Error{Code::kInvalid, where_ + " is no server of ours: " + got.error};
       }
       std::array<char, 4096> some;
-      const ssize_t n = ::recv(socket_, some.data(), some.size(), 0);
+      const ssize_t n = tls_ ? tls_->read(some.data(), some.size())
+                             : ::recv(socket_, some.data(), some.size(), 0);
       if (n <= 0) return lost();
       bytes_.append(some.data(), static_cast<std::size_t>(n));
     }
@@ -96,6 +116,7 @@ class Connection {
   }
 
   int socket_ = -1;
+  std::optional<tls::Stream> tls_;
   std::string where_, bytes_;
 };
 
@@ -112,6 +133,9 @@ Result<std::uint64_t> request_backup(const BackupRequest& request) {
   Connection server;
   if (const Result<void> opened = server.open(request.host, request.port); !opened.ok()) {
     return opened.error();
+  }
+  if (request.tls) {
+    if (const Result<void> begun = server.begin_tls(request); !begun.ok()) return begun.error();
   }
   if (!request.password.empty()) {
     const std::string user = request.user.empty() ? "default" : request.user;

@@ -15,6 +15,8 @@ struct BackupRequest {
   std::string port = "6379";
   std::string user, password;  // both empty: none is needed
   std::string directory;       // the server's to write: an absolute path
+  bool tls = false;
+  std::string ca, certificate, key;  // of TLS: PEM files; empty: the system's, none
 };
 
 // How long it took there, in milliseconds. Errors: no server, no right, and what the server says.

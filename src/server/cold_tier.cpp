@@ -26,7 +26,8 @@ ColdTier::ColdTier(std::unique_ptr<tier::ColdStore> store, const Persistence& ho
       directory_(how.directory),
       default_(how.durability.kind),
       default_rule_(how.durability),
-      prefixes_(how.prefixes) {
+      prefixes_(how.prefixes),
+      window_ns_(how.window_ms() * 1'000'000) {
   std::stable_sort(prefixes_.begin(), prefixes_.end(),
                    [](const auto& a, const auto& b) { return a.first.size() > b.first.size(); });
   some_off_ = default_ == Kind::kOff;

@@ -51,6 +51,8 @@ class ColdTier {
   bool some_off() const { return some_off_; }
   bool some_on() const { return some_on_; }
   bool some_always() const { return some_always_; }
+  // Within which a write of kWindow should be durable: the shortest there is; 0: there is none.
+  std::uint64_t window_ns() const { return window_ns_; }
   // "orders:", or "" for the default, and what it says.
   std::pair<std::string, contract::Durability> rule(std::string_view key) const;
 
@@ -81,6 +83,7 @@ class ColdTier {
   contract::Durability default_rule_;
   contract::Prefixes prefixes_;  // the longest first
   bool some_off_ = false, some_on_ = false, some_always_ = false;
+  std::uint64_t window_ns_ = 0;
   std::array<std::uint8_t, tier::kDatabases> places_{};
   std::atomic<bool> reads_ok_{true}, writes_ok_{true};
   std::atomic<std::uint64_t> failing_ms_{0};

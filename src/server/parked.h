@@ -68,6 +68,9 @@ struct Parked {
   };
   std::vector<Item> items;
   std::unique_ptr<Surveyed> survey;
+  // A write that waits until the cold tier has room for it; or does not any more, and why.
+  enum class Press : std::uint8_t { kNo, kWaits, kShed, kRefused };
+  Press press = Press::kNo;
   // Items, or surveys, that are not ready. Owners of its keys count down, each on its own thread.
   std::atomic<std::size_t> blocked{0};
   std::atomic<bool> failed{false};  // a key can't be read

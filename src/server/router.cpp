@@ -39,6 +39,16 @@ bool changes_all(const Command& command) {
   return false;
 }
 
+bool writes(const Context& c) {
+  return (c.command->flags & kWrite) != 0 ||
+         (is_exec(*c.command) && c.session != nullptr && c.session->multi_writes);
+}
+
+constexpr std::string_view kTooMuchToWrite =
+    "TRYAGAIN the cold tier has more to write than it may hold; try again later";
+const std::string kCantBeWritten =
+    "MISCONF the cold tier can't be written, and this key is to be kept: ";
+
 }  // namespace
 
 Router::Router(Worker& worker, ColdTier& cold)
@@ -63,9 +73,13 @@ bool Router::known_absent(const tier::Key& key) const {
   return absent_.contains(key, worker_.now_ms());
 }
 
-bool Router::congested(const Command& command) const {
-  return ((command.flags & kWrite) != 0 || is_exec(command)) && cold_.store().congested() &&
-         cold_.writes_ok();
+// What is in memory only goes on.
+bool Router::congested(Context& c) {
+  if (!writes(c)) return false;
+  if (!cold_.store().congested() || !cold_.writes_ok()) return false;
+  if (changes_all(*c.command)) return cold_.some_on();
+  gather(c);
+  return !needs_.empty();
 }
 
 // --- What a command must know.
@@ -114,16 +128,20 @@ bool Router::elsewhere(Context& c) {
 }
 
 // While the cold tier can't be written, what it should keep is not changed in memory either.
-bool Router::refuses(Context& c, bool writes) {
-  if (cold_.writes_ok() || !writes) return false;
+bool Router::refuses(Context& c) {
+  if (cold_.writes_ok() || !writes(c)) return false;
   if (needs_.empty() && !(changes_all(*c.command) && cold_.some_on())) return false;
   figures_.refused_writes.add();
-  c.error("MISCONF the cold tier can't be written, and this key is to be kept: " + cold_.trouble());
+  c.error(kCantBeWritten + cold_.trouble());
   return true;
 }
 
-void Router::refuse_read(Context& c, const Parked& parked) {
-  if (parked.shed) {
+void Router::refuse(Context& c, const Parked& parked) {
+  if (parked.press == Parked::Press::kShed) {
+    c.error(kTooMuchToWrite);
+  } else if (parked.press == Parked::Press::kRefused) {
+    c.error(kCantBeWritten + c.server.cold()->trouble());
+  } else if (parked.shed) {
     c.error("TRYAGAIN the cold tier has more reads waiting than it may have; try again later");
   } else {
     c.error("TRYAGAIN the cold tier can't be read, and this key is not in memory: " +
@@ -132,11 +150,12 @@ void Router::refuse_read(Context& c, const Parked& parked) {
 }
 
 Router::Way Router::way(Context& c, Session* session) {
+  next_parked_ = nullptr;  // of a command that was not parked after all
   if (session != nullptr && session->parked != nullptr) {
     Parked& parked = *session->parked;
     if (!parked.ready) return Way::kWait;
     if (parked.failed || (parked.survey != nullptr && parked.survey->failed)) {
-      refuse_read(c, parked);
+      refuse(c, parked);
       return Way::kRefused;
     }
     if (!lend(parked)) return Way::kWait;
@@ -159,9 +178,18 @@ Router::Way Router::way(Context& c, Session* session) {
     return Way::kWait;
   }
   gather(c);
-  const bool writes = (c.command->flags & kWrite) != 0 ||
-                      (is_exec(*c.command) && c.session != nullptr && c.session->multi_writes);
-  if (refuses(c, writes)) return Way::kRefused;
+  if (refuses(c)) return Way::kRefused;
+  // Clients of this thread were asked before: see Worker::dispatch.
+  if (session == nullptr && writes(c) && !needs_.empty() && cold_.store().congested()) {
+    if (pressed_.size() >= kPressedMax || pressed_bytes_ >= kPressedBytesMax) {
+      figures_.shed_writes.add();
+      c.error(kTooMuchToWrite);
+      return Way::kRefused;
+    }
+    next_parked_ = std::make_shared<Parked>();
+    next_parked_->press = Parked::Press::kWaits;
+    return Way::kPark;
+  }
   const bool waits = std::any_of(needs_.begin(), needs_.end(), [this](const KeyNeed& need) {
     return owner_of(need.hash).holds_up(need);
   });
@@ -184,6 +212,7 @@ void Router::park(PostPtr post) {
     scan_more(parked);
   } else {
     enqueue(parked);
+    if (parked->press != Parked::Press::kNo) press(parked);
   }
 }
 
@@ -239,7 +268,7 @@ void Router::enqueue(const std::shared_ptr<Parked>& parked) {
     wait.queue.emplace_back(parked, parked->items.size());
     parked->items.push_back({&owner, &wait, need.need, false});
   }
-  parked->blocked = parked->items.size();
+  parked->blocked = parked->items.size() + (parked->press == Parked::Press::kNo ? 0 : 1);
   for (std::size_t i = 0; i < parked->items.size(); ++i) {
     const Parked::Item& item = parked->items[i];
     item.owner->settle(*item.wait);

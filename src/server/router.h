@@ -19,7 +19,10 @@
 // (4) A key is in memory, or in `absent_`, or the cold tier is asked.
 //
 // Writes    The shard tells of every change, so no command can forget it; see changes.h. Replies of
-//           writes that must be durable first are held back until they are.
+//           writes that must be durable first are held back until they are; so are those of writes
+//           within a window while anything acknowledged is older than it and not durable. While the
+//           cold tier has as much to write as it may, writes wait: clients of this thread as they
+//           are, commands from elsewhere in a queue of kPressedMax; beyond, they are refused.
 // Threads   Its worker's; and whoever lets that one stand still. Answers come through a box.
 
 #include <array>
@@ -64,15 +67,15 @@ class Router {
   // by Session::parked. Null: it can be copied.
   Way way(Context& context, Session* session);
   void park(PostPtr post);
-  static void refuse_read(Context& context, const Parked& parked);
+  static void refuse(Context& context, const Parked& parked);
   // Behind a command that ran with a Session::parked.
   void finished(Session& session);
   // The client is gone.
   void abandon(Session& session);
   // Keys of this command are other threads'.
   bool elsewhere(Context& context);
-  // Writers should wait: the cold tier has more to write than it may hold.
-  bool congested(const Command& command) const;
+  // A writer should wait: the cold tier has more to write than it may hold.
+  bool congested(Context& context);
 
   // --- Writes. From the shard, in the middle of an operation:
   void changed(const tier::Key& key, bool gone);
@@ -84,13 +87,17 @@ class Router {
   // For tests: what is persisted leaves memory, and nothing is known to be absent.
   void evict_all();
   // Since the last call, something changed that may not be acknowledged before it is durable.
-  bool take_must_hold() { return std::exchange(must_hold_, false); }
+  bool take_must_hold(std::uint64_t now_ns);
+  // When the oldest change was made that is not handed over yet, by the steady clock; 0: none.
+  std::uint64_t unhanded_since_ns() const {
+    return unhanded_since_ns_.load(std::memory_order_seq_cst);
+  }
   // Its reply waits until what was changed so far is durable, here and in `others`.
   using Others = std::vector<std::pair<unsigned, std::uint64_t>>;
   void hold(std::uint64_t session, Slot* slot, Others others = {});
   void hold(PostPtr post, Others others);
   // What a command changed at threads that stand still for it, as far as it must be durable.
-  Others hand_over_others();
+  Others hand_over_others(std::uint64_t now_ns);
   // Behind each command: a turn may have changed as much as may wait.
   void after_call() {
     if (changes_.full()) hand_over();
@@ -116,6 +123,10 @@ class Router {
   // them read here and now. False: that failed.
   bool read_now(Context& context);
 
+  // Which of these are in either tier: those that memory does not know are read here and now, side
+  // by side. All threads stand still. False: that failed.
+  bool there_now(const std::vector<KeyNeed>& keys, std::vector<bool>& there);
+
   // --- Reading ahead (preload.cpp): at low priority, and only what fits. From any thread:
   void put_preloads(std::vector<std::pair<unsigned, std::string>> keys);
   std::size_t preloads_outstanding() const { return outstanding_.load(std::memory_order_relaxed); }
@@ -133,7 +144,8 @@ class Router {
   // Written by its thread, read by any.
   struct Figures {
     tier::Tally parked, reads, found, missing, failed, dropped_fills, denied_fills, lent;
-    tier::Tally negative_hits, changes, handed_over, held, refused_writes, preloaded;
+    tier::Tally negative_hits, changes, handed_over, held, late, refused_writes, preloaded;
+    tier::Tally pressed, shed_writes;
     tier::Tally waiting_keys, waiting_commands, held_now, negative_entries, preload_waiting;
   };
   const Figures& figures() const { return figures_; }
@@ -158,9 +170,21 @@ class Router {
     Others others;
   };
 
+  // Of a command from elsewhere, while the cold tier is congested.
+  struct Pressed {
+    std::shared_ptr<Parked> parked;
+    std::uint64_t since_ms = 0;
+    std::size_t bytes = 0;
+  };
+  // Commands and bytes that wait on one thread because the cold tier is congested.
+  static constexpr std::size_t kPressedMax = 4096, kPressedBytesMax = std::size_t{16} << 20;
+
   void gather(Context& context);
   void gather_exec(Session& session);
-  bool refuses(Context& context, bool writes);
+  bool refuses(Context& context);
+  bool late(std::uint64_t now_ns) const;
+  void press(const std::shared_ptr<Parked>& parked);
+  void relieve();
   KeyWait* find(const tier::Key& key);
   KeyWait& wait_for(const KeyNeed& need);
   bool holds_up(const KeyNeed& need);
@@ -199,7 +223,10 @@ class Router {
   ColdTier& cold_;
   Negative absent_;
   Changes changes_;
-  bool must_hold_ = false, sync_ = false;
+  bool must_hold_ = false, windowed_ = false, sync_ = false;
+  std::atomic<std::uint64_t> unhanded_since_ns_{0};
+  std::deque<Pressed> pressed_;
+  std::size_t pressed_bytes_ = 0;
   std::uint64_t last_number_ = 0;
   std::deque<Held> held_;
   std::size_t unnumbered_ = 0;  // at the end of held_: of this turn

@@ -3,7 +3,9 @@
 // Reads of the cold tier, and what becomes of their answers.
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <future>
+#include <mutex>
 
 #include "server/context.h"
 #include "server/router.h"
@@ -194,6 +196,46 @@ bool Router::read_now(Context& c) {
   return true;
 }
 
+bool Router::there_now(const std::vector<KeyNeed>& keys, std::vector<bool>& there) {
+  for (const auto& worker : worker_.server().workers()) worker->router()->hand_over();
+  struct Wait {
+    std::mutex mutex;
+    std::condition_variable told;
+    std::vector<tier::ColdStatus> statuses;
+    std::size_t missing = 0;
+  };
+  const auto wait = std::make_shared<Wait>();
+  wait->statuses.assign(keys.size(), tier::ColdStatus::kMissing);
+  there.assign(keys.size(), false);
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    Router& owner = owner_of(keys[i].hash);
+    const tier::Key key(keys[i].db, keys[i].text, keys[i].hash);
+    there[i] = owner.shard().contains(key);
+    if (there[i] || !cold_.persisted(key.text) || owner.known_absent(key)) continue;
+    figures_.reads.add();
+    {
+      const std::lock_guard lock(wait->mutex);
+      ++wait->missing;
+    }
+    cold_.store().read(cold_.key(key), [wait, i](tier::ColdStatus status, tier::ColdEntry) {
+      const std::lock_guard lock(wait->mutex);
+      wait->statuses[i] = status;
+      if (--wait->missing == 0) wait->told.notify_all();
+    });
+  }
+  std::unique_lock lock(wait->mutex);
+  if (!wait->told.wait_for(lock, std::chrono::milliseconds(kReadWaitMs),
+                           [&] { return wait->missing == 0; })) {
+    return false;
+  }
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (wait->statuses[i] == tier::ColdStatus::kOk) there[i] = true;
+    if (wait->statuses[i] == tier::ColdStatus::kShed) return false;
+    if (wait->statuses[i] == tier::ColdStatus::kFailed) return false;
+  }
+  return true;
+}
+
 // --- The loop.
 
 void Router::run(const std::shared_ptr<Parked>& parked) {
@@ -240,6 +282,7 @@ void Router::turn() {
     run_ready();
     release();
   }
+  if (!pressed_.empty() && (!cold_.store().congested() || !cold_.writes_ok())) relieve();
   if (moved && !worker_.waiting_.empty()) {
     worker_.resume_waiting();
     run_ready();
@@ -247,7 +290,7 @@ void Router::turn() {
   preload_some();
   hand_over();
   shard().return_lent();
-  if (held_.empty() && worker_.waiting_.empty()) {
+  if (held_.empty() && worker_.waiting_.empty() && pressed_.empty()) {
     wants_progress_.store(false, std::memory_order_relaxed);
     return;
   }
@@ -262,6 +305,7 @@ void Router::tick() {
     unsent_.pop_front();
     if (found != reads_.end()) fail(*found->second, tier::ColdStatus::kShed);
   }
+  if (!pressed_.empty()) relieve();
   figures_.waiting_keys.set(waits_.size());
   figures_.held_now.set(held_.size());
   figures_.negative_entries.set(absent_.entries());

@@ -23,8 +23,8 @@ constexpr std::size_t kNamesPerScan = 2000;
 constexpr std::size_t kGuardedCount = 64;
 // Up to so many entries DBSIZE counts them; beyond it says what the store estimates.
 constexpr std::uint64_t kCountedMax = 20'000;
-// What a transaction waits for its survey, while its thread stands.
-constexpr std::chrono::seconds kSurveyWaitMax{5};
+// What a transaction waits for all of a survey, while its thread stands.
+constexpr std::chrono::seconds kSurveyWaitMax{1};
 
 }  // namespace
 
@@ -140,6 +140,7 @@ std::unique_ptr<Surveyed> Router::survey_now(Context& c) {
     std::vector<tier::ColdStore::ScannedEntry> entries;
   };
   Surveyed& survey = *parked.survey;
+  const auto until = std::chrono::steady_clock::now() + kSurveyWaitMax;
   for (;;) {
     const auto wait = std::make_shared<Wait>();
     cold_.store().scan(cold_.place(survey.db), survey.place, survey.count, false,
@@ -153,7 +154,7 @@ std::unique_ptr<Surveyed> Router::survey_now(Context& c) {
                          wait->told.notify_all();
                        });
     std::unique_lock lock(wait->mutex);
-    if (!wait->told.wait_for(lock, kSurveyWaitMax, [&] { return wait->done; })) {
+    if (!wait->told.wait_until(lock, until, [&] { return wait->done; })) {
       survey.failed = true;
       break;
     }

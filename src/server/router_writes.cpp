@@ -3,6 +3,7 @@
 // From the shard to the cold tier: what has changed, and whose replies wait until it is durable.
 #include <algorithm>
 
+#include "server/clock.h"
 #include "server/context.h"
 #include "server/router.h"
 #include "server/server.h"
@@ -10,9 +11,19 @@
 
 namespace ullage::server {
 
+namespace {
+
+// A write over HTTP that waited longer is told to come again; clients of RESP wait.
+constexpr std::uint64_t kPressedMs = 2000;
+// What goes on in one turn once there is room: it fills the room.
+constexpr std::size_t kRelievedMax = 256, kRelievedBytesMax = std::size_t{1} << 20;
+
+}  // namespace
+
 void Router::changed(const tier::Key& key, bool gone) {
   const ColdTier::Kind durability = cold_.durability(key.text);
   if (durability == ColdTier::Kind::kOff) return;
+  if (changes_.empty()) unhanded_since_ns_.store(steady_ns(), std::memory_order_seq_cst);
   changes_.add(key);
   figures_.changes.add();
   if (gone) {
@@ -21,6 +32,7 @@ void Router::changed(const tier::Key& key, bool gone) {
     absent_.erase(key);
   }
   if (durability == ColdTier::Kind::kAlways) must_hold_ = sync_ = true;
+  if (durability == ColdTier::Kind::kWindow) windowed_ = true;
   if (!preload_hashes_.empty()) std::erase(preload_hashes_, key.hash);
   if (waits_.empty()) return;
   if (KeyWait* wait = find(key)) reset(*wait);
@@ -47,14 +59,78 @@ std::uint64_t Router::hand_over() {
       change.entry.written_ms = worker_.now_ms();
     }
     figures_.handed_over.add(list.size());
-    last_number_ =
-        cold_.store().write(worker_.index(), std::move(list), std::exchange(sync_, false));
+    last_number_ = cold_.store().write(worker_.index(), std::move(list),
+                                       std::exchange(sync_, false), unhanded_since_ns());
+    unhanded_since_ns_.store(0, std::memory_order_seq_cst);
   }
   for (; unnumbered_ > 0; --unnumbered_) held_[held_.size() - unnumbered_].number = last_number_;
   return last_number_;
 }
 
+// Something that may have been acknowledged is older than the window, and not durable.
+bool Router::late(std::uint64_t now_ns) const {
+  const std::uint64_t window = cold_.window_ns();
+  const auto old = [&](std::uint64_t since_ns) {
+    return since_ns != 0 && now_ns > since_ns + window;
+  };
+  // Handing over sets the one before it clears the other.
+  for (const auto& worker : worker_.server().workers()) {
+    if (old(worker->router()->unhanded_since_ns())) return true;
+  }
+  return old(cold_.store().oldest_ns());
+}
+
+// The window is kept even if nobody gives the store's threads a processor: then nothing more is
+// acknowledged. So what a crash takes was acknowledged within one window.
+bool Router::take_must_hold(std::uint64_t now_ns) {
+  const bool hold = std::exchange(must_hold_, false);
+  if (!std::exchange(windowed_, false) || hold || !late(now_ns)) return hold;
+  figures_.late.add();
+  return sync_ = true;
+}
+
+// --- Writes from elsewhere wait, while the cold tier is congested.
+
+void Router::press(const std::shared_ptr<Parked>& parked) {
+  const std::size_t bytes = parked->post->bytes.size() + parked->post->last.size();
+  pressed_.push_back({parked, worker_.now_ms(), bytes});
+  pressed_bytes_ += bytes;
+  figures_.pressed.add();
+}
+
+void Router::relieve() {
+  const bool room = !cold_.store().congested(), writable = cold_.writes_ok();
+  const std::uint64_t now = worker_.now_ms();
+  std::size_t count = 0, bytes = 0;
+  for (auto at = pressed_.begin(); at != pressed_.end();) {
+    const std::shared_ptr<Parked> parked = at->parked;
+    const bool late = parked->post->errand != 0 && now > at->since_ms + kPressedMs;
+    if (writable && !late && (!room || count >= kRelievedMax || bytes >= kRelievedBytesMax)) {
+      ++at;
+      continue;
+    }
+    ++count;
+    bytes += at->bytes;
+    pressed_bytes_ -= at->bytes;
+    at = pressed_.erase(at);
+    if (writable && !late) {
+      parked->press = Parked::Press::kNo;
+      unblock(parked);
+      continue;
+    }
+    // It does nothing, so it need not wait until it is its turn.
+    figures_.shed_writes.add();
+    parked->press = writable ? Parked::Press::kShed : Parked::Press::kRefused;
+    parked->done = true;
+    worker_.run_parked(std::move(parked->post), *parked);
+    leave(parked);
+  }
+  if (room && !pressed_.empty()) tell();
+}
+
 void Router::flushed(unsigned db) {
+  if (changes_.empty()) unhanded_since_ns_.store(steady_ns(), std::memory_order_seq_cst);
+  windowed_ |= cold_.window_ns() != 0;
   changes_.flush(db);
   if (cold_.some_on()) {
     must_hold_ |= cold_.some_always();
@@ -97,11 +173,11 @@ void Router::hold(std::uint64_t session, Slot* slot, Others others) {
   figures_.held.add();
 }
 
-Router::Others Router::hand_over_others() {
+Router::Others Router::hand_over_others(std::uint64_t now_ns) {
   Others others;
   for (const auto& worker : worker_.server().workers()) {
     Router& other = *worker->router();
-    if (&other == this || !other.take_must_hold()) continue;
+    if (&other == this || !other.take_must_hold(now_ns)) continue;
     others.emplace_back(worker->index(), other.hand_over());
   }
   return others;

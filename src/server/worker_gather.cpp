@@ -123,8 +123,8 @@ bool Worker::run_whole(Session& session, Slot& slot, Caller& caller) {
   if (!context.failed) call(context);
   if (router_ != nullptr) {
     // It has changed nothing that its reply would have to wait for.
-    (void)router_->take_must_hold();
-    (void)router_->hand_over_others();
+    (void)router_->take_must_hold(call_started_ns_);
+    (void)router_->hand_over_others(call_started_ns_);
     router_->after_call();
   }
   put_behind(session);

@@ -43,7 +43,7 @@ Worker::Ran Worker::dispatch(Session& session, const Command& command, Cut& cut)
       return Ran::kDone;
     }
   }
-  if (router_ != nullptr && router_->congested(command)) return Ran::kWait;
+  if (router_ != nullptr && router_->congested(context)) return Ran::kWait;
   if (outboxes_.size() > 1 && command.route != Route::kHere) {
     const unsigned count = static_cast<unsigned>(outboxes_.size());
     switch (command.route) {

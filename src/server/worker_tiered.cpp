@@ -64,8 +64,8 @@ Worker::Ran Worker::finish_tiered(Session& session, Context& context, std::size_
   call(context);
   if (waited) router_->finished(session);
   Router::Others others;
-  const bool mine = router_->take_must_hold();
-  if (Standstill::depth() > 0) others = router_->hand_over_others();
+  const bool mine = router_->take_must_hold(call_started_ns_);
+  if (Standstill::depth() > 0) others = router_->hand_over_others(call_started_ns_);
   if ((mine || !others.empty()) && session.reply_mode == ReplyMode::kOn) {
     hold_reply(session, before, std::move(others));
   } else {
@@ -95,8 +95,9 @@ bool Worker::call_tiered(Context& context, PostPtr& post, const Parked* parked) 
         router_->park(std::move(post));
         return false;
     }
-  } else if (parked->failed || (parked->survey != nullptr && parked->survey->failed)) {
-    router_->refuse_read(context, *parked);
+  } else if (parked->failed || parked->press != Parked::Press::kNo ||
+             (parked->survey != nullptr && parked->survey->failed)) {
+    router_->refuse(context, *parked);
     return true;
   } else {
     context.surveyed = parked->survey.get();
@@ -117,8 +118,8 @@ bool Worker::call_tiered(Context& context, PostPtr& post, const Parked* parked) 
     deferred_.clear();
   }
   Router::Others others;
-  const bool mine = router_->take_must_hold();
-  if (still) others = router_->hand_over_others();
+  const bool mine = router_->take_must_hold(call_started_ns_);
+  if (still) others = router_->hand_over_others(call_started_ns_);
   if (!mine && others.empty()) {
     router_->after_call();
     return true;

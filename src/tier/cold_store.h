@@ -41,7 +41,8 @@ struct ColdOptions {
   unsigned readers = 2;  // threads that read
   std::size_t reads_max = 4096;
   std::uint64_t pending_bytes_max = std::uint64_t{8} << 20;
-  // Within this every change lies on the disk. 0: only those that ask, and all when it is closed.
+  // Within this every change should lie on the disk: a sync is begun at half of it; oldest_ns()
+  // tells when that was not enough. 0: only those that ask, and all when it is closed.
   std::uint64_t sync_window_ms = 50;
   // A read that waited longer is shed. 0: none is.
   std::uint64_t read_wait_ms_max = 2000;
@@ -105,10 +106,14 @@ class ColdStore {
   // Shard::scan counts it; `next` 0: that was all.
   virtual void scan(unsigned db, std::uint64_t cursor, std::size_t count, bool values,
                     Scanned done) = 0;
-  // `sync`: on the disk as soon as may be; otherwise within the store's window. The number of the
-  // last change, counted per shard from 1.
-  virtual std::uint64_t write(unsigned shard, std::vector<ColdChange> changes, bool sync) = 0;
+  // `sync`: on the disk as soon as may be; otherwise within the store's window. `since_ns`: by the
+  // steady clock, when the first of them was made; 0: now. The number of the last change, counted
+  // per shard from 1.
+  virtual std::uint64_t write(unsigned shard, std::vector<ColdChange> changes, bool sync,
+                              std::uint64_t since_ns = 0) = 0;
   virtual bool congested() const noexcept = 0;
+  // By the steady clock, since when there is a change that is not durable; 0: all are.
+  virtual std::uint64_t oldest_ns() const noexcept = 0;
   // Changes up to this number are applied, or lie on the disk whatever happens to the machine. One
   // that can't be written stops the count until the store recovers; health() tells.
   virtual std::uint64_t applied(unsigned shard) const noexcept = 0;

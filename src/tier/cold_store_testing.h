@@ -6,6 +6,7 @@
 //   auto store = std::make_unique<MemoryCold>(shards);
 //   store->hold_reads(true);  ...  store->hold_reads(false);   // answers come now
 //   store->hold_syncs(true);                                   // durable() stands still
+//   store->grow_old();                                         // what waits does so since long ago
 //   store->fail(true, false, "the disk is full");              // reads, writes
 //
 // Answers come on the caller's thread, or that of whoever lets them go.
@@ -69,7 +70,8 @@ class MemoryCold final : public ColdStore {
     done(good ? ColdStatus::kOk : ColdStatus::kFailed, next, std::move(out));
   }
 
-  std::uint64_t write(unsigned shard, std::vector<ColdChange> changes, bool sync) override {
+  std::uint64_t write(unsigned shard, std::vector<ColdChange> changes, bool sync,
+                      std::uint64_t since_ns) override {
     std::function<void()> progress;
     std::uint64_t last;
     {
@@ -92,13 +94,18 @@ class MemoryCold final : public ColdStore {
         }
       }
       last = numbers_[shard] += changes.size();
-      if (!held_syncs_) durable_[shard] = last;
+      if (!held_syncs_) {
+        durable_[shard] = last;
+      } else if (oldest_ns_ == 0) {
+        oldest_ns_ = since_ns;
+      }
       progress = progress_;
     }
     if (progress) progress();
     return last;
   }
   bool congested() const noexcept override { return congested_; }
+  std::uint64_t oldest_ns() const noexcept override { return oldest_ns_; }
   std::uint64_t applied(unsigned shard) const noexcept override {
     const std::lock_guard lock(mutex_);
     return numbers_[shard];
@@ -145,9 +152,12 @@ class MemoryCold final : public ColdStore {
   void hold_syncs(bool held) {
     change([&] {
       held_syncs_ = held;
-      if (!held) durable_ = numbers_;
+      if (held) return;
+      durable_ = numbers_;
+      oldest_ns_ = 0;
     });
   }
+  void grow_old() { oldest_ns_ = 1; }
   void fail(bool reads, bool writes, const std::string& message) {
     change([&] { health_ = {!reads, !writes, message}; });
   }
@@ -191,6 +201,7 @@ class MemoryCold final : public ColdStore {
   std::uint64_t budget_ = 0, last_place_ = 0;
   bool held_reads_ = false, held_syncs_ = false, last_sync_ = false;
   std::atomic<bool> congested_{false};
+  std::atomic<std::uint64_t> oldest_ns_{0};
 };
 
 }  // namespace ullage::tier

@@ -9,6 +9,8 @@
 #include <climits>
 #include <cstring>
 
+#include "tls/client.h"
+
 namespace ullage::tls {
 namespace {
 
@@ -23,6 +25,7 @@ struct OpenSsl {
 #define ULLAGE_SYMBOL(library, name) \
   decltype(&::name) name = symbol<decltype(&::name)>(library, #name)
   ULLAGE_SYMBOL(ssl, TLS_server_method);
+  ULLAGE_SYMBOL(ssl, TLS_client_method);
   ULLAGE_SYMBOL(ssl, SSL_CTX_new);
   ULLAGE_SYMBOL(ssl, SSL_CTX_free);
   ULLAGE_SYMBOL(ssl, SSL_CTX_ctrl);
@@ -31,6 +34,7 @@ struct OpenSsl {
   ULLAGE_SYMBOL(ssl, SSL_CTX_use_PrivateKey_file);
   ULLAGE_SYMBOL(ssl, SSL_CTX_check_private_key);
   ULLAGE_SYMBOL(ssl, SSL_CTX_load_verify_locations);
+  ULLAGE_SYMBOL(ssl, SSL_CTX_set_default_verify_paths);
   ULLAGE_SYMBOL(ssl, SSL_CTX_set_verify);
   ULLAGE_SYMBOL(ssl, SSL_CTX_set_session_id_context);
   ULLAGE_SYMBOL(ssl, SSL_CTX_set_client_CA_list);
@@ -39,6 +43,9 @@ struct OpenSsl {
   ULLAGE_SYMBOL(ssl, SSL_free);
   ULLAGE_SYMBOL(ssl, SSL_set_fd);
   ULLAGE_SYMBOL(ssl, SSL_set_accept_state);
+  ULLAGE_SYMBOL(ssl, SSL_set_connect_state);
+  ULLAGE_SYMBOL(ssl, SSL_set1_host);
+  ULLAGE_SYMBOL(ssl, SSL_ctrl);
   ULLAGE_SYMBOL(ssl, SSL_do_handshake);
   ULLAGE_SYMBOL(ssl, SSL_is_init_finished);
   ULLAGE_SYMBOL(ssl, SSL_read);
@@ -93,6 +100,8 @@ std::string unreadable(const std::string& path) {
 
 struct Context {
   SSL_CTX* ctx = nullptr;
+  bool client = false;
+  std::string host;  // of a client
   Context() = default;
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
@@ -101,13 +110,69 @@ struct Context {
   }
 };
 
+namespace {
+
+Error no_openssl() {
+  return Error{Code::kUnsupported,
+               "TLS needs OpenSSL 3 (libssl.so.3), which can't be loaded.\n  On Debian: apt-get "
+               "install libssl3"};
+}
+
+// What both sides keep to.
+Result<std::shared_ptr<Context>> new_context(bool client) {
+  const OpenSsl& lib = OpenSsl::get();
+  lib.ERR_clear_error();
+  auto context = std::make_shared<Context>();
+  context->client = client;
+  context->ctx = lib.SSL_CTX_new(client ? lib.TLS_client_method() : lib.TLS_server_method());
+  if (context->ctx == nullptr) return Error{Code::kExhausted, "OpenSSL: " + last_problem()};
+  lib.SSL_CTX_ctrl(context->ctx, SSL_CTRL_SET_MIN_PROTO_VERSION, TLS1_2_VERSION, nullptr);
+  lib.SSL_CTX_ctrl(context->ctx, SSL_CTRL_MODE,
+                   SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER,
+                   nullptr);
+  lib.SSL_CTX_set_options(context->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+  return context;
+}
+
+Error bad_file(const std::string& path, const std::string& why) {
+  return Error{Code::kInvalid, path + ": " + why + ".\n  Expected a PEM file."};
+}
+
+}  // namespace
+
+Result<ContextPtr> make_client_context(const ClientOptions& options) {
+  const OpenSsl& lib = OpenSsl::get();
+  if (!lib.whole) return no_openssl();
+  for (const std::string* path : {&options.ca, &options.certificate, &options.key}) {
+    const std::string why = path->empty() ? "" : unreadable(*path);
+    if (!why.empty()) return bad_file(*path, "can't be read: " + why);
+  }
+  Result<std::shared_ptr<Context>> made = new_context(true);
+  if (!made.ok()) return made.error();
+  made.value()->host = options.host;
+  SSL_CTX* ctx = made.value()->ctx;
+  lib.SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, nullptr);
+  if (options.ca.empty()) {
+    lib.SSL_CTX_set_default_verify_paths(ctx);
+  } else if (lib.SSL_CTX_load_verify_locations(ctx, options.ca.c_str(), nullptr) != 1) {
+    return bad_file(options.ca, "no certificates: " + last_problem());
+  }
+  if (options.certificate.empty()) return ContextPtr(std::move(made).value());
+  const std::string& key = options.key.empty() ? options.certificate : options.key;
+  if (lib.SSL_CTX_use_certificate_chain_file(ctx, options.certificate.c_str()) != 1) {
+    return bad_file(options.certificate, "no certificate: " + last_problem());
+  }
+  if (lib.SSL_CTX_use_PrivateKey_file(ctx, key.c_str(), SSL_FILETYPE_PEM) != 1 ||
+      lib.SSL_CTX_check_private_key(ctx) != 1) {
+    return bad_file(key, "no key for " + options.certificate + ": " + last_problem());
+  }
+  return ContextPtr(std::move(made).value());
+}
+
 Result<ContextPtr> make_context(const Options& options) {
   const OpenSsl& lib = OpenSsl::get();
-  if (!lib.whole) {
-    return Error{Code::kUnsupported,
-                 "TLS needs OpenSSL 3 (libssl.so.3), which can't be loaded.\n  On Debian: apt-get "
-                 "install libssl3"};
-  }
+  if (!lib.whole) return no_openssl();
   const std::pair<const char*, const std::string*> files[] = {
       {"server.tls_cert", &options.certificate},
       {"server.tls_key", &options.key},
@@ -125,19 +190,12 @@ Result<ContextPtr> make_context(const Options& options) {
     const std::string why = unreadable(*path);
     if (!why.empty()) return error_of(key, *path, "can't be read: " + why, "It is a PEM file.");
   }
-  lib.ERR_clear_error();
-  auto context = std::make_shared<Context>();
-  context->ctx = lib.SSL_CTX_new(lib.TLS_server_method());
-  if (context->ctx == nullptr) return Error{Code::kExhausted, "OpenSSL: " + last_problem()};
+  Result<std::shared_ptr<Context>> made = new_context(false);
+  if (!made.ok()) return made.error();
+  const std::shared_ptr<Context> context = std::move(made).value();
   SSL_CTX* ctx = context->ctx;
-  lib.SSL_CTX_ctrl(ctx, SSL_CTRL_SET_MIN_PROTO_VERSION, TLS1_2_VERSION, nullptr);
-  lib.SSL_CTX_ctrl(ctx, SSL_CTRL_MODE,
-                   SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-                       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER,
-                   nullptr);
   lib.SSL_CTX_ctrl(ctx, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_SESS_CACHE_OFF, nullptr);
-  lib.SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF |
-                                   SSL_OP_CIPHER_SERVER_PREFERENCE);
+  lib.SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
   constexpr unsigned char kId[] = "ullage";
   lib.SSL_CTX_set_session_id_context(ctx, kId, sizeof kId);
   if (lib.SSL_CTX_use_certificate_chain_file(ctx, options.certificate.c_str()) != 1) {
@@ -150,7 +208,7 @@ Result<ContextPtr> make_context(const Options& options) {
                     "no key for " + options.certificate + ": " + last_problem(),
                     "Expected the PEM key that the certificate was made with, without a password.");
   }
-  if (options.clients == ClientCertificates::kNo) return ContextPtr(std::move(context));
+  if (options.clients == ClientCertificates::kNo) return ContextPtr(context);
   auto* names = lib.SSL_load_client_CA_file(options.ca.c_str());
   if (names == nullptr ||
       lib.SSL_CTX_load_verify_locations(ctx, options.ca.c_str(), nullptr) != 1) {
@@ -161,7 +219,7 @@ Result<ContextPtr> make_context(const Options& options) {
   const bool must = options.clients == ClientCertificates::kYes;
   lib.SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | (must ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
                          nullptr);
-  return ContextPtr(std::move(context));
+  return ContextPtr(context);
 }
 
 struct Stream::State {
@@ -175,7 +233,21 @@ Stream::Stream(ContextPtr context, int fd) : state_(std::make_unique<State>()) {
   state_->ssl = lib.SSL_new(state_->context->ctx);
   if (state_->ssl == nullptr) return;  // the handshake says that it is broken
   lib.SSL_set_fd(state_->ssl, fd);
-  lib.SSL_set_accept_state(state_->ssl);
+  if (!state_->context->client) {
+    lib.SSL_set_accept_state(state_->ssl);
+    return;
+  }
+  lib.SSL_set_connect_state(state_->ssl);
+  const std::string& host = state_->context->host;
+  // A name is told to the server as well, which may have several; an address is not one.
+  if (host.find_first_not_of("0123456789.:") != std::string::npos) {
+    lib.SSL_ctrl(state_->ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                 const_cast<char*>(host.c_str()));
+  }
+  if (lib.SSL_set1_host(state_->ssl, host.c_str()) != 1) {
+    lib.SSL_free(state_->ssl);
+    state_->ssl = nullptr;
+  }
 }
 
 Stream::~Stream() {

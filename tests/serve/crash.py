@@ -3,7 +3,9 @@
 
 Each client has keys of its own and writes numbers that only rise, one after another. After the
 crash a key must show a number from the last one that had to be durable (`always`: any that was
-acknowledged; a window: acknowledged longer ago than that) to the last one that was sent.
+acknowledged; a window: acknowledged longer ago than that) to the last one that was sent. With a
+window, all that is lost was written within one window, whatever the machine did: the server
+acknowledges nothing more while something older than that is not durable.
 
 ULLAGE_CRASH_ROUNDS=200 tests/serve/crash.py runs as many rounds for each durability.
 """
@@ -36,7 +38,8 @@ class Writer(threading.Thread):
         super().__init__()
         self.port, self.number = port, number
         self.sent = dict(starts)
-        self.acknowledged = {name: [(value, 0.0)] for name, value in starts.items()}
+        # Value, when it was acknowledged, when it was sent.
+        self.acknowledged = {name: [(value, 0.0, 0.0)] for name, value in starts.items()}
         self.strange = None
 
     def run(self):
@@ -54,11 +57,12 @@ class Writer(threading.Thread):
     def write(self, client, name, *commands):
         value = self.sent[name] + 1
         self.sent[name] = value
+        sent_at = time.monotonic()
         for words in commands:
             client.send(*(word.format(v=value) if isinstance(word, str) else word for word in words))
         for _ in commands:
             client.read()
-        self.acknowledged[name].append((value, time.monotonic()))
+        self.acknowledged[name].append((value, time.monotonic(), sent_at))
 
     def step(self, client):
         key = f"crash:{self.number}:"
@@ -79,7 +83,7 @@ NAMES = ("set", "incr", "del", "exec", "large")
 def must_be_there(writer, name, killed_at, window_ms):
     """The least number that may not be lost."""
     before = killed_at - (window_ms + STARVED_MS) / 1000
-    return max(value for value, at in writer.acknowledged[name] if window_ms == 0 or at <= before)
+    return max(value for value, at, _ in writer.acknowledged[name] if window_ms == 0 or at <= before)
 
 
 def mistakes(writer, values, killed_at, window_ms):
@@ -95,6 +99,24 @@ def mistakes(writer, values, killed_at, window_ms):
         if not good:
             yield (f"client {writer.number}, {name}: shows {value if value is None else value[:20]}, "
                    f"expected {least} to {most}")
+
+
+def newest_shown(writer, name, value):
+    """The newest number that what is shown can be."""
+    if value is not None:
+        return int(value.split(b":")[0])
+    return writer.sent[name] // 2 * 2 if name == "del" else 0
+
+
+def lost_ms(writers, shown_by):
+    """How long the server went on acknowledging what is lost, at least: from the acknowledgement of
+    the first such write to the sending of the last, over all clients; and how many they are."""
+    lost = [(at, sent_at) for writer, values in zip(writers, shown_by) for name in NAMES
+            for value, at, sent_at in writer.acknowledged[name]
+            if value > newest_shown(writer, name, values[name])]
+    if not lost:
+        return 0.0, 0
+    return max(0.0, max(sent for _, sent in lost) - min(at for at, _ in lost)) * 1000, len(lost)
 
 
 def shown(client, number):
@@ -125,40 +147,46 @@ def round_of(folder, starts, flags, threads, window_ms=0):
 
 
 def crash(folder, rounds, flags, window_ms, restart_flags=None):
-    """Problems of all rounds, and how many writes were acknowledged in them."""
+    """Problems of all rounds, how many writes were acknowledged in them, and the most that lost ones
+    were apart."""
     starts = [dict.fromkeys(NAMES, 0) for _ in range(CLIENTS)]
-    found, acknowledged = [], 0
+    found, acknowledged, widest = [], 0, (0.0, 0)
     for i in range(rounds):
         writers, killed_at = round_of(folder, starts, flags, 1 + i % 2, window_ms)
         acknowledged += sum(len(a) - 1 for w in writers for a in w.acknowledged.values())
         with wire.store(f"--persistence.directory={folder}/crash", *(restart_flags or flags)) as server:
             with server.client() as client:
-                for writer in writers:
-                    values = shown(client, writer.number)
+                shown_by = [shown(client, writer.number) for writer in writers]
+                span_ms, lost = lost_ms(writers, shown_by)
+                widest = max(widest, (span_ms, lost))
+                if window_ms != 0 and span_ms > window_ms:
+                    found.append(f"round {i}: {lost} lost writes were acknowledged over {span_ms:.1f} ms")
+                for writer, values in zip(writers, shown_by):
                     found += [f"round {i}: {text}" for text in mistakes(writer, values, killed_at, window_ms)]
                     starts[writer.number] = {n: number_of(n, v, writer) for n, v in values.items()}
         if found:
             break
-    return found, acknowledged
+    return found, acknowledged, widest
 
 
 def test_nothing_acknowledged_is_lost_when_it_is_killed(folder):
-    found, acknowledged = crash(folder, ROUNDS, ["--persistence.durability=always"], 0)
+    found, acknowledged, _ = crash(folder, ROUNDS, ["--persistence.durability=always"], 0)
     assert not found, "\n".join(found)
     assert acknowledged > ROUNDS * 20, acknowledged
     print(f"always: {ROUNDS} rounds, {acknowledged} acknowledged writes, none lost")
 
 
 def test_at_most_the_window_is_lost_when_it_is_killed(folder):
-    found, acknowledged = crash(folder, ROUNDS, [f"--persistence.durability={WINDOW_MS}ms"], WINDOW_MS)
+    found, acknowledged, widest = crash(folder, ROUNDS, [f"--persistence.durability={WINDOW_MS}ms"], WINDOW_MS)
     assert not found, "\n".join(found)
-    print(f"{WINDOW_MS}ms: {ROUNDS} rounds, {acknowledged} acknowledged writes, none lost beyond the window")
+    print(f"{WINDOW_MS}ms: {ROUNDS} rounds, {acknowledged} acknowledged writes, none lost beyond the window; "
+          f"at worst {widest[1]} lost, acknowledged within {widest[0]:.1f} ms")
 
 
 def test_the_checker_finds_what_a_store_that_lies_has_lost(folder):
     # It says OK and keeps nothing.
     lies = ["--persistence.prefixes=crash:=off"]
-    found, _ = crash(folder, 1, lies, 0)
+    found, _, _ = crash(folder, 1, lies, 0)
     assert len(found) >= CLIENTS, found
     # It shows an older state than it acknowledged.
     shutil.rmtree(pathlib.Path(folder) / "crash")
@@ -172,8 +200,12 @@ def test_the_checker_finds_what_a_store_that_lies_has_lost(folder):
         each["del"] += each["del"] % 2
     writers, killed_at = round_of(folder, starts, always, 1)
     with wire.store(f"--persistence.directory={folder}/old", *always) as server, server.client() as client:
-        old = [m for w in writers for m in mistakes(w, shown(client, w.number), killed_at, 0)]
+        shown_by = [shown(client, w.number) for w in writers]
+    old = [m for w, values in zip(writers, shown_by) for m in mistakes(w, values, killed_at, 0)]
     assert len(old) >= CLIENTS, old
+    # All of the round is lost, which took 100 ms or more.
+    span_ms, lost = lost_ms(writers, shown_by)
+    assert span_ms > WINDOW_MS and lost >= CLIENTS, (span_ms, lost)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP over a cold tier: what is not in memory is read, listed, changed under conditions, and shown."""
 import json
+import resource
 import time
 
 import chromium
@@ -51,6 +52,26 @@ def test_keys_beyond_memory_are_the_same_over_http(folder):
                 seen += part["keys"]
                 cursor = part["cursor"]
             assert len(seen) == len(set(seen)) == COUNT - 1, (len(seen), len(set(seen)))
+
+
+def test_a_disk_that_is_full_is_told_as_something_that_passes(folder):
+    with tiered(folder, "--persistence.durability=always", "--persistence.prefixes=memory:=off", hot="16MiB") as server, \
+            rest.Http(server) as http:
+        assert http("PUT", "/v1/keys/hot", b"v").status == 201
+        # As if the disk were full: no file may grow beyond this.
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+        for i in range(400):
+            got = http("PUT", f"/v1/keys/key:{i}", b"v" * 1000)
+            if got.status != 201:
+                break
+        assert got.status == 503 and got.headers["Retry-After"] == "1", got
+        assert "MISCONF" in got.json()["detail"], got.json()
+        assert http("GET", "/v1/keys/hot").body == b"v" and http("PUT", "/v1/keys/memory:k", b"v").status == 201
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        deadline = time.monotonic() + 20
+        while (got := http("PUT", "/v1/keys/hot", b"w")).status != 204:
+            assert got.status == 503 and time.monotonic() < deadline, got
+            time.sleep(0.1)
 
 
 def test_the_page_shows_the_cold_tier(folder):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """TLS on the port for Redis clients: real clients, certificates that change, and those that mean no good."""
+import os
 import signal
 import socket
 import ssl
@@ -88,6 +89,33 @@ def test_tools_and_libraries_talk_over_tls(folder):
         done = support.run([support.sys.executable, "-c", script])
         if "No module named 'redis'" not in done.stderr:
             assert done.returncode == 0, support.shown(done)
+
+
+def test_a_backup_is_made_over_tls_by_a_user_with_a_password(folder):
+    make_certificates(folder)
+
+    def backup(server, *words, password="secret", expect=0):
+        return support.ullage("backup", folder / "copy", "--port", server.tls_port, "--tls", *words, expect=expect,
+                              env={**os.environ, "ULLAGE_PASSWORD": password})
+
+    with tls_store(folder, f"--persistence.directory={folder}/data", f"--server.tls_ca={folder}/ca.pem",
+                   "--server.tls_auth_clients=yes", "--server.bind=0.0.0.0") as server:
+        with server.client() as plain:
+            plain.ask("SET", "k", "v")
+            plain.ask("ACL", "SETUSER", "keeper", "on", ">secret", "allkeys", "+@all")
+        mine = ("--user", "keeper", "--cert", folder / "client.pem", "--key", folder / "client.key")
+        trusts = ("--cacert", folder / "ca.pem")
+        for words, problem in ((mine, "TLS failed"), (trusts, ""), ((*mine, *trusts, "--host", "127.0.0.2"), "TLS failed"),
+                               ((*mine, "--cacert", "/nowhere.pem"), "/nowhere.pem: can't be read")):
+            done = backup(server, *words, expect=3)
+            assert problem in done.stderr, support.shown(done)
+        done = backup(server, *mine, *trusts, password="wrong", expect=3)
+        assert "WRONGPASS" in done.stderr, support.shown(done)
+        done = backup(server, *mine, *trusts)
+        assert "whole" in done.stdout, support.shown(done)
+    support.ullage("restore", folder / "copy", "--to", folder / "again")
+    with wire.store(f"--persistence.directory={folder}/again") as store, store.client() as client:
+        assert client.ask("GET", "k") == b"v"
 
 
 def test_node_s_clients_talk_over_tls(folder):

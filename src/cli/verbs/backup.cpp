@@ -33,7 +33,14 @@ class Backup : public Verb {
     command.option("--host", "HOST", "Where the server is. Default: 127.0.0.1.", request_.host);
     command.option("--port", "PORT", "Its port for Redis clients. Default: 6379.", request_.port);
     command.option("--user", "NAME", "Whom to be. Default: default.", request_.user);
+    command.flag("--tls", "Speak TLS with it; --port is its TLS port.", request_.tls);
+    command.option("--cacert", "FILE", "Who vouches for it, PEM. Default: whom the system trusts.",
+                   request_.ca);
+    command.option("--cert", "FILE", "A certificate to show it, PEM.", request_.certificate);
+    command.option("--key", "FILE", "Its key, PEM. Default: the file of --cert.", request_.key);
     command.example("ullage backup /backups/monday", "Of the server on this machine.");
+    command.example("ullage backup --tls --cacert ca.pem --port 6380 /backups/monday",
+                    "The same over TLS.");
     command.exit_codes = {"0  it is made, and whole", "2  the command line was not understood",
                           "3  no backup was made: the message says why"};
   }

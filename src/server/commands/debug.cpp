@@ -18,19 +18,40 @@ namespace {
 // Longest time DEBUG SLEEP stops a thread: it is a tool for tests.
 constexpr double kSleepSecondsMax = 60;
 
+// Keys of which DEBUG POPULATE asks at once whether the cold tier has them.
+constexpr std::int64_t kPopulateBatch = 512;
+
+// Keys that are there stay as they are, in whichever tier.
 void populate(Context& c) {
   std::int64_t count = 0, size = 0;
   if (!c.integer(2, count)) return;
   const std::string prefix(c.words.size() > 3 ? c.word(3) : "key");
   if (c.words.size() > 4 && !c.integer(4, size)) return;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::string name = prefix + ":" + std::to_string(i);
-    const tier::Key key = c.key_in(c.caller.db, name);
-    tier::Shard& shard = c.shard(key);
-    if (shard.contains(key)) continue;
-    std::string value = "value:" + std::to_string(i);
-    if (size > 0) value.resize(static_cast<std::size_t>(size));
-    if (!c.wrote(shard.set(key, value))) return;
+  std::vector<std::string> names;
+  std::vector<KeyNeed> keys;
+  std::vector<bool> there;
+  for (std::int64_t first = 0; first < count; first += kPopulateBatch) {
+    const std::int64_t end = std::min(count, first + kPopulateBatch);
+    names.clear();
+    keys.clear();
+    for (std::int64_t i = first; i < end; ++i) names.push_back(prefix + ":" + std::to_string(i));
+    for (const std::string& name : names) {
+      keys.push_back({c.caller.db, name, tier::hash_text(name), Need::kLook});
+    }
+    if (c.server.cold() == nullptr) {
+      there.assign(keys.size(), false);
+    } else if (!c.worker.router()->there_now(keys, there)) {
+      return c.error("TRYAGAIN the cold tier can't be read: " + c.server.cold()->trouble());
+    }
+    for (std::int64_t i = first; i < end; ++i) {
+      const auto at = static_cast<std::size_t>(i - first);
+      const tier::Key key(c.caller.db, names[at], keys[at].hash);
+      tier::Shard& shard = c.shard(key);
+      if (there[at] || shard.contains(key)) continue;
+      std::string value = "value:" + std::to_string(i);
+      if (size > 0) value.resize(static_cast<std::size_t>(size));
+      if (!c.wrote(shard.set(key, value))) return;
+    }
   }
   c.out.ok();
 }

@@ -187,6 +187,12 @@ Answer refused(const wire::Reply& reply) {
         "The budget denied it, and nothing could be evicted for it; nothing was changed.",
         "Erase something, or raise residency.hot (see the page at /).");
   }
+  if (text.starts_with("TRYAGAIN") || text.starts_with("MISCONF")) {
+    Answer answer = problem(503, "cold-tier", "The cold tier can't do this now.", text,
+                            "Send it again after the time in Retry-After; see /v1/status.");
+    answer.fields.emplace_back("Retry-After", "1");
+    return answer;
+  }
   if (text.starts_with("NOPERM") || text.starts_with("NOAUTH")) {
     return not_permitted(text);
   }

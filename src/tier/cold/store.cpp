@@ -74,10 +74,12 @@ class Store final : public ColdStore {
     add(std::move(task));
   }
 
-  std::uint64_t write(unsigned shard, std::vector<ColdChange> changes, bool sync) override {
-    return writer_.write(shard, std::move(changes), sync);
+  std::uint64_t write(unsigned shard, std::vector<ColdChange> changes, bool sync,
+                      std::uint64_t since_ns) override {
+    return writer_.write(shard, std::move(changes), sync, since_ns);
   }
   bool congested() const noexcept override { return writer_.congested(); }
+  std::uint64_t oldest_ns() const noexcept override { return writer_.oldest_ns(); }
   std::uint64_t applied(unsigned shard) const noexcept override { return writer_.applied(shard); }
   std::uint64_t durable(unsigned shard) const noexcept override { return writer_.durable(shard); }
 

@@ -146,6 +146,29 @@ TEST_F(ColdStoreTest, TheWindowSyncsWhatNobodyAskedToSync) {
   EXPECT_EQ(engine_->after_a_crash().size(), 1u);
 }
 
+TEST_F(ColdStoreTest, TellsHowOldTheOldestChangeIsThatIsNotDurable) {
+  open({.shards = 2, .sync_window_ms = 0});
+  EXPECT_EQ(store_->oldest_ns(), 0u);
+  engine_->hold_syncs(true);
+  store_->write(0, changes(put(0, "a", "1")), true, 700);
+  progress_->until([&] { return store_->applied(0) == 1; });
+  EXPECT_EQ(store_->oldest_ns(), 700u);
+  // Applied while the sync of the first one runs, so no part of it. A thread that got no processor
+  // comes with something older.
+  store_->write(0, changes(put(0, "b", "1"), put(0, "c", "1")), false, 800);
+  store_->write(1, changes(put(0, "d", "1")), false, 600);
+  store_->write(0, changes(put(0, "e", "1")), false, 900);
+  progress_->until([&] { return store_->applied(0) == 4 && store_->applied(1) == 1; });
+  EXPECT_EQ(store_->oldest_ns(), 600u);
+  engine_->hold_syncs(false);
+  wait_durable(1);
+  EXPECT_EQ(store_->oldest_ns(), 600u);
+  store_->write(0, changes(put(0, "f", "1")), true, 1000);
+  wait_durable(5);
+  EXPECT_EQ(store_->oldest_ns(), 0u);
+  EXPECT_EQ(store_->durable(1), 1u);
+}
+
 TEST_F(ColdStoreTest, WhatWaitsIsDurableWhenItIsClosed) {
   open({.sync_window_ms = 0});
   engine_->hold_writes(true);

@@ -52,7 +52,9 @@ Writer::~Writer() {
   syncer_.join();
 }
 
-std::uint64_t Writer::write(unsigned shard, std::vector<ColdChange> changes, bool sync) {
+std::uint64_t Writer::write(unsigned shard, std::vector<ColdChange> changes, bool sync,
+                            std::uint64_t since_ns) {
+  if (since_ns == 0) since_ns = steady_ns();
   auto handed = std::make_shared<Handed>();
   handed->shard = shard;
   handed->sync = sync;
@@ -72,12 +74,25 @@ std::uint64_t Writer::write(unsigned shard, std::vector<ColdChange> changes, boo
     handed->last = last;
     if (!handed->changes.empty()) {
       pending_.add(handed);
+      grown_older(handed->order, since_ns);
       wake = queue_.empty();
       queue_.push_back(std::move(handed));
     }
   }
   if (wake) to_writer_.notify_one();
   return last;
+}
+
+// Threads hand over in their own time, so one may come later with what is older.
+void Writer::grown_older(std::uint64_t order, std::uint64_t since_ns) {
+  while (!oldest_.empty() && oldest_.back().since_ns >= since_ns) oldest_.pop_back();
+  oldest_.push_back({order, since_ns});
+  oldest_ns_.store(oldest_.front().since_ns, std::memory_order_seq_cst);
+}
+
+void Writer::durable_until(std::uint64_t order) {
+  while (!oldest_.empty() && oldest_.front().order < order) oldest_.pop_front();
+  oldest_ns_.store(oldest_.empty() ? 0 : oldest_.front().since_ns, std::memory_order_seq_cst);
 }
 
 Outcome Writer::failure() const {
@@ -126,7 +141,6 @@ void Writer::applied_now(const std::vector<HandedPtr>& turn) {
   bool sync = false;
   {
     const std::lock_guard lock(mutex_);
-    if (kept_.empty()) kept_since_ns_ = steady_ns();
     for (const HandedPtr& handed : turn) {
       kept_.push_back(handed);
       kept_bytes_ += handed->bytes;
@@ -215,8 +229,12 @@ bool Writer::repair() {
 bool Writer::sync_due(std::uint64_t now_ns) const {
   if (kept_.empty() || broken_) return false;
   if (sync_wanted_ || writer_ended_ || kept_bytes_ >= options_.pending_bytes_max / 4) return true;
-  return options_.sync_window_ms != 0 &&
-         now_ns >= kept_since_ns_ + options_.sync_window_ms * 1'000'000;
+  return options_.sync_window_ms != 0 && now_ns >= sync_due_ns();
+}
+
+// What is kept is as old as the oldest of all, or younger.
+std::uint64_t Writer::sync_due_ns() const {
+  return oldest_.front().since_ns + options_.sync_window_ms * 500'000;
 }
 
 void Writer::run_syncer() {
@@ -227,7 +245,7 @@ void Writer::run_syncer() {
       if (kept_.empty() || broken_ || options_.sync_window_ms == 0) {
         to_syncer_.wait(lock);
       } else {
-        const std::uint64_t due = kept_since_ns_ + options_.sync_window_ms * 1'000'000;
+        const std::uint64_t due = sync_due_ns();
         to_syncer_.wait_for(lock, std::chrono::nanoseconds(due > now ? due - now : 0));
       }
       continue;
@@ -241,16 +259,17 @@ void Writer::run_syncer() {
     counts_.syncs.fetch_add(1, kRelaxed);
     counts_.sync_ns.fetch_add(after - now, kRelaxed);
     if (outcome.ok()) {
-      std::uint64_t bytes = 0;
+      std::uint64_t bytes = 0, until = 0;
       for (std::size_t i = 0; i < count; ++i) {
         const Handed& handed = *kept_.front();
         durable_[handed.shard].store(handed.last, std::memory_order_release);
         bytes += handed.bytes;
+        until = handed.order + handed.changes.size();
         kept_.pop_front();
       }
+      if (count > 0) durable_until(until);
       kept_bytes_ -= bytes;
       pending_bytes_.fetch_sub(bytes, kRelaxed);
-      kept_since_ns_ = now;
     } else if (!broken_) {
       // A file that failed to sync may say yes the next time and have lost what it was given: so
       // nothing is synced until everything was applied anew.

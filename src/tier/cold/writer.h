@@ -12,7 +12,9 @@
 // engine fails, nothing of what was handed over is lost as long as the process lives; they are
 // applied again once it is writable.
 //
-// Bounds    pending_bytes(): what is not durable yet; whoever writes asks congested().
+// Bounds    pending_bytes(): what is not durable yet; whoever writes asks congested(). A sync is
+//           begun when half of the window has passed, so that it has the other half; oldest_ns()
+//           tells whether that was enough.
 // Threads   write: each shard's from one. The rest: any.
 
 #include <atomic>
@@ -44,11 +46,15 @@ class Writer {
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
-  std::uint64_t write(unsigned shard, std::vector<ColdChange> changes, bool sync);
+  // `since_ns`: when the first of them was made; 0: now.
+  std::uint64_t write(unsigned shard, std::vector<ColdChange> changes, bool sync,
+                      std::uint64_t since_ns = 0);
   bool congested() const noexcept { return pending_bytes() >= options_.pending_bytes_max; }
   std::uint64_t pending_bytes() const noexcept {
     return pending_bytes_.load(std::memory_order_relaxed);
   }
+  // When the oldest change that is not durable was made, by the steady clock; 0: there is none.
+  std::uint64_t oldest_ns() const noexcept { return oldest_ns_.load(std::memory_order_seq_cst); }
   std::uint64_t applied(unsigned shard) const noexcept {
     return applied_[shard].load(std::memory_order_acquire);
   }
@@ -76,7 +82,10 @@ class Writer {
   bool repair();
   Outcome apply(const std::vector<HandedPtr>& turn);
   void applied_now(const std::vector<HandedPtr>& turn);
-  void broken(const Outcome& why);  // mutex_ is held
+  void broken(const Outcome& why);                                // mutex_ is held
+  void grown_older(std::uint64_t order, std::uint64_t since_ns);  // mutex_ is held
+  void durable_until(std::uint64_t order);                        // mutex_ is held
+  std::uint64_t sync_due_ns() const;
   bool sync_due(std::uint64_t now_ns) const;
 
   Engine& engine_;
@@ -84,7 +93,7 @@ class Writer {
   const WriterOptions options_;
   const std::function<void()> progress_;
   std::vector<std::atomic<std::uint64_t>> applied_, durable_;
-  std::atomic<std::uint64_t> pending_bytes_{0};
+  std::atomic<std::uint64_t> pending_bytes_{0}, oldest_ns_{0};
   Counts counts_;
 
   mutable std::mutex mutex_;
@@ -94,7 +103,13 @@ class Writer {
   std::uint64_t applied_order_ = 0;    // of the next one to be applied
   std::deque<HandedPtr> queue_;
   std::deque<HandedPtr> kept_;  // applied, not yet durable
-  std::uint64_t kept_bytes_ = 0, kept_since_ns_ = 0;
+  std::uint64_t kept_bytes_ = 0;
+  // Of what is not durable: those older than all that was handed over later, by order. The first is
+  // the oldest of all.
+  struct Old {
+    std::uint64_t order, since_ns;
+  };
+  std::deque<Old> oldest_;
   bool sync_wanted_ = false, broken_ = false, retry_ = false;
   bool stopping_ = false, last_try_ = false, writer_ended_ = false;
   Outcome why_;
