@@ -128,7 +128,7 @@ class Hot : public Generator {
     }
     Histogram warm;
     window(warm, false, kMemory);
-    Histogram calm, again, troubled;
+    calm_answers_ = 0;
     std::vector<double> ratios, nulls, tails;
     for (std::uint64_t round = 0; round < options_.number("cycles", 6); ++round) {
       Histogram now[3];
@@ -173,7 +173,7 @@ class Hot : public Generator {
   }
   double per_second(std::uint64_t count, std::uint64_t windows) const {
     return static_cast<double>(count) /
-           static_cast<double>(windows * options_.number("cycles", 6) * seconds());
+           static_cast<double>(windows * options_.number("cycles", 6) * (seconds() + 1));
   }
   std::uint64_t seconds() const { return options_.number("seconds", 5); }
 
