@@ -130,7 +130,7 @@ class Hot : public Generator {
     window(warm, false, kMemory);
     calm_answers_ = 0;
     std::vector<double> ratios, nulls, tails;
-    for (std::uint64_t round = 0; round < options_.number("cycles", 6); ++round) {
+    for (std::uint64_t round = 0; round < options_.number("cycles", 4); ++round) {
       Histogram now[3];
       for (std::uint64_t i = 0; i < 3; ++i) {
         const std::uint64_t which = (i + round) % 3;
@@ -173,7 +173,7 @@ class Hot : public Generator {
   }
   double per_second(std::uint64_t count, std::uint64_t windows) const {
     return static_cast<double>(count) /
-           static_cast<double>(windows * options_.number("cycles", 6) * (seconds() + 1));
+           static_cast<double>(windows * options_.number("cycles", 4) * (seconds() + 1));
   }
   std::uint64_t seconds() const { return options_.number("seconds", 5); }
 
