@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Budget: 1e7 keys loading as fast as they go, then reads, overwrites, deletes and values whose size
+// Budget: keys loading as fast as they go, then reads, overwrites, deletes and values whose size
 // drifts, while another thread reads the server's resident memory every 20 ms.
 #include <atomic>
 #include <thread>
@@ -62,8 +62,8 @@ class Budget : public Generator {
     Resident resident(static_cast<pid_t>(options_.number("pid", 0)));
     const double began = clock_seconds(CLOCK_MONOTONIC);
     fill();
-    print("load_ops_per_s",
-          static_cast<double>(keys_) / (clock_seconds(CLOCK_MONOTONIC) - began), "1/s");
+    print("load_ops_per_s", static_cast<double>(keys_) / (clock_seconds(CLOCK_MONOTONIC) - began),
+          "1/s");
     const std::uint64_t loading = resident.take();
     std::uint64_t ops = 0;
     const double ran = mix(lasts, ops);

@@ -40,8 +40,8 @@ class Disk {
   std::atomic<std::uint64_t>* word_;
 };
 
-// The second client: a tenth of its requests read, the others write values of 2000 B. It keeps to its
-// rate, or below it when it is made to wait.
+// The second client: a tenth of its requests read, the others write values of 2000 B. It keeps to
+// its rate, or below it when it is made to wait.
 class Second : public store::Load {
  public:
   Second(std::uint16_t port, std::uint64_t rate, std::uint64_t keys)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// rival fill|zipf --rocksdb DIR ...: a client that keeps everything in RocksDB of its own and uses a
+// rival fill|zipf --rocksdb DIR ...: a client that keeps everything in RocksDB of its own, with a
 // memory server as a cache before it: reads ask the server first, then RocksDB, and put what they
 // found into the server; writes go to both. RocksDB is set up as well as we know: no compression,
 // Bloom filters, one cache for blocks, indexes, filters and memtables, a sync every 50 ms.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Preloaded into the server: holds up what it does with files below $SLOW_DISK_BELOW (the cold tier's)
-// by as many nanoseconds as the first word of the file $SLOW_DISK_WORD says; ~0: until it says
-// something else. Everything else goes its way for the price of one load. The server is never told.
+// Preloaded into the server: holds up what it does with files below $SLOW_DISK_BELOW (the cold
+// tier's) by as many nanoseconds as the first word of the file $SLOW_DISK_WORD says; ~0: until it
+// says something else. Everything else goes its way for the price of one load.
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -97,7 +97,8 @@ int open64(const char* path, int flags, ...) {
 }
 int close(int fd) {
   static const auto real = next<int (*)(int)>("close");
-  if (fd >= 0 && static_cast<std::size_t>(fd) < kFiles) g_held[static_cast<std::size_t>(fd)] = false;
+  if (fd >= 0 && static_cast<std::size_t>(fd) < kFiles)
+    g_held[static_cast<std::size_t>(fd)] = false;
   return real(fd);
 }
 ssize_t write(int fd, const void* data, size_t n) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Zipf: reads and writes of a working set that is larger than memory; the k-th most used key is asked
-// for 1/k^0.99 times as often as the first. `Backing` is what the client itself reads when the server
-// does not have a key, and writes to as well: nothing, or RocksDB.
+// Zipf: reads and writes of a working set that is larger than memory; the k-th most used key is
+// asked for 1/k^0.99 times as often as the first. `Backing` is what the client itself reads when
+// the server does not have a key, and writes to as well: nothing, or RocksDB.
 #include <cmath>
 
 #include "generator.h"
