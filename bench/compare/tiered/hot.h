@@ -9,8 +9,8 @@
 //   troubled   the same requests on keys that are persisted, while the cold tier compacts, is slow,
 //              stands still, or its directory is gone
 //
-// Between windows the server comes to rest. What is told is the median of the rounds' ratios, and the
-// ratio of the best windows.
+// Between windows the server comes to rest. What is told is the median of the rounds' ratios, and
+// the ratio of the best windows.
 #include <fcntl.h>
 #include <sys/mman.h>
 
