@@ -22,7 +22,8 @@ def labels_of(case_options, contenders, null, baseline, number):
     allowed = case_options.get("contenders")
     chosen = [c for c in contenders if allowed is None or c.name in allowed]
     middle = [(c.name, c) for c in chosen if c.name != baseline]
-    middle += [(c.name + NULL_SUFFIX, c) for c in chosen if c.name == null != baseline]
+    if case_options.get("null", True):
+        middle += [(c.name + NULL_SUFFIX, c) for c in chosen if c.name == null != baseline]
     ends = [c for c in chosen if c.name == baseline]
     return ([(c.name, c) for c in ends] + rotated(middle, number) +
             [(c.name + NULL_SUFFIX, c) for c in ends])

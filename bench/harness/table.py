@@ -8,7 +8,7 @@ HEADINGS = ("case", "metric", "ours", "best rival", "ratio (min..max)", "null co
 SCALES = {
     "s": ((1, "s"), (1e-3, "ms"), (1e-6, "us")),
     "B": ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B")),
-    "count": ((1e6, "M"), (1e4, ""), (1, "")),
+    "count": ((1e6, "M"), (1, "")),
     "1/s": ((1e6, "M/s"), (1e3, "k/s"), (1, "/s")),
 }
 

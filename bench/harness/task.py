@@ -31,7 +31,7 @@ HEADER_LINES_MAX = 40
 TASK_KEYS = {"kind", "title", "about", "ours", "baseline", "null", "facts", "cases", "derived", "units",
              "higher_is_better", "rows", "flags", "needs", "phase_rounds", "variants",
              "quick", "apart", "timeout_s"}
-CASE_KEYS = {"command", "driver", "contenders", "env", "about"}
+CASE_KEYS = {"command", "driver", "contenders", "env", "about", "null"}
 
 
 @dataclass(frozen=True)

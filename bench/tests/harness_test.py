@@ -109,6 +109,11 @@ class Rounds(unittest.TestCase):
     def test_a_case_may_leave_contenders_out(self):
         self.assertEqual(self.labels(0, ["bare", "rival"]), ["bare", "rival", "bare*"])
 
+    def test_a_case_may_do_without_a_null_control(self):
+        contenders = [tasks.Contender(n, Path(n)) for n in ("ours", "rival")]
+        labels = [label for label, _ in rounds.labels_of({"null": False}, contenders, "ours", "", 0)]
+        self.assertEqual(labels, ["ours", "rival"])
+
     def test_added_cost_is_measured_against_the_mean_of_both_baselines(self):
         task = a_task(derived={"added": "cpu - baseline.cpu", "each": "added / case.events"})
         measured = {"bare": {"cpu": 1.0}, "bare*": {"cpu": 2.0}, "ours": {"cpu": 4.5}}

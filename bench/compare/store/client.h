@@ -111,6 +111,8 @@ class Load {
  public:
   virtual ~Load() = default;
   virtual void answered(Connection& c, std::uint64_t due, std::uint64_t now, bool found) = 0;
+  // An error instead. It ends the run where nobody expects one.
+  virtual void refused(Connection&, const std::string& reply) { fail("an error: " + reply); }
 };
 
 class Client {
@@ -192,12 +194,12 @@ class Client {
       const std::size_t bytes =
           dialect_.reply(c.in.data() + c.read, c.in.size() - c.read, error, found);
       if (bytes == 0) break;
-      if (error) fail("an error: " + c.in.substr(c.read, bytes));
+      if (error) load.refused(c, c.in.substr(c.read, bytes));
       c.read += bytes;
       if (c.due.empty()) fail("a reply that nothing asked for");
       const std::uint64_t due = c.due.front();
       c.due.pop_front();
-      load.answered(c, due, now, found);
+      if (!error) load.answered(c, due, now, found);
     }
     if (c.read == c.in.size()) {
       c.in.clear();

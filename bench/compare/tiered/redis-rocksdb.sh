@@ -1,0 +1,6 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# needs: command redis-server, package redis-server
+# needs: header rocksdb/db.h, package librocksdb-dev
+# version: redis-server --version
+exec /usr/bin/python3 -B "$TASK/tiered.py" redis-rocksdb "$@"
