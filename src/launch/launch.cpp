@@ -273,15 +273,17 @@ Result<LaunchReport> launch(const LaunchOptions& options) {
                      if (a.root != b.root) return a.root;
                      return a.root && a.image > b.image;
                    });
-  for (std::string& problem : collector.take_problems()) {
-    report.notes.push_back(std::move(problem));
-  }
   struct stat folder {};
-  if (report.processes.empty() && ::stat(naming.folder.c_str(), &folder) != 0) {
+  if (::stat(naming.folder.c_str(), &folder) != 0) {
+    // What was being completed went with it; why that failed says nothing more.
+    report.processes.clear();
     report.notes.push_back(naming.folder +
                            ": nothing was recorded, or what was is lost: this folder is gone.\n  "
                            "Choose one with -o FILE that stays while the program runs.");
     return report;
+  }
+  for (std::string& problem : collector.take_problems()) {
+    report.notes.push_back(std::move(problem));
   }
   if (silent != 0) {
     report.notes.push_back(

@@ -279,6 +279,17 @@ TEST_F(Archive, OfAKilledParentIsReadTogetherWithTheLiveFile) {
   EXPECT_THAT(r->notes(), testing::ElementsAre(HasSubstr("a.ulg.part")));
 }
 
+TEST_F(Archive, OfAParentThatHasJustMadeItHoldsNothingYet) {
+  RecordingBuilder b;
+  fill(b, 50);
+  ASSERT_TRUE(b.write(at("a.live")));
+  const std::vector<std::string> all = events(*open(at("a.live")));
+  std::ofstream(at("a.ulg.part")) << "";
+  const auto r = open(at("a.live"));
+  EXPECT_EQ(events(*r), all);
+  EXPECT_THAT(r->notes(), IsEmpty());
+}
+
 TEST_F(Archive, OfASegmentThatMovesWhileTheLiveFileIsReadIsFollowed) {
   RecordingBuilder b;
   fill(b, 500);

@@ -295,10 +295,12 @@ void Recording::walk_archive(uint32_t source) {
 void Recording::merge_part() {
   const std::vector<SegmentKey> dropped = std::move(dropped_);
   dropped_.clear();
+  // The parent has made the part and not begun it yet: it holds nothing.
+  if (sources_[1] != nullptr && sources_[1]->bytes() < kFileHeaderBytes) sources_[1].reset();
   if (sources_[1] != nullptr) {
     const ByteSource& part = *sources_[1];
     FileHeader h;
-    if (part.bytes() < kFileHeaderBytes || part.read(0, &h, sizeof h) != sizeof h ||
+    if (part.read(0, &h, sizeof h) != sizeof h ||
         memcmp(h.magic, kFileMagic, sizeof kFileMagic) != 0 || h.version_major != kVersionMajor ||
         (h.features & kFeatureArchive) == 0 || h.pid != header_.pid || h.run_id != header_.run_id ||
         h.image != header_.image || h.start_monotonic_ns != header_.start_monotonic_ns) {
