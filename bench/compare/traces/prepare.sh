@@ -11,7 +11,11 @@ source=$(cd "$TASK/../../.." && pwd)
 g++ -std=c++20 -O2 -I"$source/src" -I"$source/include" "$TASK/facts.cpp" -o "$WORK/facts" \
   "$build/libullage_trace.a" "$build/libullage_evidence.a" "$build/libullage_base.a" \
   -Wl,--as-needed -ldw -lelf -lz -lzstd -pthread
-[ -x "$WORK/trace-tool" ] || "$GO" build -o "$WORK/trace-tool" cmd/trace
+# Another go's tool may not know the options: each go builds its own.
+if [ ! -x "$WORK/trace-tool" ] || [ "$("$GO" version)" != "$(cat "$WORK/tool-version" 2>/dev/null)" ]; then
+  "$GO" build -o "$WORK/trace-tool" cmd/trace
+  "$GO" version > "$WORK/tool-version"
+fi
 "$GO" version > "$WORK/go-version"
 
 seconds=12
