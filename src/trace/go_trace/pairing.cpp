@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <utility>
 
 namespace ullage::trace::go {
 namespace {
@@ -14,6 +15,8 @@ constexpr std::size_t kGoroutinesKept = 4 << 20;
 constexpr std::uint64_t kRingSlotsMin = 1 << 14;
 // Rings kept to be used again.
 constexpr std::size_t kSpareRingsMax = 16;
+// A ring that is taken again has at most so many times the places that are wanted.
+constexpr std::size_t kSpareRingExcess = 16;
 // Kinds of waits kept by one owner; later kinds are counted and dropped.
 constexpr std::size_t kSumsKept = 100000;
 // Waits from here on are looked at one by one; the bound doubles when there are more of them than
@@ -27,6 +30,8 @@ constexpr std::array<std::string_view, 9> kIdleReasons = {
     "GC worker (active)",    "force gc (idle)",
     "finalizer wait",        "preempted",
     "trace reader (blocked)"};
+
+bool by_size(const StepArray& a, const StepArray& b) { return a.size() < b.size(); }
 
 }  // namespace
 
@@ -167,14 +172,16 @@ void Pairing::store(std::uint32_t index, const Step& step) {
       ++unmatched_;
       return;
     }
-    ring_slots_ += wanted - capacity;
     ringed_.push_back(index);
     StepArray larger = ring_of(wanted);
+    ring_slots_ += larger.size() - capacity;
     for (std::uint64_t i = 0; i < capacity; ++i) {
-      const Step& old = g.ring[i];
-      if (old.who != 0) larger[old.sequence & (wanted - 1)] = old;
+      Step& old = g.ring[i];
+      if (old.who == 0) continue;
+      larger[old.sequence & (larger.size() - 1)] = old;
+      old.who = 0;
     }
-    g.ring = std::move(larger);
+    keep(std::exchange(g.ring, std::move(larger)));
   }
   Step& slot = g.ring[step.sequence & (g.ring.size() - 1)];
   if (slot.who != 0) {
@@ -344,35 +351,50 @@ void Pairing::end_window() {
     if (g.ring.empty()) return true;
     if (g.early != 0) return false;
     ring_slots_ -= std::min(ring_slots_, std::uint64_t{g.ring.size()});
-    if (spare_.size() < kSpareRingsMax) {
-      spare_.push_back(std::move(g.ring));
-    } else {
-      g.ring.reset();
-    }
+    keep(std::exchange(g.ring, StepArray()));
     return true;
   });
 }
 
-StepArray Pairing::ring_of(std::size_t places) {
-  for (StepArray& spare : spare_) {
-    if (spare.size() != places) continue;
-    StepArray found = std::move(spare);
-    spare = std::move(spare_.back());
-    spare_.pop_back();
-    return found;
+// A ring without steps serves the next that needs one: what a page of a new one costs the kernel is
+// more than filling it. Of too many the larger stay.
+void Pairing::keep(StepArray ring) {
+  if (ring.empty()) return;
+  if (spare_.size() < kSpareRingsMax) {
+    spare_.push_back(std::move(ring));
+    return;
   }
-  return StepArray(places);
+  StepArray& smallest = *std::min_element(spare_.begin(), spare_.end(), by_size);
+  if (smallest.size() < ring.size()) smallest = std::move(ring);
+}
+
+// The smallest spare one that is large enough, and not much too large.
+StepArray Pairing::ring_of(std::size_t places) {
+  std::size_t best = spare_.size();
+  for (std::size_t i = 0; i < spare_.size(); ++i) {
+    const std::size_t has = spare_[i].size();
+    if (has < places || has > places * kSpareRingExcess) continue;
+    if (best == spare_.size() || has < spare_[best].size()) best = i;
+  }
+  if (best == spare_.size()) return StepArray(places);
+  std::swap(spare_[best], spare_.back());
+  StepArray found = std::move(spare_.back());
+  spare_.pop_back();
+  return found;
 }
 
 void Pairing::end_generation() {
   ringed_.clear();
   for (std::uint32_t i = 0; i < goroutines_.places(); ++i) {
     if (goroutines_[i].id == kNoGoroutine) continue;
-    if (goroutines_[i].early != 0) flush(i);
+    if (goroutines_[i].early != 0) {
+      flush(i);
+      goroutines_[i].ring.reset();  // its steps are still in it
+    }
     Goroutine& g = goroutines_[i];
     g.origin = false;
     g.next = 0;
-    g.ring.reset();
+    keep(std::exchange(g.ring, StepArray()));
   }
 }
 

@@ -142,6 +142,7 @@ class Pairing {
   std::unordered_map<std::uint64_t, std::uint32_t> group_index_;
   evidence::SchedulingDelay delays_;
   StepArray ring_of(std::size_t places);
+  void keep(StepArray ring);
   std::vector<std::uint32_t> ringed_;                  // whose rings grew in this window
   std::vector<StepArray> spare_;                       // rings to use again; all zero
   std::uint64_t ring_slots_ = 0, ring_slots_max_ = 0;  // of all rings in this generation
