@@ -93,6 +93,45 @@ def test_a_daemon_that_is_not_waited_for_is_named_and_can_be_completed(folder):
     expect_links(diagnose(late), grow_early=0, grow_late=1)
 
 
+def test_a_program_in_a_pid_namespace_of_its_own_is_recorded_to_its_end(folder):
+    """Its number, 1, is that of another process here."""
+    unshare, = support.need("unshare")
+    inside = [unshare, "--pid", "--fork", "--kill-child"]
+    if support.run([*inside, "true"]).returncode != 0:
+        raise support.Skip("may not make a pid namespace")
+    recorded = record(folder, [*inside, support.program("guest_cases"), "grow"])
+    reports = [report for report in recorded.reports() if report["process"]["program"] == "guest_cases"]
+    assert len(reports) == 1 and reports[0]["process"]["pid"] == 1, recorded.paths
+    expect_links(reports[0], grow_late=1)
+
+
+def test_finish_leaves_a_program_in_a_pid_namespace_alone(folder):
+    unshare, = support.need("unshare")
+    inside = [unshare, "--pid", "--fork", "--kill-child"]
+    if support.run([*inside, "true"]).returncode != 0:
+        raise support.Skip("may not make a pid namespace")
+    go = folder / "go"
+    recorder = subprocess.Popen([support.BIN, "record", "-q", "-o", folder / "out.ulg", "--", *inside,
+                                 support.program("guest_cases"), "wait_and_grow", go])
+    for _ in range(1000):
+        live = list(folder.glob("out.*.1.*.live"))
+        if live:
+            break
+        time.sleep(0.02)
+    recorder.kill()
+    recorder.wait()
+    done = support.run([support.BIN, "record", f"--finish={live[0]}"])
+    assert done.returncode == 3 and "still runs" in done.stderr, shown(done)
+    go.touch()
+    for _ in range(1000):
+        done = support.run([support.BIN, "record", f"--finish={live[0]}"])
+        if done.returncode == 0:
+            break
+        time.sleep(0.02)
+    assert done.returncode == 0, shown(done)
+    expect_links(diagnose(str(live[0])[:-len("live")] + "ulg"), grow_early=1, grow_late=1)
+
+
 def test_a_folder_that_goes_while_the_program_runs_is_named(folder):
     gone = folder / "gone"
     gone.mkdir()

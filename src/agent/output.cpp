@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "agent/config.h"
 #include "agent/modules.h"
@@ -68,6 +69,8 @@ record::FileHeader make_header() {
   h.max_depth = static_cast<uint32_t>(g_config.max_depth);
   h.state = static_cast<uint32_t>(record::State::kRecording);
   h.stack_nodes = 1;
+  struct stat st {};
+  if (stat("/proc/self/ns/pid", &st) == 0) h.pid_namespace = st.st_ino;
   const ssize_t n = readlink("/proc/self/exe", h.exe, sizeof h.exe - 1);
   h.exe[n > 0 ? n : 0] = 0;
   read_cmdline(h);

@@ -84,10 +84,10 @@ void Collector::discover() {
       continue;
     }
     ProcessWatch watch(file->pid());
-    // In a pid namespace of its own it goes by a number that another process has here.
-    const bool trusted =
-        file->pid() == root_pid_ || writes_live_file(file->pid(), file->live_path()) != Writes::kNo;
-    if (!trusted) watch = ProcessWatch();
+    // In a pid namespace of its own it goes by a number that may be another process's here.
+    if (file->pid() != root_pid_ && counts_elsewhere(file->read_header().pid_namespace)) {
+      watch = ProcessWatch();
+    }
     uint32_t& newest = newest_image_[file->pid()];
     newest = std::max(newest, file->image());
     follows_.push_back({std::move(file), std::move(watch)});

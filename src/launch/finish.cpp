@@ -21,11 +21,10 @@ namespace {
 
 using namespace record;
 
-// Whether the process that wrote `path` still runs. When its maps can't be read, a process of that
-// pid is believed to be it: waiting loses nothing. In a pid namespace it has another number here.
-bool still_running(const std::string& path, uint32_t pid) {
-  const Writes writes = writes_live_file(pid, path);
-  if (writes == Writes::kYes || writes == Writes::kUnknown) return true;
+// Whether the process that wrote `path` still runs: it has the file mapped. When its maps can't be
+// read, a process of that pid is believed to be it: waiting loses nothing.
+bool still_running(const std::string& path, const FileHeader& header) {
+  if (!counts_elsewhere(header.pid_namespace)) return maps_live_file(header.pid, path);
   const std::string mark = live_mark(path);
   return live_mappers(mark.substr(0, mark.find('.'))).written.count(mark) != 0;
 }
@@ -59,7 +58,7 @@ Result<RecordedProcess> finish_one(const std::string& live, std::vector<std::str
   const FileHeader now = hold.read_header();
   const bool followed = hold.got() == LiveHold::Got::kOthers || RunMark::exists(now.run_id);
   // Asked before it is read: what is read is then all there will be.
-  const bool goes_on = followed || still_running(live, now.pid);
+  const bool goes_on = followed || still_running(live, now);
   std::string error;
   const auto recording = Recording::open(live, error);
   if (recording == nullptr) return Error{Code::kInvalid, error};

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <functional>
@@ -15,16 +16,14 @@ namespace {
 
 constexpr char kLive[] = ".live";
 
-// Calls `mapped` with the mark of each live file that a process has mapped. The number of its
-// mappings of any kind; -1: they can't be read, and errno says why.
-int each_live_file(const std::string& pid, const std::function<void(const std::string&)>& mapped) {
+// Calls `mapped` with the mark of each live file that a process has mapped. False: its maps can't
+// be read, and errno says why.
+bool each_live_file(const std::string& pid, const std::function<void(const std::string&)>& mapped) {
   FILE* maps = ::fopen(("/proc/" + pid + "/maps").c_str(), "re");
-  if (maps == nullptr) return -1;
-  int count = 0;
+  if (maps == nullptr) return false;
   char* line = nullptr;
   size_t room = 0;
   while (::getline(&line, &room, maps) > 0) {
-    ++count;
     // A name that is gone is followed by " (deleted)".
     const char* path = ::strchr(line, '/');
     const char* end = path != nullptr ? ::strstr(path, kLive) : nullptr;
@@ -33,7 +32,7 @@ int each_live_file(const std::string& pid, const std::function<void(const std::s
   }
   ::free(line);
   ::fclose(maps);
-  return count;
+  return true;
 }
 
 // The number that a process has for itself: in the innermost of its pid namespaces.
@@ -92,15 +91,18 @@ LiveMappers live_mappers(const std::string& run) {
   return found;
 }
 
-Writes writes_live_file(uint32_t pid, const std::string& path) {
-  const std::string mark = without_image(live_mark(path));
+bool maps_live_file(uint32_t pid, const std::string& path) {
+  const std::string mark = live_mark(path);
   bool found = false;
-  const int count = each_live_file(std::to_string(pid), [&](const std::string& mapped) {
-    found = found || without_image(mapped) == mark;
-  });
-  if (found) return Writes::kYes;
-  if (count < 0) return errno == ENOENT || errno == ESRCH ? Writes::kEnded : Writes::kUnknown;
-  return count == 0 ? Writes::kEnded : Writes::kNo;
+  const bool read = each_live_file(
+      std::to_string(pid), [&](const std::string& mapped) { found = found || mapped == mark; });
+  return read ? found : errno != ENOENT && errno != ESRCH;
+}
+
+bool counts_elsewhere(uint64_t pid_namespace) {
+  struct stat ours {};
+  return pid_namespace != 0 && ::stat("/proc/self/ns/pid", &ours) == 0 &&
+         ours.st_ino != pid_namespace;
 }
 
 }  // namespace ullage::launch

@@ -25,9 +25,10 @@ std::string live_mark(const std::string& path);
 // Of live files whose mark begins with `run` and a dot: those of one run. All but this process.
 LiveMappers live_mappers(const std::string& run);
 
-// Whether process `pid` is the one that writes `path`, or writes for a later program of it.
-// kUnknown: its maps can't be read. kEnded: there are none any more.
-enum class Writes { kYes, kNo, kEnded, kUnknown };
-Writes writes_live_file(uint32_t pid, const std::string& path);
+// Whether process `pid` has `path` mapped. When its maps can't be read it is believed to.
+bool maps_live_file(uint32_t pid, const std::string& path);
+
+// Whether a header's pid counts in another pid namespace than ours, and names somebody else here.
+bool counts_elsewhere(uint64_t pid_namespace);
 
 }  // namespace ullage::launch

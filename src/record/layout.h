@@ -21,7 +21,7 @@ namespace ullage::record {
 
 inline constexpr char kFileMagic[4] = {'U', 'L', 'G', '1'};
 inline constexpr uint16_t kVersionMajor = 1;           // a reader refuses another major
-inline constexpr uint16_t kVersionMinor = 2;           // a reader accepts any minor
+inline constexpr uint16_t kVersionMinor = 3;           // a reader accepts any minor
 inline constexpr uint32_t kSegmentMagic = 0x474d4553;  // "SEMG" in memory order
 inline constexpr uint32_t kFileHeaderBytes = 4096;
 inline constexpr uint32_t kPageBytes = 4096;  // alignment of segments in a live file
@@ -137,6 +137,7 @@ struct FileHeader {
   // File whose malloc answers the program instead of the agent's, which then sees nothing of it
   // unless that one calls on; empty: the agent's does.
   char malloc_owner[256];
+  uint64_t pid_namespace;  // in which `pid` counts: inode of /proc/PID/ns/pid; 0 = unknown
 };
 static_assert(sizeof(FileHeader) <= kFileHeaderBytes, "the header has one page");
 
