@@ -11,6 +11,7 @@
 #include <ullage/detail/map_node.h>
 #include <ullage/detail/map_table.h>
 
+#include <memory>
 #include <memory_resource>
 #include <ranges>
 #include <utility>
@@ -156,9 +157,8 @@ class hash_set
   void merge(hash_set<Key, Hash2, Eq2, Alloc>& source) {
     if (static_cast<const void*>(&source) == static_cast<const void*>(this)) return;
     for (auto at = source.begin(); at != source.end();) {
-      const auto take = [from = const_cast<Key*>(&*at)](allocator_type& alloc, void* slot) {
-        policy::take(alloc, slot, from);
-      };
+      const auto take = [from = const_cast<Key*>(std::addressof(*at))](
+                            allocator_type& alloc, void* slot) { policy::take(alloc, slot, from); };
       if (this->place(*at, take).second) {
         at = source.erase(at);
       } else {
