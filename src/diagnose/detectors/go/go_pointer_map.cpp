@@ -24,8 +24,8 @@ using evidence::GcCycle;
 using go::HeapPlace;
 
 constexpr std::uint64_t kLiveBytes = 100'000'000;
-// Two idle processors mark pointers at 0.6 s per GB (Go 1.26) or 0.23 (1.27), busy ones at 6; values
-// take 0.01 at most. Of processors 1.27 takes 0.45 s per GB for pointers.
+// Two idle processors mark pointers at 0.6 s per GB (Go 1.26) or 0.23 (1.27), busy ones at 6;
+// values take 0.01 at most. Of processors 1.27 takes 0.45 s per GB for pointers.
 constexpr double kNsPerByte = 0.1;
 constexpr double kCpuNsPerByte = 0.2;
 constexpr double kShare = 0.3;
