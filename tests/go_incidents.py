@@ -30,8 +30,7 @@ WITHOUT_A_LINE = {"go-cpu-starvation"}
 # Two symptoms of one copy: which of them leads depends on when the collection began.
 SAME_COPY = {"go-growth-delays-mark": {"go-growth-delays-stop"}}
 # Whether these show at all is up to how the machine runs threads: they may try again.
-TRIES = {"cpu_starvation": 3, "growth_delays_mark": 3, "growth_delays_stop": 3, "growth_under_lock": 3,
-         "waits_on_stop": 3}
+TRIES = {"cpu_starvation": 3, "growth_delays_mark": 3, "growth_delays_stop": 3, "waits_on_stop": 3}
 # A twin may still be short of processors on a machine that is: then less than a quarter of it.
 OF_THE_MACHINE = {"go-cpu-starvation"}
 

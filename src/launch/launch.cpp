@@ -274,7 +274,7 @@ Result<LaunchReport> launch(const LaunchOptions& options) {
                      return a.root && a.image > b.image;
                    });
   struct stat folder {};
-  if (::stat(naming.folder.c_str(), &folder) != 0) {
+  if (::stat(naming.folder.c_str(), &folder) != 0 && errno == ENOENT) {
     // What was being completed went with it; why that failed says nothing more.
     report.processes.clear();
     report.notes.push_back(naming.folder +
