@@ -67,7 +67,10 @@ class MemoryEngine final : public Engine {
     std::unique_lock lock(mutex_);
     ++syncs;
     Rows rows = rows_;  // what is applied from now on may or may not be in it
+    syncing_ = true;
+    open_.notify_all();
     open_.wait(lock, [this] { return !syncs_held_; });
+    syncing_ = false;
     if (!sync_fault.ok()) return std::exchange(sync_fault, {});
     if (!lies) synced_ = std::move(rows);
     return {};
@@ -113,6 +116,10 @@ class MemoryEngine final : public Engine {
     std::unique_lock lock(mutex_);
     open_.wait(lock, [this] { return waiting_ && writes_held_; });
   }
+  void wait_for_a_held_sync() {
+    std::unique_lock lock(mutex_);
+    open_.wait(lock, [this] { return syncing_ && syncs_held_; });
+  }
   template <class Change>
   void set(Change&& change) {
     const std::lock_guard lock(mutex_);
@@ -149,6 +156,7 @@ class MemoryEngine final : public Engine {
   std::mutex mutex_;
   std::condition_variable open_;
   bool reads_held_ = false, writes_held_ = false, syncs_held_ = false, waiting_ = false;
+  bool syncing_ = false;
   Rows rows_, synced_;
 };
 

@@ -151,7 +151,7 @@ TEST_F(ColdStoreTest, TellsHowOldTheOldestChangeIsThatIsNotDurable) {
   EXPECT_EQ(store_->oldest_ns(), 0u);
   engine_->hold_syncs(true);
   store_->write(0, changes(put(0, "a", "1")), true, 700);
-  progress_->until([&] { return store_->applied(0) == 1; });
+  engine_->wait_for_a_held_sync();
   EXPECT_EQ(store_->oldest_ns(), 700u);
   // Applied while the sync of the first one runs, so no part of it. A thread that got no processor
   // comes with something older.

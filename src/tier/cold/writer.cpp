@@ -259,15 +259,15 @@ void Writer::run_syncer() {
     counts_.syncs.fetch_add(1, kRelaxed);
     counts_.sync_ns.fetch_add(after - now, kRelaxed);
     if (outcome.ok()) {
-      std::uint64_t bytes = 0, until = 0;
+      // Who sees that something is durable sees that nothing of it is waited for.
+      if (count > 0) durable_until(kept_[count - 1]->order + kept_[count - 1]->changes.size());
+      std::uint64_t bytes = 0;
       for (std::size_t i = 0; i < count; ++i) {
         const Handed& handed = *kept_.front();
         durable_[handed.shard].store(handed.last, std::memory_order_release);
         bytes += handed.bytes;
-        until = handed.order + handed.changes.size();
         kept_.pop_front();
       }
-      if (count > 0) durable_until(until);
       kept_bytes_ -= bytes;
       pending_bytes_.fetch_sub(bytes, kRelaxed);
     } else if (!broken_) {
