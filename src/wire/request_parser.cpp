@@ -70,6 +70,24 @@ bool take_word(std::string_view line, std::size_t& at, std::string& word) {
   return quote == 0;
 }
 
+// The number of a line like "3\r\n", up to 99999, if all of it is here: what is behind it. Else
+// null.
+inline const char* short_number(const char* at, const char* end, std::size_t& number) {
+  constexpr std::ptrdiff_t kDigitsMax = 5;
+  const char* const begin = at;
+  std::size_t value = 0;
+  for (; at < end; ++at) {
+    const std::size_t digit = static_cast<unsigned char>(*at) - '0';
+    if (digit > 9) break;
+    value = value * 10 + digit;
+    if (at - begin >= kDigitsMax) return nullptr;
+  }
+  if (end - at < 2 || *at != '\r' || at == begin) return nullptr;
+  if (*begin == '0' && at - begin > 1) return nullptr;
+  number = value;
+  return at + 2;
+}
+
 }  // namespace
 
 bool parse_integer(std::string_view text, std::int64_t& value) {
@@ -138,8 +156,34 @@ RequestParser::Line RequestParser::take_line(std::string_view bytes, std::string
   return Line::kWhole;
 }
 
+// The usual case: a short multibulk that is here in whole. False: it is read step by step.
+bool RequestParser::take_whole(std::string_view bytes) {
+  const char* at = bytes.data();
+  const char* const end = at + bytes.size();
+  std::size_t count = 0;
+  if (at == end || *at != '*') return false;
+  at = short_number(at + 1, end, count);
+  if (at == nullptr || count == 0 || count > kWholeWordsMax || count > limits_.words_max) {
+    return false;
+  }
+  words_.resize(count);
+  for (std::string_view& word : words_) {
+    std::size_t size = 0;
+    if (at == end || *at != '$') return false;
+    at = short_number(at + 1, end, size);
+    if (at == nullptr || size > limits_.word_bytes_max) return false;
+    if (static_cast<std::size_t>(end - at) < size + 2) return false;
+    word = {at, size};
+    at += size + 2;
+  }
+  position_ = static_cast<std::size_t>(at - bytes.data());
+  inline_ = false;
+  return true;
+}
+
 Parsed RequestParser::parse(std::string_view bytes) {
   if (done_) {
+    if (take_whole(bytes)) return Parsed::kCommand;
     start();
   } else if (base_ != bytes.data()) {  // the bytes moved while more of them came
     for (std::string_view& word : words_) {
@@ -152,33 +196,7 @@ Parsed RequestParser::parse(std::string_view bytes) {
   return bytes[0] == '*' ? parse_header(bytes) : parse_inline(bytes);
 }
 
-// A short line that is here in whole, like "*3" or "$100": its number without a search for its end.
-bool RequestParser::take_short_number(std::string_view bytes, std::size_t& number) {
-  constexpr std::size_t kDigitsMax = 5;
-  const char* const at = bytes.data() + position_;
-  if (bytes.size() - position_ < kDigitsMax + 3) return false;
-  std::size_t value = static_cast<unsigned char>(at[1]) - '0';
-  if (value > 9 || (value == 0 && at[2] != '\r')) return false;
-  std::size_t i = 2;
-  for (; i <= kDigitsMax; ++i) {
-    const std::size_t digit = static_cast<unsigned char>(at[i]) - '0';
-    if (digit > 9) break;
-    value = value * 10 + digit;
-  }
-  if (at[i] != '\r') return false;
-  number = value;
-  position_ += i + 2;
-  return true;
-}
-
 Parsed RequestParser::parse_header(std::string_view bytes) {
-  std::size_t short_count = 0;
-  if (position_ == 0 && take_short_number(bytes, short_count) && short_count > 0 &&
-      short_count <= limits_.words_max) {
-    words_left_ = short_count;
-    return parse_multibulk(bytes);
-  }
-  position_ = 0;
   std::string_view line;
   const Line found = take_line(bytes, line);
   if (found == Line::kTooLong) return fail("too big mbulk count string");
@@ -200,26 +218,19 @@ Parsed RequestParser::parse_multibulk(std::string_view bytes) {
   while (words_left_ > 0) {
     if (word_bytes_ < 0) {
       std::string_view line;
-      std::size_t short_size = 0;
-      if (position_ < bytes.size() && bytes[position_] == '$' &&
-          take_short_number(bytes, short_size)) {
-        if (short_size > limits_.word_bytes_max) return fail("invalid bulk length");
-        word_bytes_ = static_cast<std::int64_t>(short_size);
-      } else {
-        const Line found = take_line(bytes, line);
-        if (found == Line::kTooLong) return fail("too big bulk count string");
-        if (found == Line::kPartial) return Parsed::kNeedMore;
-        if (line.empty() || line[0] != '$') {
-          const char got = line.empty() ? '\r' : line[0];
-          return fail(std::string("expected '$', got '") + got + "'");
-        }
-        std::int64_t size = 0;
-        if (!parse_integer(line.substr(1), size) || size < 0 ||
-            size > static_cast<std::int64_t>(limits_.word_bytes_max)) {
-          return fail("invalid bulk length");
-        }
-        word_bytes_ = size;
+      const Line found = take_line(bytes, line);
+      if (found == Line::kTooLong) return fail("too big bulk count string");
+      if (found == Line::kPartial) return Parsed::kNeedMore;
+      if (line.empty() || line[0] != '$') {
+        const char got = line.empty() ? '\r' : line[0];
+        return fail(std::string("expected '$', got '") + got + "'");
       }
+      std::int64_t size = 0;
+      if (!parse_integer(line.substr(1), size) || size < 0 ||
+          size > static_cast<std::int64_t>(limits_.word_bytes_max)) {
+        return fail("invalid bulk length");
+      }
+      word_bytes_ = size;
     }
     const auto size = static_cast<std::size_t>(word_bytes_);
     if (bytes.size() - position_ < size + 2) {

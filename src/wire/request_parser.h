@@ -59,7 +59,9 @@ class RequestParser {
 
  private:
   enum class Line { kWhole, kPartial, kTooLong };
-  bool take_short_number(std::string_view bytes, std::size_t& number);
+  // Words of a command that are read in one go.
+  static constexpr std::size_t kWholeWordsMax = 64;
+  bool take_whole(std::string_view bytes);
   Line take_line(std::string_view bytes, std::string_view& line);
   Parsed parse_multibulk(std::string_view bytes);
   Parsed parse_header(std::string_view bytes);
