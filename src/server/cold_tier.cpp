@@ -18,6 +18,9 @@ using contract::Durability;
 
 // In the directory: which place of the store each database is. Absent: each is its own.
 constexpr const char* kPlacesFile = "/databases";
+// Of the cold tier's budget, what may wait to be written. It comes and goes within a tick of the
+// budget's, so it has to be small beside it.
+constexpr std::uint64_t kPendingShare = 32, kPendingBytesMin = std::uint64_t{1} << 20;
 
 }  // namespace
 
@@ -50,6 +53,8 @@ Result<std::unique_ptr<ColdTier>> ColdTier::open(const Config& config) {
   options.shards = static_cast<unsigned>(config.threads);
   options.sync_window_ms = config.persistence.window_ms();
   if (config.cold_bytes != 0) options.budget_bytes = config.cold_bytes;
+  options.pending_bytes_max =
+      std::clamp(options.budget_bytes / kPendingShare, kPendingBytesMin, options.pending_bytes_max);
   Result<std::unique_ptr<tier::ColdStore>> store = tier::open_cold(options);
   if (!store.ok()) return store.error();
   tier::set_hash_seed(store.value()->hash_seed());

@@ -17,6 +17,9 @@ namespace {
 constexpr std::uint64_t kPressedMs = 2000;
 // What goes on in one turn once there is room: it fills the room.
 constexpr std::size_t kRelievedMax = 256, kRelievedBytesMax = std::size_t{1} << 20;
+// Replies that go out together once a sync is done: each brings its client's next requests, and
+// those of all at once would be a queue for everybody else.
+constexpr std::size_t kReleasedMax = 8;
 
 }  // namespace
 
@@ -201,13 +204,17 @@ bool Router::release() {
   if (held_.empty()) return false;
   const tier::ColdStore& store = cold_.store();
   bool any = false;
-  while (held_.size() > unnumbered_) {
+  for (std::size_t count = 0; held_.size() > unnumbered_; ++count) {
     Held& first = held_.front();
     if (store.durable(worker_.index()) < first.number) break;
     const bool all = std::all_of(first.others.begin(), first.others.end(), [&](const auto& other) {
       return store.durable(other.first) >= other.second;
     });
     if (!all) break;
+    if (count == kReleasedMax) {
+      news_.store(true, std::memory_order_seq_cst);  // the rest in the next turn
+      return true;
+    }
     deliver(first);
     held_.pop_front();
     any = true;

@@ -11,6 +11,7 @@
 #include "server/clock.h"
 #include "server/cold_tier.h"
 #include "server/listen.h"
+#include "server/scheduling.h"
 #include "server/standstill.h"
 #include "server/warmer.h"
 #include "server/worker.h"
@@ -117,6 +118,7 @@ void Server::launch() {
   for (unsigned i = 0; i < workers_.size(); ++i) {
     const int tls_listener = tls_listeners_.empty() ? -1 : tls_listeners_[i];
     threads_.emplace_back([this, i, listener = listeners_[i], tls_listener] {
+      run_soon_after_waking();
       workers_[i]->run(listener, tls_listener);
       workers_[i]->gone.store(true, std::memory_order_release);
       live_workers_.fetch_sub(1, std::memory_order_release);

@@ -2,7 +2,9 @@
 #include "tier/cold/writer.h"
 
 #include <pthread.h>
+#include <sched.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -13,11 +15,25 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 // One write to the engine takes no more than this, so that a reader of what it wrote, and a client
 // that waits for its sync, do not wait for a backlog.
 constexpr std::size_t kTurnBytesMax = std::size_t{1} << 20;
+// What nobody waits for gathers for so long, or until it is so much: a wake-up and a write to the
+// engine for each turn of a shard's thread would cost more than the changes. An eighth of the
+// window at most, of which the sync needs half.
+constexpr std::uint64_t kGatherNs = 5'000'000;
+constexpr std::uint64_t kGatherWindowShare = 8;
+constexpr std::size_t kGatherBytes = std::size_t{256} << 10;
 // What a change takes while it waits, beside its bytes: itself, its place in the pending table.
 constexpr std::size_t kChangeBytes = sizeof(ColdChange) + 96;
 
 std::uint64_t steady_ns() {
   return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+}
+
+// A batch thread gets its share of the processors and, when it wakes, takes none from who is
+// running: a thread that serves clients. Where that is not allowed it is a thread like others.
+void begin_thread(const char* name) {
+  ::pthread_setname_np(::pthread_self(), name);
+  const sched_param none{};
+  (void)::sched_setscheduler(0, SCHED_BATCH, &none);
 }
 
 }  // namespace
@@ -27,16 +43,21 @@ Writer::Writer(Engine& engine, Pending& pending, const WriterOptions& options,
     : engine_(engine),
       pending_(pending),
       options_(options),
+      gather_ns_(
+          options.sync_window_ms == 0
+              ? kGatherNs
+              : std::min(kGatherNs, options.sync_window_ms * 1'000'000 / kGatherWindowShare)),
+      gather_bytes_(std::min<std::uint64_t>(kGatherBytes, options.pending_bytes_max / 4)),
       progress_(std::move(progress)),
       applied_(options.shards),
       durable_(options.shards),
       handed_(options.shards) {
   writer_ = std::thread([this] {
-    ::pthread_setname_np(::pthread_self(), "cold-write");
+    begin_thread("cold-write");
     run_writer();
   });
   syncer_ = std::thread([this] {
-    ::pthread_setname_np(::pthread_self(), "cold-sync");
+    begin_thread("cold-sync");
     run_syncer();
   });
 }
@@ -76,6 +97,11 @@ std::uint64_t Writer::write(unsigned shard, std::vector<ColdChange> changes, boo
       pending_.add(handed);
       grown_older(handed->order, since_ns);
       wake = queue_.empty();
+      if (wake) gathers_until_ns_ = steady_ns() + gather_ns_;
+      queued_bytes_ += handed->bytes;
+      const bool urgent = handed->sync || queued_bytes_ >= gather_bytes_;
+      wake = wake || (urgent && !urgent_);
+      urgent_ = urgent_ || urgent;
       queue_.push_back(std::move(handed));
     }
   }
@@ -108,6 +134,8 @@ void Writer::fail(const Outcome& why) {
 Outcome Writer::settle() {
   std::unique_lock lock(mutex_);
   const std::uint64_t until = order_;
+  urgent_ = true;
+  to_writer_.notify_one();
   to_settler_.wait(lock, [&] { return applied_order_ >= until || broken_; });
   return broken_ ? why_ : Outcome{};
 }
@@ -174,12 +202,22 @@ void Writer::run_writer() {
       continue;
     }
     if (queue_.empty()) break;  // stopping
+    if (!urgent_ && !stopping_) {
+      const std::uint64_t now = steady_ns();
+      if (now < gathers_until_ns_) {
+        to_writer_.wait_for(lock, std::chrono::nanoseconds(gathers_until_ns_ - now));
+        continue;
+      }
+    }
     std::size_t bytes = 0;
     while (!queue_.empty() && (turn.empty() || bytes + queue_.front()->bytes <= kTurnBytesMax)) {
       bytes += queue_.front()->bytes;
       turn.push_back(std::move(queue_.front()));
       queue_.pop_front();
     }
+    // What is left of a backlog goes at once.
+    urgent_ = !queue_.empty();
+    queued_bytes_ -= bytes;
     lock.unlock();
     const Outcome outcome = apply(turn);
     if (outcome.ok()) {
@@ -188,6 +226,8 @@ void Writer::run_writer() {
     } else {
       lock.lock();
       for (; !turn.empty(); turn.pop_back()) queue_.push_front(std::move(turn.back()));
+      queued_bytes_ += bytes;
+      urgent_ = true;
       // At the end it is tried once more, and no more: somebody waits for the end.
       if (stopping_ && std::exchange(last_try_, true)) break;
       broken(outcome);

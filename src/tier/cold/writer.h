@@ -4,10 +4,10 @@
 // Writer: takes changes from all shards and brings them to the engine, in the order in which they
 // were handed over: one thread applies, another syncs.
 //
-//   write() ──► queue ──► applied (readable, survives the process) ──► durable (survives the
-//   machine)
+//   write() ──► queue ──► applied (survives the process) ──► durable (survives the machine)
 //
-// What waits is applied in turns, each one write to the engine; while one sync runs, what comes in
+// What waits is applied in turns, each one write to the engine: at once when somebody waits for it,
+// otherwise after it has gathered for some milliseconds. While one sync runs, what comes in
 // gathers, and the next sync is for all of it. Changes are kept until they are durable: when the
 // engine fails, nothing of what was handed over is lost as long as the process lives; they are
 // applied again once it is writable.
@@ -91,6 +91,7 @@ class Writer {
   Engine& engine_;
   Pending& pending_;
   const WriterOptions options_;
+  const std::uint64_t gather_ns_, gather_bytes_;
   const std::function<void()> progress_;
   std::vector<std::atomic<std::uint64_t>> applied_, durable_;
   std::atomic<std::uint64_t> pending_bytes_{0}, oldest_ns_{0};
@@ -102,6 +103,7 @@ class Writer {
   std::uint64_t order_ = 0;            // of the next change
   std::uint64_t applied_order_ = 0;    // of the next one to be applied
   std::deque<HandedPtr> queue_;
+  std::uint64_t queued_bytes_ = 0, gathers_until_ns_ = 0;
   std::deque<HandedPtr> kept_;  // applied, not yet durable
   std::uint64_t kept_bytes_ = 0;
   // Of what is not durable: those older than all that was handed over later, by order. The first is
@@ -110,6 +112,7 @@ class Writer {
     std::uint64_t order, since_ns;
   };
   std::deque<Old> oldest_;
+  bool urgent_ = false;  // what is queued waits no longer
   bool sync_wanted_ = false, broken_ = false, retry_ = false;
   bool stopping_ = false, last_try_ = false, writer_ended_ = false;
   Outcome why_;
