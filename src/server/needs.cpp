@@ -22,17 +22,18 @@ enum class Shape : std::uint8_t {
 struct Known {
   Shape shape = Shape::kPlain;
   Survey survey = Survey::kNone;
+  bool reads_one = false;
 };
 
 Known known_of(std::string_view name) {
   for (const char* blind : {"setex", "psetex", "mset"}) {
-    if (name == blind) return {Shape::kBlind, Survey::kNone};
+    if (name == blind) return {Shape::kBlind};
   }
-  if (name == "set") return {Shape::kSet, Survey::kNone};
-  if (name == "rename") return {Shape::kRename, Survey::kNone};
-  if (name == "move" || name == "copy") return {Shape::kTarget, Survey::kNone};
-  if (name == "ullage.tier" || name == "ullage.explain") return {Shape::kLook, Survey::kNone};
-  if (name == "debug") return {Shape::kDebug, Survey::kNone};
+  if (name == "set") return {Shape::kSet};
+  if (name == "rename") return {Shape::kRename};
+  if (name == "move" || name == "copy") return {Shape::kTarget};
+  if (name == "ullage.tier" || name == "ullage.explain") return {Shape::kLook};
+  if (name == "debug") return {Shape::kDebug};
   if (name == "scan") return {Shape::kPlain, Survey::kScan};
   if (name == "keys") return {Shape::kPlain, Survey::kKeys};
   if (name == "randomkey") return {Shape::kPlain, Survey::kRandom};
@@ -43,7 +44,12 @@ Known known_of(std::string_view name) {
 const Known& known(const Command& command) {
   static const std::vector<Known> all = [] {
     std::vector<Known> made;
-    for (const Command& each : commands()) made.push_back(known_of(each.name));
+    for (const Command& each : commands()) {
+      Known& now = made.emplace_back(known_of(each.name));
+      now.reads_one = now.shape == Shape::kPlain && now.survey == Survey::kNone &&
+                      (each.flags & kReadonly) != 0 && each.route == Route::kKey &&
+                      each.first_key == 1 && each.last_key == 1;
+    }
     return made;
   }();
   return all[command_index(&command)];
@@ -74,6 +80,8 @@ unsigned target_db(const Command& command, std::span<const std::string_view> wor
 }  // namespace
 
 Survey survey_of(const Command& command) { return known(command).survey; }
+
+bool reads_one_key(const Command& command) { return known(command).reads_one; }
 
 void needs_of(const Command& command, std::span<const std::string_view> words, unsigned db,
               bool hashed, std::uint64_t hash, std::vector<KeyNeed>& into) {

@@ -28,6 +28,8 @@ struct KeyNeed {
 // A command that is about the keyspace as a whole, and asks the cold tier for keys first.
 enum class Survey : std::uint8_t { kNone, kScan, kKeys, kRandom, kSize };
 Survey survey_of(const Command& command);
+// It reads the value of its first word's key, and needs nothing else.
+bool reads_one_key(const Command& command);
 
 // Adds the keys of a command to `into`; `hash`: of its first key when `hashed`.
 void needs_of(const Command& command, std::span<const std::string_view> words, unsigned db,

@@ -16,7 +16,10 @@
 namespace ullage::server {
 namespace {
 
-bool is_exec(const Command& command) { return std::string_view(command.name) == "exec"; }
+bool is_exec(const Command& command) {
+  static const Command* const kExec = find_internal("exec");
+  return &command == kExec;
+}
 
 unsigned parse_db(std::string_view word, unsigned otherwise) {
   std::int64_t db = 0;
@@ -151,6 +154,11 @@ void Router::refuse(Context& c, const Parked& parked) {
 
 Router::Way Router::way(Context& c, Session* session) {
   next_parked_ = nullptr;  // of a command that was not parked after all
+  // Most commands: one key that is in memory, and nobody waits for any.
+  if (session == nullptr && waits_.empty() && reads_one_key(*c.command) &&
+      shard().contains(c.key(1))) {
+    return Way::kRun;
+  }
   if (session != nullptr && session->parked != nullptr) {
     Parked& parked = *session->parked;
     if (!parked.ready) return Way::kWait;
