@@ -2,6 +2,7 @@
 #include "tier/cold/steering.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace ullage::tier::cold {
 namespace {
@@ -10,9 +11,9 @@ constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 // Below the budget: what may come within a tick, before it is seen.
 constexpr std::uint64_t kMarginShare = 64, kMarginLeast = kMiB;
 constexpr std::uint64_t kLeastShare = 16, kLeastBytes = 2 * kMiB;
-// The recent maximum of what is not counted falls by this share of the difference each tick: half
-// in nine seconds, longer than a compaction's buffers come and go.
-constexpr std::uint64_t kForgetShare = 128;
+// What is not counted is forgotten after one to two times so many ticks, a minute: compactions that
+// take much come further apart than their buffers come and go.
+constexpr unsigned kForgetTicks = 600;
 // Smaller changes of the cache's size are not made.
 constexpr std::uint64_t kStillShare = 64;
 // Trimming takes each of malloc's locks for as long as it lasts: after so many ticks above the
@@ -34,12 +35,11 @@ Steering::Step Steering::next(const Seen& seen) {
   const std::uint64_t target = aim(seen.budget_bytes);
   const std::uint64_t known = seen.counted_bytes + seen.spare_bytes;
   const std::uint64_t uncounted = seen.resident_bytes > known ? seen.resident_bytes - known : 0;
-  uncounted_ =
-      std::max(uncounted,
-               uncounted_ - (uncounted_ > uncounted ? (uncounted_ - uncounted) / kForgetShare : 0));
+  if (++tick_ % kForgetTicks == 0) uncounted_before_ = std::exchange(uncounted_now_, 0);
+  uncounted_now_ = std::max(uncounted_now_, uncounted);
+  const std::uint64_t beside = uncounted_bytes();
   const std::uint64_t least_bytes = least(seen.budget_bytes);
-  const std::uint64_t wanted =
-      target > uncounted_ + least_bytes ? target - uncounted_ : least_bytes;
+  const std::uint64_t wanted = target > beside + least_bytes ? target - beside : least_bytes;
 
   Step step;
   const bool above = seen.resident_bytes > target;

@@ -8,7 +8,8 @@
 //
 // Not everything is charged to the cache: code, allocators' slack, buffers of compaction. What is
 // resident and not counted is measured, ten times a second, and the cache gets what is left. It
-// gives way at once and grows slowly: the uncounted part is taken at its recent maximum.
+// gives way at once and grows late: the uncounted part is taken at its maximum of the last minute
+// or two, because what a large compaction takes it takes again with the next one.
 
 #include <cstdint>
 
@@ -35,12 +36,16 @@ class Steering {
   static std::uint64_t aim(std::uint64_t budget_bytes) noexcept;
   // The cache is not made smaller than this, whatever is resident beside it.
   static std::uint64_t least(std::uint64_t budget_bytes) noexcept;
-  std::uint64_t uncounted_bytes() const noexcept { return uncounted_; }
+  std::uint64_t uncounted_bytes() const noexcept {
+    return uncounted_now_ > uncounted_before_ ? uncounted_now_ : uncounted_before_;
+  }
 
  private:
   std::uint64_t cache_bytes_;
-  std::uint64_t uncounted_ = 0;  // recent maximum
-  unsigned above_ = 0;           // ticks above the aim
+  // Maxima of the minute under way and of the one before it.
+  std::uint64_t uncounted_now_ = 0, uncounted_before_ = 0;
+  unsigned tick_ = 0;
+  unsigned above_ = 0;  // ticks above the aim
   unsigned since_trim_ = 0;
 };
 

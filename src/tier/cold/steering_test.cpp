@@ -73,6 +73,24 @@ TEST(ColdSteering, DoesNotFollowWhatComesAndGoes) {
   EXPECT_LE(plant.most, kBudget);
 }
 
+TEST(ColdSteering, RemembersForAMinuteWhatComesSeldom) {
+  Plant plant;
+  const auto run = [&](int ticks, std::uint64_t uncounted) {
+    plant.uncounted = uncounted;
+    for (int i = 0; i < ticks; ++i) plant.tick();
+  };
+  run(500, 10 * kMiB);
+  run(3, 16 * kMiB);
+  plant.most = 0;
+  for (int i = 0; i < 20; ++i) {
+    run(400, 10 * kMiB);
+    run(3, 16 * kMiB);
+  }
+  EXPECT_LE(plant.most, kBudget);
+  run(1300, 10 * kMiB);
+  EXPECT_GE(plant.used, (64 - 10 - 3) * kMiB) << "and forgets it";
+}
+
 TEST(ColdSteering, WhatASmallerCacheFreesDoesNotMakeItSmallerStill) {
   Plant plant;
   for (int i = 0; i < 500; ++i) plant.tick();
