@@ -24,7 +24,7 @@ bool write_all(int fd, std::string_view text) {
     if (wrote < 0) return false;
     text.remove_prefix(static_cast<std::size_t>(wrote));
   }
-  return ::fsync(fd) == 0;
+  return true;
 }
 
 }  // namespace
@@ -51,10 +51,16 @@ Result<std::string> read_file(const std::string& path, std::uint64_t bytes_max) 
 }
 
 Result<void> replace_file(const std::string& path, std::string_view text) {
+  return replace_file(path, std::span(&text, 1));
+}
+
+Result<void> replace_file(const std::string& path, std::span<const std::string_view> parts) {
   const std::string fresh = path + ".new";
   const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return failed(fresh, "can't be made");
-  const bool good = write_all(fd, text);
+  bool good = true;
+  for (const std::string_view part : parts) good = good && write_all(fd, part);
+  good = good && ::fsync(fd) == 0;
   if (!good) {
     Error error = failed(fresh, "can't be written");
     ::close(fd);

@@ -107,40 +107,22 @@ std::pair<Router::Moved, std::uint64_t> Router::last_move(std::uint64_t hash) co
 
 // A slice of a pass over this thread's memory: what is used most, for the next start.
 void Router::collect_hot() {
-  const std::size_t most = worker_.server().config().persistence.warm_keys;
   Warmer* warmer = worker_.server().warmer();
-  if (most == 0 || warmer == nullptr) return;
-  const std::size_t mine = most / worker_.server().workers().size() + 1;
+  if (worker_.server().config().persistence.warm_keys == 0 || warmer == nullptr) return;
+  if (hot_ == nullptr) hot_ = std::make_shared<HotNames>(warmer->room_for_names());
   std::vector<std::string> names;
   hot_place_ =
       shard().scan(hot_db_, hot_place_, kHotSlice, [&](std::string_view name, const tier::Found&) {
         if (cold_.persisted(name)) names.emplace_back(name);
       });
-  for (std::string& name : names) {
+  for (const std::string& name : names) {
     const auto about = shard().about({hot_db_, name});
     if (!about) continue;
-    const unsigned frequency = std::min(about->frequency, 15u);
-    // Lists are full: only what is used more than the least used of them comes in.
-    if (hot_count_ >= mine) {
-      unsigned least = 0;
-      while (least < 15 && hot_[least].empty()) ++least;
-      if (frequency <= least) continue;
-      hot_[least].pop_back();
-      --hot_count_;
-    }
-    hot_[frequency].push_back({static_cast<std::uint8_t>(frequency),
-                               static_cast<std::uint8_t>(hot_db_), std::move(name)});
-    ++hot_count_;
+    hot_->add(about->frequency, hot_db_, name);
   }
   if (hot_place_ != 0 || ++hot_db_ < tier::kDatabases) return;
   hot_db_ = 0;
-  std::vector<HotKey> all;
-  for (auto list = hot_.rbegin(); list != hot_.rend(); ++list) {
-    std::move(list->begin(), list->end(), std::back_inserter(all));
-    list->clear();
-  }
-  hot_count_ = 0;
-  warmer->take_hot(worker_.index(), std::move(all));
+  warmer->take_hot(worker_.index(), std::exchange(hot_, nullptr));
 }
 
 // The threads have ended: the rest of a pass at once, as far as it goes in kLastPass.
@@ -148,8 +130,7 @@ void Router::collect_hot_to_end() {
   const auto end = std::chrono::steady_clock::now() + kLastPass;
   hot_db_ = 0;
   hot_place_ = 0;
-  for (auto& list : hot_) list.clear();
-  hot_count_ = 0;
+  hot_ = nullptr;
   do {
     collect_hot();
   } while ((hot_db_ != 0 || hot_place_ != 0) && std::chrono::steady_clock::now() < end);

@@ -260,9 +260,8 @@ class Router {
   };
   std::vector<Move> moves_ = std::vector<Move>(kMoves);
 
-  // A pass over memory for what is hot (hot_list.cpp).
-  std::array<std::vector<HotKey>, 16> hot_;  // by frequency
-  std::size_t hot_count_ = 0;
+  // A pass over memory for what is hot (preload.cpp).
+  std::shared_ptr<HotNames> hot_;  // null: it begins
   unsigned hot_db_ = 0;
   std::uint64_t hot_place_ = 0;
   Figures figures_;

@@ -147,8 +147,13 @@ TEST(ScanWords, ACursorOfAColdTierBeginsThereUnlessMemoryHasKeysOfItsOwn) {
 }
 
 TEST(HotKeys, AListIsReadAsItWasWrittenAndADamagedOneIsNot) {
-  const std::vector<HotKey> keys = {{15, 0, "a b\nc"}, {3, 9, ""}, {0, 1, std::string(300, 'x')}};
-  const std::string text = write_hot_keys(keys);
+  const auto names = std::make_shared<HotNames>(10, 10'000),
+             more = std::make_shared<HotNames>(1, 99);
+  names->add(0, 1, std::string(300, 'x'));
+  names->add(99, 0, "a b\nc");
+  more->add(3, 9, "");
+  std::string text;
+  for (const std::string_view part : hot_list({names, nullptr, more})) text += part;
   const auto read = read_hot_keys(text);
   ASSERT_TRUE(read.ok());
   ASSERT_EQ(read->size(), 3u);
@@ -161,6 +166,22 @@ TEST(HotKeys, AListIsReadAsItWasWrittenAndADamagedOneIsNot) {
   }
   EXPECT_FALSE(read_hot_keys("ullage hot keys 1\n1 99 1 a\n").ok());
   EXPECT_FALSE(read_hot_keys("ullage hot keys 1\n1 0 99999999999 a\n").ok());
+}
+
+TEST(HotKeys, TheMostUsedStayWithinNamesAndBytes) {
+  HotNames few(3, 10'000), small(1000, 200);
+  for (unsigned i = 0; i < 100; ++i) {
+    const std::string name = "key:" + std::to_string(i);
+    few.add(i % 10, 0, name);
+    small.add(i % 10, 0, name);
+  }
+  EXPECT_EQ(few.size(), 3u);
+  EXPECT_EQ(few.lines(9), "9 0 5 key:9\n9 0 6 key:19\n9 0 6 key:29\n");
+  std::size_t bytes = 0;
+  for (unsigned f = 0; f <= HotNames::kMost; ++f) bytes += small.lines(f).size();
+  EXPECT_LE(bytes, 200u);
+  EXPECT_GE(bytes, 130u);
+  EXPECT_EQ(small.lines(7), "") << "those that are used most";
 }
 
 TEST(ColdTier, TheLongestPrefixDecides) {

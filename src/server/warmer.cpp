@@ -27,6 +27,9 @@ constexpr std::chrono::minutes kSaveEvery{1};
 constexpr std::size_t kPart = 1000, kWaitingMax = 20'000;
 constexpr std::chrono::milliseconds kPause{5};
 constexpr std::chrono::seconds kScanWaitMax{10};
+// Names kept for the next start: this share of the hot tier's budget; if that has none, so much.
+constexpr std::uint64_t kNameShare = 128;
+constexpr std::size_t kUnboundedNameBytes = std::size_t{64} << 20;
 // A file of names; larger ones are refused.
 constexpr std::uint64_t kFileBytesMax = 256u << 20;
 
@@ -39,13 +42,14 @@ bool number(std::string_view& text, unsigned& out, char end) {
 
 }  // namespace
 
-std::string write_hot_keys(const std::vector<HotKey>& keys) {
-  std::string text(kHead);
-  for (const HotKey& each : keys) {
-    text += std::to_string(each.frequency) + " " + std::to_string(each.db) + " " +
-            std::to_string(each.key.size()) + " " + each.key + "\n";
+std::vector<std::string_view> hot_list(const HotLists& names) {
+  std::vector<std::string_view> parts{kHead};
+  for (unsigned frequency = HotNames::kMost + 1; frequency-- > 0;) {
+    for (const auto& each : names) {
+      if (each != nullptr) parts.emplace_back(each->lines(frequency));
+    }
   }
-  return text;
+  return parts;
 }
 
 Result<std::vector<HotKey>> read_hot_keys(std::string_view text) {
@@ -108,27 +112,34 @@ void Warmer::run() {
   }
 }
 
-void Warmer::take_hot(unsigned worker, std::vector<HotKey> keys) {
+void Warmer::take_hot(unsigned worker, std::shared_ptr<const HotNames> names) {
   const std::lock_guard lock(mutex_);
-  hot_[worker] = std::move(keys);
+  hot_[worker] = std::move(names);
+}
+
+HotNames Warmer::room_for_names() const {
+  const Config& config = server_.config();
+  const std::size_t threads = server_.workers().size();
+  const std::size_t bytes =
+      config.hot_bytes == 0 ? kUnboundedNameBytes : config.hot_bytes / kNameShare;
+  return {config.persistence.warm_keys / threads + 1, bytes / threads};
 }
 
 void Warmer::save() {
-  const std::size_t most = server_.config().persistence.warm_keys;
   // Ended before the old list was read back: that one is the better one.
-  if (most == 0 || !warm_) return;
-  std::vector<HotKey> keys;
+  if (server_.config().persistence.warm_keys == 0 || !warm_) return;
+  HotLists names;
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& each : hot_) keys.insert(keys.end(), each.begin(), each.end());
+    names = hot_;
   }
-  if (keys.empty()) return;
-  std::stable_sort(keys.begin(), keys.end(),
-                   [](const HotKey& a, const HotKey& b) { return a.frequency > b.frequency; });
-  if (keys.size() > most) keys.resize(most);
+  if (std::all_of(names.begin(), names.end(),
+                  [](const auto& each) { return each == nullptr || each->empty(); })) {
+    return;
+  }
   // A list that can't be saved costs a cold start, nothing else; the disk's trouble is told by the
   // cold tier.
-  (void)replace_file(server_.cold()->directory() + kFile, write_hot_keys(keys)).ok();
+  (void)replace_file(server_.cold()->directory() + kFile, hot_list(names)).ok();
 }
 
 void Warmer::wait_for_routers() {

@@ -13,11 +13,14 @@
 // database and how many bytes, then the key. A file that can't be read is told and left alone: the
 // store serves all the same.
 //
-// Bounds: persistence.warm_keys names; a pass over memory takes kSliceNs of each thread's tick.
+// Bounds: persistence.warm_keys names, and a 128th of residency.hot for their bytes (twice: a pass
+// is under way while the last one's names are kept). A pass over memory takes some 100 us of each
+// thread's tick.
 
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -25,6 +28,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "server/hot_names.h"
 
 namespace ullage::server {
 
@@ -34,8 +38,9 @@ struct HotKey {
   std::uint8_t frequency = 0, db = 0;
   std::string key;
 };
-// The saved list: the most used first.
-std::string write_hot_keys(const std::vector<HotKey>& keys);
+// The saved list, in parts that lie in `names`: the most used first.
+using HotLists = std::vector<std::shared_ptr<const HotNames>>;  // null: none yet
+std::vector<std::string_view> hot_list(const HotLists& names);
 Result<std::vector<HotKey>> read_hot_keys(std::string_view text);
 
 class Warmer {
@@ -50,7 +55,9 @@ class Warmer {
   Result<std::uint64_t> preload_file(unsigned db, const std::string& path);
   void preload_keys(unsigned db, std::vector<std::string> keys);
   // What a pass over memory has found; of one thread.
-  void take_hot(unsigned worker, std::vector<HotKey> keys);
+  void take_hot(unsigned worker, std::shared_ptr<const HotNames> names);
+  // What a pass of one thread may keep, all in all.
+  HotNames room_for_names() const;
   // Threads have ended.
   void save();
 
@@ -66,7 +73,7 @@ class Warmer {
   std::condition_variable wake_;
   bool over_ = false, warm_ = false;
   std::vector<std::function<void()>> tasks_;
-  std::vector<std::vector<HotKey>> hot_;
+  HotLists hot_;
   std::thread thread_;
 };
 

@@ -12,7 +12,11 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     if (keys.error().message.empty()) std::abort();
     return 0;
   }
-  const auto again = read_hot_keys(write_hot_keys(keys.value()));
+  const auto names = std::make_shared<HotNames>(size + 1, size * 16 + 64);
+  for (const HotKey& each : keys.value()) names->add(each.frequency, each.db, each.key);
+  std::string text;
+  for (const std::string_view part : hot_list({names})) text += part;
+  const auto again = read_hot_keys(text);
   if (!again.ok() || again->size() != keys->size()) std::abort();
   return 0;
 }
