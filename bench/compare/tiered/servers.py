@@ -71,12 +71,12 @@ def redis(port, *flags):
 
 
 @contextlib.contextmanager
-def running(command, port, env=None, end=signal.SIGTERM, wait=True):
-    """A server; ended with `end`, or killed if that takes too long."""
+def running(command, port, env=None, end=signal.SIGTERM, wait=True, cpus=None):
+    """A server, on these processors; ended with `end`, or killed if that takes too long."""
     log = OUT / f"server-{port}.log"
     with open(log, "wb") as file:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
-                                   env={**os.environ, **(env or {})})
+        process = subprocess.Popen(on_cpus(command, cpus), stdin=subprocess.DEVNULL, stdout=file,
+                                   stderr=file, env={**os.environ, **(env or {})})
     try:
         if wait:
             wait_for(port, process, log)
@@ -106,11 +106,21 @@ def wait_for(port, process, log):
     sys.exit(f"the server did not open its port in {START_S} s")
 
 
-def load(port, pid, kind, *options, program="load"):
+def halves():
+    """Processors for who asks, and for who answers; None where there is only one."""
+    cpus = sorted(os.sched_getaffinity(0))
+    return (cpus[:len(cpus) // 2], cpus[len(cpus) // 2:]) if len(cpus) > 1 else (None, None)
+
+
+def on_cpus(command, cpus):
+    return ["taskset", "-c", ",".join(map(str, cpus)), *command] if cpus else command
+
+
+def load(port, pid, kind, *options, program="load", cpus=None):
     """Runs the generator; its lines `metric value unit`."""
     command = [str(WORK / program), kind, *map(str, options), "--port", str(port), "--pid",
                str(pid)]
-    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    result = subprocess.run(on_cpus(command, cpus), stdout=subprocess.PIPE, text=True, check=False)
     if result.returncode != 0:
         sys.exit(f"the load {kind} ended with {result.returncode}")
     return result.stdout

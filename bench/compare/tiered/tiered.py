@@ -7,7 +7,8 @@ two tiers' budgets."""
 import os
 import sys
 
-from servers import OUT, WORK, Client, copied, free_port, kept, load, redis, running, ullage
+from servers import (OUT, WORK, Client, copied, free_port, halves, kept, load, redis, running,
+                     ullage)
 
 import hot_path
 import http_door
@@ -24,7 +25,12 @@ def option(options, name):
 def budget(options):
     port, total = free_port(), (HOT_MIB + COLD_MIB) << 20
     with running(ullage(port, OUT / "data", HOT_MIB, COLD_MIB), port) as server:
-        lines = load(port, server.pid, "budget", *options, "--budget", total)
+        try:
+            lines = load(port, server.pid, "budget", *options, "--budget", total)
+        except SystemExit:
+            for section in "budget", "growth", "tiers":  # what it says of itself at that moment
+                print(section, Client(port).info(section), file=sys.stderr)
+            raise
         tiers = Client(port).info("tiers")
         peak = peak_mib(server.pid)
     hot_mib = int(tiers["hot_resident_bytes"]) / 2**20
@@ -39,8 +45,12 @@ def hot(options):
     env = {"LD_PRELOAD": str(WORK / "slow_disk.so"), "SLOW_DISK_WORD": str(word),
            "SLOW_DISK_BELOW": str(data)}
     flags = ["--persistence.prefixes=cache:=off"]
-    with running(ullage(port, data, HOT_MIB, COLD_MIB, flags=flags), port, env) as server:
-        return load(port, server.pid, "hot", *options, "--directory", data, "--disk", word)
+    # Each on processors of its own: else it is the generator that waits while files are compacted.
+    asks, answers = halves()
+    with running(ullage(port, data, HOT_MIB, COLD_MIB, flags=flags), port, env,
+                 cpus=answers) as server:
+        return load(port, server.pid, "hot", *options, "--directory", data, "--disk", word,
+                    cpus=asks)
 
 
 def zipf_ours(options):
