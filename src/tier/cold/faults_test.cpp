@@ -9,8 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <fstream>
 #include <iterator>
+#include <thread>
 
 #include "tier/cold/faulty_env_testing.h"
 #include "tier/cold/keeper.h"
@@ -128,6 +130,28 @@ TEST_F(ColdFaults, ADiskThatFailsToSyncIsNotBelievedTheNextTime) {
   reopen();
   EXPECT_EQ(value_of(*store_, 0, "before"), "1");
   EXPECT_EQ(value_of(*store_, 0, "during"), "2");
+}
+
+TEST_F(ColdFaults, NoReadGoesBackInTimeWhileItRecovers) {
+  open();
+  env_.hold_syncs(true);
+  for (int i = 0; i < 2000; ++i) write("a", std::to_string(i));
+  progress_->until([&] { return store_->applied(0) == last_; });
+  env_.fail_syncs("Input/output error");
+  wait_until_it_says("the disk fails");
+  std::atomic<bool> over{false};
+  std::thread reader([&] {
+    while (!over) {
+      const std::string value = value_of(*store_, 0, "a");
+      if (value == "1999") continue;
+      ADD_FAILURE() << "the newest is 1999, it was " << value;
+      return;
+    }
+  });
+  env_.heal();
+  recover();
+  over = true;
+  reader.join();
 }
 
 TEST_F(ColdFaults, WhatWasAcknowledgedSurvivesADiskThatDropsWhatWasNotSynced) {

@@ -23,7 +23,10 @@ class MemoryEngine final : public Engine {
   Outcome get(std::string_view key, const See& see) override {
     std::unique_lock lock(mutex_);
     ++gets;
+    reading_ = true;
+    open_.notify_all();
     open_.wait(lock, [this] { return !reads_held_; });
+    reading_ = false;
     if (!get_fault.ok()) return get_fault;
     const auto at = rows_.find(std::string(key));
     if (at == rows_.end()) return {Fault::kMissing, {}};
@@ -116,6 +119,10 @@ class MemoryEngine final : public Engine {
     std::unique_lock lock(mutex_);
     open_.wait(lock, [this] { return waiting_ && writes_held_; });
   }
+  void wait_for_a_held_read() {
+    std::unique_lock lock(mutex_);
+    open_.wait(lock, [this] { return reading_ && reads_held_; });
+  }
   void wait_for_a_held_sync() {
     std::unique_lock lock(mutex_);
     open_.wait(lock, [this] { return syncing_ && syncs_held_; });
@@ -156,7 +163,7 @@ class MemoryEngine final : public Engine {
   std::mutex mutex_;
   std::condition_variable open_;
   bool reads_held_ = false, writes_held_ = false, syncs_held_ = false, waiting_ = false;
-  bool syncing_ = false;
+  bool syncing_ = false, reading_ = false;
   Rows rows_, synced_;
 };
 

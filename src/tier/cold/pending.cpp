@@ -10,13 +10,15 @@ void Pending::add(const HandedPtr& handed) {
   std::uint64_t order = handed->order;
   for (const ColdChange& change : handed->changes) {
     if (change.kind == ColdChange::Kind::kFlush) {
-      flushed_[change.db].store(order + 1, std::memory_order_release);
+      std::atomic<std::uint64_t>& last = flushed_[change.db];
+      last.store(std::max(last.load(std::memory_order_relaxed), order + 1),
+                 std::memory_order_release);
     } else {
       Stripe& stripe = stripes_[stripe_of(change.hash)];
       const std::lock_guard lock(stripe.mutex);
       const Name name{change.hash, change.key, change.db};
       const auto [at, fresh] = stripe.changes.try_emplace(name, Newest{handed, &change, order});
-      if (!fresh) {
+      if (!fresh && at->second.order < order) {
         // The name refers to the change's text: it goes with the older one.
         auto node = stripe.changes.extract(at);
         node.key() = name;
@@ -26,6 +28,11 @@ void Pending::add(const HandedPtr& handed) {
     }
     ++order;
   }
+}
+
+void Pending::put_back(const std::vector<HandedPtr>& some) {
+  for (const HandedPtr& handed : some) add(handed);
+  returns_.fetch_add(1, std::memory_order_acq_rel);
 }
 
 void Pending::remove(const Handed& handed) noexcept {

@@ -6,9 +6,13 @@
 //   pending.add(handed);             // in the order in which it will be applied
 //   switch (pending.find(db, hash, key, seen)) ...
 //   pending.remove(*handed);         // after it was applied
+//   pending.put_back(some);          // the engine may have lost them, and will get them again
+//
+// Who finds nothing here and asks the engine asks again when returns() has changed meanwhile: what
+// the engine said may be older than what was put back.
 //
 // Cost      A hash table's node for each change that waits. find: one lock of sixteen, one probe.
-// Threads   Any. add: one at a time, by its caller's lock.
+// Threads   Any. add, put_back: one at a time, by their caller's lock.
 
 #include <array>
 #include <atomic>
@@ -49,6 +53,9 @@ class Pending {
 
   void add(const HandedPtr& handed);
   void remove(const Handed& handed) noexcept;
+  // In their order; what is newer stays the newest.
+  void put_back(const std::vector<HandedPtr>& some);
+  std::uint64_t returns() const noexcept { return returns_.load(std::memory_order_acquire); }
   Found find(unsigned db, std::uint64_t hash, std::string_view key, Seen& seen) const;
   // All changes of a database whose hash is at least this, in the order of hash and key. True: a
   // flush waits, so what lies on the disk is none of it.
@@ -81,6 +88,7 @@ class Pending {
   std::array<Stripe, kStripes> stripes_;
   // The order of the last flush that waits, plus 1; 0: none.
   std::array<std::atomic<std::uint64_t>, kDatabasesMax> flushed_{};
+  std::atomic<std::uint64_t> returns_{0};
 };
 
 }  // namespace ullage::tier::cold

@@ -142,6 +142,13 @@ class Rocks final : public Engine {
     const std::shared_lock lock(mutex_);
     if (!db_) return closed();
     batch_.Clear();
+    std::size_t bytes = 0;
+    for (const ColdChange* change : changes)
+      bytes += change->key.size() + change->entry.value.size();
+    // Without what growing into it would take: many, after a failure.
+    if (bytes > kBatchBytesKept) {
+      batch_ = rocksdb::WriteBatch(bytes + changes.size() * kChangeBytesMax);
+    }
     rocksdb::ColumnFamilyHandle* family = db_->DefaultColumnFamily();
     for (const ColdChange* change : changes) {
       encode_key(change->db, change->hash, change->key, key_);
@@ -244,6 +251,8 @@ class Rocks final : public Engine {
 
  private:
   static constexpr std::size_t kBatchBytesKept = std::size_t{2} << 20;
+  // Of a change in a batch, beside its key and value.
+  static constexpr std::size_t kChangeBytesMax = 64;
 
   Outcome closed() const {
     return {Fault::kFailed, options_.directory + " could not be opened again"};

@@ -90,21 +90,26 @@ class Merge {
 Outcome scan(Engine& engine, const Pending& pending, const ScanRequest& request,
              std::uint64_t now_ms, std::vector<ColdStore::ScannedEntry>& entries,
              std::uint64_t& next) {
-  next = 0;
   StoredKey from;
   decode_key(request.from, from);
-  // First what is pending, then the disk: what is applied in between is in both.
-  std::vector<Pending::Seen> over;
-  const bool flushed = pending.collect(from.db, from.hash, over);
-  Merge merge(request, now_ms, std::move(over), entries);
-  if (!flushed) {
-    const Outcome outcome = engine.visit(
-        request.from, first_key(from.db + 1),
-        [&](std::string_view key, std::string_view value) { return merge.disk(key, value); });
-    if (!outcome.ok()) return outcome;
-  }
-  if (!merge.full()) merge.rest();
-  next = merge.next();
+  std::uint64_t returns = 0;
+  do {
+    returns = pending.returns();
+    entries.clear();
+    next = 0;
+    // First what is pending, then the disk: what is applied in between is in both.
+    std::vector<Pending::Seen> over;
+    const bool flushed = pending.collect(from.db, from.hash, over);
+    Merge merge(request, now_ms, std::move(over), entries);
+    if (!flushed) {
+      const Outcome outcome = engine.visit(
+          request.from, first_key(from.db + 1),
+          [&](std::string_view key, std::string_view value) { return merge.disk(key, value); });
+      if (!outcome.ok()) return outcome;
+    }
+    if (!merge.full()) merge.rest();
+    next = merge.next();
+  } while (returns != pending.returns());
   return {};
 }
 

@@ -186,23 +186,34 @@ class Store final : public ColdStore {
   void read_now(Readers::Task& task, std::uint64_t now_ms) {
     StoredKey key;
     decode_key(task.key, key);
-    Pending::Seen seen;
-    switch (pending_.find(key.db, key.hash, key.text, seen)) {
-      case Pending::Found::kFlushed:
-        return task.read(ColdStatus::kMissing, {});
-      case Pending::Found::kChange: {
-        const ColdEntry& entry = seen.change->entry;
-        const bool there = seen.change->kind == ColdChange::Kind::kPut &&
-                           (entry.expires_ms == 0 || entry.expires_ms > now_ms);
-        if (there) hits_.fetch_add(1, kRelaxed);
-        return there ? task.read(ColdStatus::kOk, entry) : task.read(ColdStatus::kMissing, {});
-      }
-      case Pending::Found::kNothing:
-        break;
-    }
     ColdEntry entry;
     ColdStatus status = ColdStatus::kMissing;
-    const Outcome outcome = engine_->get(task.key, [&](std::string_view bytes) {
+    std::uint64_t returns = 0;
+    do {
+      returns = pending_.returns();
+      entry = {};
+      Pending::Seen seen;
+      switch (pending_.find(key.db, key.hash, key.text, seen)) {
+        case Pending::Found::kFlushed:
+          return task.read(ColdStatus::kMissing, {});
+        case Pending::Found::kChange: {
+          const ColdEntry& newest = seen.change->entry;
+          const bool there = seen.change->kind == ColdChange::Kind::kPut &&
+                             (newest.expires_ms == 0 || newest.expires_ms > now_ms);
+          if (there) hits_.fetch_add(1, kRelaxed);
+          return there ? task.read(ColdStatus::kOk, newest) : task.read(ColdStatus::kMissing, {});
+        }
+        case Pending::Found::kNothing:
+          status = from_engine(task.key, now_ms, entry);
+      }
+    } while (returns != pending_.returns());
+    if (status == ColdStatus::kOk) hits_.fetch_add(1, kRelaxed);
+    task.read(status, std::move(entry));
+  }
+
+  ColdStatus from_engine(const std::string& key, std::uint64_t now_ms, ColdEntry& entry) {
+    ColdStatus status = ColdStatus::kMissing;
+    const Outcome outcome = engine_->get(key, [&](std::string_view bytes) {
       StoredValue stored;
       if (!decode_value(bytes, stored)) {
         status = ColdStatus::kFailed;
@@ -217,8 +228,7 @@ class Store final : public ColdStore {
       status = ColdStatus::kFailed;
       failed_read(outcome);
     }
-    if (status == ColdStatus::kOk) hits_.fetch_add(1, kRelaxed);
-    task.read(status, std::move(entry));
+    return status;
   }
 
   void scan_now(Readers::Task& task, std::uint64_t now_ms) {

@@ -247,6 +247,84 @@ TEST_F(ColdStoreTest, AfterAFailedSyncEverythingNotDurableIsAppliedAnew) {
   EXPECT_EQ(value_of(*store_, 0, "a"), "1");
 }
 
+class ColdRepairTest : public ColdStoreTest {
+ protected:
+  // Three changes are on the disk; four more were applied, and their sync fails.
+  void break_it() {
+    open({.sync_window_ms = 0});
+    store_->write(0, changes(put(0, "a", "1"), put(3, "gone", "1"), put(0, "c", "1")), true);
+    wait_durable(3);
+    engine_->set([](MemoryEngine& e) { e.sync_fault = {Fault::kFailed, "Input/output error"}; });
+    store_->write(0, changes(put(0, "a", "2"), erase(0, "c")), false);
+    store_->write(0, changes(flush(3), put(0, "a", "3")), true);
+    progress_->until([&] { return !store_->health().writes; });
+  }
+  // The file has lost what was not synced, and is just being given it again.
+  void hold_in_the_middle() {
+    engine_->crash();
+    engine_->hold_writes(true);
+    for (int i = 0; i < 10; ++i) store_->tick(0);
+    engine_->wait_for_a_held_write();
+  }
+};
+
+TEST_F(ColdRepairTest, WhatIsAppliedAnewIsSeenMeanwhile) {
+  break_it();
+  hold_in_the_middle();
+  const auto check = [&] {
+    EXPECT_EQ(value_of(*store_, 0, "a"), "3");
+    EXPECT_EQ(value_of(*store_, 0, "c"), "missing");
+    EXPECT_EQ(value_of(*store_, 3, "gone"), "missing");
+    EXPECT_THAT(keys_of(*store_, 0), UnorderedElementsAre("a"));
+    EXPECT_THAT(keys_of(*store_, 3), UnorderedElementsAre());
+  };
+  check();
+  engine_->hold_writes(false);
+  wait_durable(7);
+  check();
+}
+
+TEST_F(ColdRepairTest, WhatIsNewerThanWhatIsAppliedAnewStaysTheNewest) {
+  break_it();
+  store_->write(0, changes(put(0, "a", "4"), put(3, "new", "1")), false);
+  const std::uint64_t last = store_->write(0, changes(put(3, "new", "2"), flush(0)), false);
+  const auto check = [&] {
+    EXPECT_EQ(value_of(*store_, 0, "a"), "missing");
+    EXPECT_EQ(value_of(*store_, 3, "new"), "2");
+    EXPECT_EQ(value_of(*store_, 3, "gone"), "missing");
+  };
+  hold_in_the_middle();
+  check();
+  engine_->hold_writes(false);
+  progress_->until([&] { return store_->applied(0) >= last; });
+  check();
+}
+
+TEST_F(ColdRepairTest, ItIsSeenEvenWhenApplyingItAnewFails) {
+  break_it();
+  engine_->crash();
+  engine_->set([](MemoryEngine& e) { e.apply_fault = {Fault::kFull, "No space left"}; });
+  for (int i = 0; i < 10; ++i) store_->tick(0);
+  progress_->until([&] { return store_->health().message.find("no space") != std::string::npos; });
+  EXPECT_EQ(value_of(*store_, 0, "a"), "3");
+  EXPECT_EQ(value_of(*store_, 3, "gone"), "missing");
+  engine_->set([](MemoryEngine& e) { e.apply_fault = {}; });
+  for (int i = 0; i < 10; ++i) store_->tick(0);
+  wait_durable(7);
+  EXPECT_EQ(value_of(*store_, 0, "a"), "3");
+}
+
+TEST_F(ColdRepairTest, AReadThatBeganBeforeSeesNothingOlderEither) {
+  break_it();
+  engine_->hold_reads(true);
+  std::promise<std::string> answer;
+  store_->read(Key(0, "a"), [&](ColdStatus, ColdEntry entry) { answer.set_value(entry.value); });
+  engine_->wait_for_a_held_read();
+  hold_in_the_middle();
+  engine_->hold_reads(false);
+  EXPECT_EQ(answer.get_future().get(), "3");
+}
+
 TEST_F(ColdStoreTest, AReadThatFailsSaysSoAndIsInTheHealth) {
   open();
   store_->write(0, changes(put(0, "a", "1")), true);

@@ -243,17 +243,19 @@ void Writer::run_writer() {
 }
 
 bool Writer::repair() {
-  Outcome outcome = engine_.recover();
+  // They were applied before; whether the engine still has them is not known after a failure, and
+  // is not while it recovers: readers see them here until it has them again.
   std::vector<HandedPtr> again;
-  if (outcome.ok()) {
+  {
     const std::lock_guard lock(mutex_);
     again.assign(kept_.begin(), kept_.end());
+    pending_.put_back(again);
   }
-  // They were applied before; whether the engine still has them is not known after a failure.
-  std::vector<HandedPtr> one(1);
-  for (std::size_t i = 0; i < again.size() && outcome.ok(); ++i) {
-    one[0] = again[i];
-    outcome = apply(one);
+  Outcome outcome = engine_.recover();
+  // In one piece: a process that ends in the middle of it leaves no older value behind.
+  if (outcome.ok() && !again.empty()) outcome = apply(again);
+  if (outcome.ok()) {
+    for (const HandedPtr& handed : again) pending_.remove(*handed);
   }
   const std::lock_guard lock(mutex_);
   if (!outcome.ok()) {
