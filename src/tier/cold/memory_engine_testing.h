@@ -79,8 +79,10 @@ class MemoryEngine final : public Engine {
     return {};
   }
   Outcome recover() override {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     ++recoveries;
+    open_.wait(lock, [this] { return !recoveries_held_; });
+    if (recover_fault.ok()) background_fault = {};
     return recover_fault;
   }
   Outcome backup(const std::string&) override { return {Fault::kFailed, "in memory"}; }
@@ -92,9 +94,14 @@ class MemoryEngine final : public Engine {
     return memory;
   }
   EngineState state() override {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     EngineState state;
     state.entries = rows_.size();
+    state.background = background_fault;
+    looking_ = true;
+    open_.notify_all();
+    open_.wait(lock, [this] { return !looks_held_; });
+    looking_ = false;
     return state;
   }
   void cache_bytes(std::uint64_t bytes) override {
@@ -114,6 +121,8 @@ class MemoryEngine final : public Engine {
   // --- For the test. What is held waits until it is let go.
   void hold_reads(bool held) { hold(reads_held_, held); }
   void hold_writes(bool held) { hold(writes_held_, held); }
+  void hold_recoveries(bool held) { hold(recoveries_held_, held); }
+  void hold_looks(bool held) { hold(looks_held_, held); }
   void hold_syncs(bool held) { hold(syncs_held_, held); }
   void wait_for_a_held_write() {
     std::unique_lock lock(mutex_);
@@ -122,6 +131,10 @@ class MemoryEngine final : public Engine {
   void wait_for_a_held_read() {
     std::unique_lock lock(mutex_);
     open_.wait(lock, [this] { return reading_ && reads_held_; });
+  }
+  void wait_for_a_held_look() {
+    std::unique_lock lock(mutex_);
+    open_.wait(lock, [this] { return looking_ && looks_held_; });
   }
   void wait_for_a_held_sync() {
     std::unique_lock lock(mutex_);
@@ -147,7 +160,7 @@ class MemoryEngine final : public Engine {
   }
 
   // Under set() once threads run.
-  Outcome get_fault, apply_fault, sync_fault, recover_fault;
+  Outcome get_fault, apply_fault, sync_fault, recover_fault, background_fault;
   bool lies = false;  // says that it synced, and did not
   std::uint64_t cache_used = 0, spare = 0, given_back = 0;
   std::uint64_t cache_capacity = 0, memtable_capacity = 0;
@@ -163,7 +176,8 @@ class MemoryEngine final : public Engine {
   std::mutex mutex_;
   std::condition_variable open_;
   bool reads_held_ = false, writes_held_ = false, syncs_held_ = false, waiting_ = false;
-  bool syncing_ = false, reading_ = false;
+  bool syncing_ = false, reading_ = false, looking_ = false;
+  bool looks_held_ = false, recoveries_held_ = false;
   Rows rows_, synced_;
 };
 

@@ -255,8 +255,9 @@ class Store final : public ColdStore {
 
   // Asks the engine for what costs more than a load.
   void look() {
+    const std::uint64_t repairs = writer_.repairs();
     const EngineState state = engine_->state();
-    if (!state.background.ok()) writer_.fail(state.background);
+    if (!state.background.ok()) writer_.fail(state.background, repairs);
     const std::lock_guard lock(state_mutex_);
     state_ = state;
   }

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <thread>
 
 #include "tier/cold/memory_engine_testing.h"
 #include "tier/cold/store_testing.h"
@@ -43,6 +44,8 @@ class ColdStoreTest : public ::testing::Test {
       engine_->hold_reads(false);
       engine_->hold_writes(false);
       engine_->hold_syncs(false);
+      engine_->hold_looks(false);
+      engine_->hold_recoveries(false);
     }
     progress_.reset();
   }
@@ -312,6 +315,23 @@ TEST_F(ColdRepairTest, ItIsSeenEvenWhenApplyingItAnewFails) {
   for (int i = 0; i < 10; ++i) store_->tick(0);
   wait_durable(7);
   EXPECT_EQ(value_of(*store_, 0, "a"), "3");
+}
+
+TEST_F(ColdRepairTest, WhatWasWrongBeforeARepairIsNotToldBehindIt) {
+  break_it();
+  engine_->set([](MemoryEngine& e) { e.background_fault = {Fault::kFull, "No space left"}; });
+  engine_->hold_recoveries(true);
+  store_->tick(0);
+  engine_->hold_looks(true);
+  std::thread ticks([&] {
+    for (int i = 0; i < 10; ++i) store_->tick(0);
+  });
+  engine_->wait_for_a_held_look();
+  engine_->hold_recoveries(false);
+  progress_->until([&] { return store_->health().writes; });
+  engine_->hold_looks(false);
+  ticks.join();
+  EXPECT_TRUE(store_->health().writes);
 }
 
 TEST_F(ColdRepairTest, AReadThatBeganBeforeSeesNothingOlderEither) {

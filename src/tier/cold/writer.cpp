@@ -126,9 +126,14 @@ Outcome Writer::failure() const {
   return broken_ ? why_ : Outcome{};
 }
 
-void Writer::fail(const Outcome& why) {
+void Writer::fail(const Outcome& why, std::uint64_t repairs) {
   const std::lock_guard lock(mutex_);
-  if (!broken_) broken(why);
+  if (!broken_ && repairs == repairs_) broken(why);
+}
+
+std::uint64_t Writer::repairs() const {
+  const std::lock_guard lock(mutex_);
+  return repairs_;
 }
 
 Outcome Writer::settle() {
@@ -263,6 +268,7 @@ bool Writer::repair() {
     return false;
   }
   broken_ = false;
+  ++repairs_;
   sync_wanted_ = !kept_.empty();
   to_syncer_.notify_one();
   return true;

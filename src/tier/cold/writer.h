@@ -63,8 +63,10 @@ class Writer {
   }
   // Why nothing is written at present; Fault::kNone: it is.
   Outcome failure() const;
-  // Stops writing until retry(), with this reason, as if the engine had said it.
-  void fail(const Outcome& why);
+  // Stops writing until retry(), with this reason, as if the engine had said it; unless it was
+  // repaired since there were so many repairs().
+  void fail(const Outcome& why, std::uint64_t repairs);
+  std::uint64_t repairs() const;
   // Waits until all that was handed over before is applied; why it can't be.
   Outcome settle();
   // After a failure: try to recover, on the writer's thread.
@@ -116,6 +118,7 @@ class Writer {
   bool sync_wanted_ = false, broken_ = false, retry_ = false;
   bool stopping_ = false, last_try_ = false, writer_ended_ = false;
   Outcome why_;
+  std::uint64_t repairs_ = 0;
   std::thread writer_, syncer_;
 };
 
