@@ -102,7 +102,8 @@ class hash_map
   hash_map& operator=(const hash_map& other) = default;
   hash_map& operator=(hash_map&& other) = default;
   hash_map& operator=(std::initializer_list<value_type> list) {
-    return *this = hash_map(list, 0, this->hash_function(), this->key_eq(), this->get_allocator());
+    this->assign_list(list);
+    return *this;
   }
   ~hash_map() = default;
   void swap(hash_map& other) noexcept(table::kSwapsQuietly) { table::swap(other); }

@@ -80,7 +80,8 @@ class hash_set
   hash_set& operator=(const hash_set& other) = default;
   hash_set& operator=(hash_set&& other) = default;
   hash_set& operator=(std::initializer_list<Key> list) {
-    return *this = hash_set(list, 0, this->hash_function(), this->key_eq(), this->get_allocator());
+    this->assign_list(list);
+    return *this;
   }
   ~hash_set() = default;
   void swap(hash_set& other) noexcept(table::kSwapsQuietly) { table::swap(other); }

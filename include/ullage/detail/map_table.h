@@ -137,40 +137,32 @@ class map_table {
       : map_table(other,
                   alloc_traits::select_on_container_copy_construction(other.get_allocator())) {}
   map_table(const map_table& other, const allocator_type& alloc)
-      : core_(other.hash_function(), other.key_eq(), alloc, other.core_->site()) {
-    copy_all(other);
-  }
+      : map_table(other, alloc, other.core_->site(), growth_cause::construct) {}
   map_table(map_table&& other) noexcept(kCopiesQuietly)
       : core_(other.hash_function(), other.key_eq(), other.get_allocator(), other.core_->site()) {
     core_->swap(*other.core_);
     core_->take_stalls(*other.core_);
   }
   map_table(map_table&& other, const allocator_type& alloc)
-      : core_(other.hash_function(), other.key_eq(), alloc, other.core_->site()) {
-    if (alloc == other.get_allocator()) {
-      core_->swap(*other.core_);
-    } else {
-      move_all(other);
-    }
-  }
+      : map_table(std::move(other), alloc, other.core_->site(), growth_cause::construct) {}
   ~map_table() { core_->end_of_life(); }
 
+  /// The copy is made beside what is here, at this map's site: denied, nothing has changed.
   map_table& operator=(const map_table& other) {
     if (this == &other) return *this;
     constexpr bool kTheirs = alloc_traits::propagate_on_container_copy_assignment::value;
-    map_table copy(other, kTheirs ? other.get_allocator() : get_allocator());
+    map_table copy(other, kTheirs ? other.get_allocator() : get_allocator(), site(),
+                   growth_cause::assign);
     become(copy);
     return *this;
   }
+  /// Memory changes hands, and the budgets of both sites are told, not asked: nothing grows.
   map_table& operator=(map_table&& other) noexcept(kMovesQuietly) {
     if (this == &other) return *this;
-    if constexpr (alloc_traits::propagate_on_container_move_assignment::value) {
-      map_table taken(std::move(other));
-      become(taken);
-    } else {
-      map_table taken(std::move(other), get_allocator());
-      become(taken);
-    }
+    constexpr bool kTheirs = alloc_traits::propagate_on_container_move_assignment::value;
+    map_table taken(std::move(other), kTheirs ? other.get_allocator() : get_allocator(), site(),
+                    growth_cause::assign);
+    become(taken);
     return *this;
   }
   void swap(map_table& other) noexcept(kSwapsQuietly) { exchange(other); }
@@ -388,9 +380,33 @@ class map_table {
     return at.slots + at.slot * sizeof(value_type);
   }
 
+  void assign_list(std::initializer_list<value_type> list) {
+    map_table fresh(hash_function(), key_eq(), get_allocator(), site());
+    fresh.copy_from(list, list.size(), growth_cause::assign);
+    become(fresh);
+  }
+
   map_core_box<core_type, typename Policy::stand_in> core_;
 
  private:
+  map_table(const hasher& hash, const key_equal& equal, const allocator_type& alloc,
+            growth_site* site)
+      : core_(hash, equal, alloc, site) {}
+  map_table(const map_table& other, const allocator_type& alloc, growth_site* site,
+            growth_cause cause)
+      : core_(other.hash_function(), other.key_eq(), alloc, site) {
+    copy_from(other, other.size(), cause);
+  }
+  map_table(map_table&& other, const allocator_type& alloc, growth_site* site, growth_cause cause)
+      : core_(other.hash_function(), other.key_eq(), alloc, site) {
+    if (alloc == other.get_allocator()) {
+      core_->swap(*other.core_);
+      return;
+    }
+    check(core_->reserve_empty(other.size(), cause));
+    core_->take_all(*other.core_);
+    other.core_->clear();
+  }
   template <class Make>
   static auto kept(Make& make) {
     if constexpr (requires { make.kept(); }) {
@@ -462,17 +478,13 @@ class map_table {
     check(end);
     throw std::bad_alloc();
   }
-  void copy_all(const map_table& other) {
-    check(core_->reserve_empty(other.size(), growth_cause::construct));
-    for (const value_type& value : other) {
+  template <class Values>
+  void copy_from(const Values& values, size_type n, growth_cause cause) {
+    check(core_->reserve_empty(n, cause));
+    for (const value_type& value : values) {
       place(Policy::key(value),
             [&](allocator_type& alloc, void* at) { Policy::construct(alloc, at, value); });
     }
-  }
-  void move_all(map_table& other) {
-    check(core_->reserve_empty(other.size(), growth_cause::construct));
-    core_->take_all(*other.core_);
-    other.core_->clear();
   }
 };
 

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Whose budget is asked when a map changes as a whole, and what it is told.
+#include <gtest/gtest.h>
+#include <ullage/budget.h>
+#include <ullage/hash_map.h>
+#include <ullage/hash_set.h>
+
+#include <cstdint>
+#include <utility>
+
+namespace ullage {
+namespace {
+
+using numbers = hash_map<std::uint64_t, std::uint64_t>;
+
+void fill(numbers& map, std::uint64_t count) {
+  for (std::uint64_t i = 0; i < count; ++i) map.try_emplace(i, i);
+}
+template <class Map>
+std::uint64_t held(const Map& map) {
+  return map.memory_usage() - sizeof map;
+}
+
+TEST(HashMapBudget, AnAssignmentAsksTheBudgetOfTheMapThatIsAssignedTo) {
+  growth_site site{"limited"};
+  byte_budget budget{std::uint64_t{64} << 10};
+  site.limit(&budget);
+  numbers small(site), large;
+  fill(large, 100'000);
+  small[5] = 6;
+  EXPECT_THROW(small = large, growth_denied);
+  EXPECT_EQ(small.size(), 1u);
+  EXPECT_EQ(small.at(5), 6u);
+  EXPECT_EQ(budget.used(), held(small));
+  EXPECT_EQ(budget.denied(), 1u);
+
+  large.clear();
+  fill(large, 1000);
+  small = large;
+  EXPECT_EQ(small, large);
+  EXPECT_EQ(budget.used(), held(small));
+}
+
+TEST(HashMapBudget, AnAssignmentDoesNotAskTheBudgetOfWhatIsCopied) {
+  growth_site site{"the source's"};
+  byte_budget nothing{0};
+  numbers source(site);
+  fill(source, 1000);
+  const std::uint64_t growths = site.growths();
+  site.limit(&nothing);
+  numbers copy;
+  copy = source;
+  EXPECT_EQ(copy, source);
+  EXPECT_EQ(nothing.denied(), 0u);
+  EXPECT_EQ(nothing.used(), 0u);
+  EXPECT_EQ(site.growths(), growths);
+}
+
+TEST(HashMapBudget, AListIsAssignedWithinTheBudget) {
+  growth_site site{"limited"};
+  byte_budget budget{1024};
+  site.limit(&budget);
+  numbers map(site);
+  map = {{1, 10}, {2, 20}, {1, 30}};
+  EXPECT_EQ(map, (numbers{{1, 10}, {2, 20}}));
+  EXPECT_EQ(budget.used(), held(map));
+  const numbers before = map;
+  byte_budget nothing{0};
+  site.limit(&nothing);
+  EXPECT_THROW((map = {{3, 30}}), growth_denied);
+  EXPECT_EQ(map, before);
+  site.limit(nullptr);
+
+  hash_set<int> set(site);
+  set = {1, 2, 2};
+  EXPECT_EQ(set.size(), 2u);
+}
+
+TEST(HashMapBudget, AMoveTellsTheBudgetsOfBothSites) {
+  growth_site here{"here"}, there{"there"};
+  byte_budget ours{std::uint64_t{1} << 20}, theirs{std::uint64_t{1} << 20};
+  here.limit(&ours);
+  there.limit(&theirs);
+  {
+    numbers to(here), from(there);
+    fill(to, 10);
+    fill(from, 5000);
+    const std::uint64_t moved = held(from);
+    to = std::move(from);
+    EXPECT_EQ(to.size(), 5000u);
+    EXPECT_EQ(ours.used(), moved);
+    EXPECT_EQ(theirs.used(), 0u);
+  }
+  EXPECT_EQ(ours.used(), 0u);
+}
+
+}  // namespace
+}  // namespace ullage
