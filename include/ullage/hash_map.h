@@ -48,6 +48,7 @@ class hash_map
       Key, std::pair<const Key, Value>, Hash, Eq,
       typename std::allocator_traits<Alloc>::template rebind_alloc<std::pair<const Key, Value>>>;
   using table = detail::map_table<policy>;
+  using parts = detail::entry_parts<std::pair<const Key, Value>>;
   using table::core_;
 
  public:
@@ -246,10 +247,14 @@ class hash_map
 
   // ---- nodes --------------------------------------------------------------------------------
 
+  /// If this throws, the entry is still there. (Where moving can throw, entries are copied; what
+  /// can only be moved, and throws doing so, is as it left it.)
   node_type extract(const_iterator at) {
-    value_type* from = core_->slot(at.place());
-    node_type node(this->get_allocator(), std::in_place, std::move(const_cast<Key&>(from->first)),
-                   std::move(from->second));
+    value_type& entry = *core_->slot(at.place());
+    node_type node = parts::leave(entry, [this]<class K, class V>(K&& key, V&& value) {
+      return node_type(core_->allocator_ref(), std::in_place, std::forward<K>(key),
+                       std::forward<V>(value));
+    });
     core_->erase(at.place());
     return node;
   }
@@ -263,7 +268,8 @@ class hash_map
     const auto at = this->find(key);
     return at == this->end() ? node_type() : extract(const_iterator(at));
   }
-  /// A node whose key is there keeps its entry; it comes back, or, with a hint, stays.
+  /// A node whose key is there keeps its entry; it comes back, or, with a hint, stays. So does one
+  /// whose insertion throws.
   insert_return_type insert(node_type&& node) {
     const auto [at, inserted] = insert_node(node);
     return {at, inserted, std::move(node)};
@@ -318,8 +324,9 @@ class hash_map
   }
   std::pair<iterator, bool> insert_node(node_type& node) {
     if (node.empty()) return {this->end(), false};
-    const auto done =
-        this->place(node.key(), maker(std::move(node.key()), std::move(node.mapped())));
+    const auto done = this->place(
+        node.key(), maker(static_cast<detail::leaving<Key, parts::kQuiet>>(node.key()),
+                          static_cast<detail::leaving<Value, parts::kQuiet>>(node.mapped())));
     if (done.second) node = node_type();
     return done;
   }

@@ -27,6 +27,7 @@ class hash_set
       detail::map_policy<Key, Key, Hash, Eq,
                          typename std::allocator_traits<Alloc>::template rebind_alloc<Key>>;
   using table = detail::map_table<policy>;
+  using parts = detail::entry_parts<Key>;
   using table::core_;
 
  public:
@@ -132,8 +133,11 @@ class hash_set
 
   // ---- nodes --------------------------------------------------------------------------------
 
+  /// If this throws, the key is still there, unless it can only be moved, and throws doing so.
   node_type extract(const_iterator at) {
-    node_type node(this->get_allocator(), std::in_place, std::move(*core_->slot(at.place())));
+    node_type node = parts::leave(*core_->slot(at.place()), [this]<class K>(K&& key) {
+      return node_type(core_->allocator_ref(), std::in_place, std::forward<K>(key));
+    });
     core_->erase(at.place());
     return node;
   }
@@ -185,7 +189,7 @@ class hash_set
  private:
   std::pair<iterator, bool> insert_node(node_type& node) {
     if (node.empty()) return {this->end(), false};
-    const auto done = insert(std::move(node.value()));
+    const auto done = insert(static_cast<detail::leaving<Key, parts::kQuiet>>(node.value()));
     if (done.second) node = node_type();
     return done;
   }

@@ -295,6 +295,72 @@ TYPED_TEST(MapFaults, MergeThatThrowsLosesNothing) {
   }
 }
 
+// Keys and values whose moves may throw, both, and one of the two.
+template <class Family, class Key, class Value>
+void nodes_lose_nothing() {
+  using fixture = MapFaults<Family>;
+  using M =
+      typename Family::template map<Key, Value, counted_hash<>, counted_equal, staying_allocator>;
+  const auto same = [](const M& map, const M& before, const std::string& where) {
+    fixture::expect_same(map, before, where);
+  };
+  for (const int size : {1, 3, 13, 900}) {
+    fixture::template at_every_step<M>(
+        size, kEverything, "extract", [](M& map) { map.extract(map.begin()); }, same);
+    fixture::template at_every_step<M>(
+        size, kEverything, "extract and insert",
+        [](M& map) {
+          const unsigned armed = std::exchange(g_faults.armed, 0U);
+          auto node = map.extract(map.begin());
+          const int key = node.key().value(), value = node.mapped().value();
+          g_faults.armed = armed;
+          try {
+            map.insert(map.begin(), std::move(node));
+          } catch (...) {
+            const unsigned left = std::exchange(g_faults.armed, 0U);
+            ASSERT_FALSE(node.empty());
+            ASSERT_EQ(node.key().value(), key);
+            ASSERT_EQ(node.mapped().value(), value);
+            map.insert(map.begin(), std::move(node));
+            g_faults.armed = left;
+            throw;
+          }
+        },
+        same);
+    fixture::template at_every_step<M>(
+        size, kEverything, "a node that is passed on",
+        [](M& map) {
+          const unsigned armed = std::exchange(g_faults.armed, 0U);
+          auto node = map.extract(map.begin());
+          g_faults.armed = armed;
+          try {
+            auto other = std::move(node);
+            node = std::move(other);
+          } catch (...) {
+            const unsigned left = std::exchange(g_faults.armed, 0U);
+            if (!node.empty()) map.insert(map.begin(), std::move(node));
+            g_faults.armed = left;
+            throw;
+          }
+          g_faults.armed = 0;
+          map.insert(map.begin(), std::move(node));
+          g_faults.armed = armed;
+        },
+        [](const M& map, const M&, const std::string& where) { fixture::expect_sane(map, where); });
+    if (::testing::Test::HasFatalFailure()) return;
+  }
+}
+
+TYPED_TEST(MapFaults, NodesLoseNothingWhenMovingThrows) {
+  SKIP_UNLESS(survives_throwing_moves);
+  if constexpr (TypeParam::has_nodes) {
+    nodes_lose_nothing<TypeParam, brittle_value, brittle_value>();
+    nodes_lose_nothing<TypeParam, tracked_value, brittle_value>();
+    nodes_lose_nothing<TypeParam, brittle_value, tracked_value>();
+    nodes_lose_nothing<TypeParam, tracked_value, tracked_value>();
+  }
+}
+
 TYPED_TEST(MapFaults, EveryAllocationOfALongLifeMayFail) {
   SKIP_UNLESS(inserts_all_or_nothing);
   using M = typename TestFixture::Solid;

@@ -6,33 +6,59 @@
 
 #include <memory>
 #include <optional>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
 namespace ullage::detail {
 
+/// What a part of an entry leaves as, so that a throw changes nothing where it stands: moved where
+/// all parts move without throwing, else copied if it can be.
+template <class Part, bool AllMoveQuietly>
+using leaving =
+    std::conditional_t<AllMoveQuietly || !std::is_copy_constructible_v<Part>, Part&&, const Part&>;
+
+template <class Entry>
+struct entry_parts {
+  static constexpr bool kQuiet = std::is_nothrow_move_constructible_v<Entry>;
+  template <class Make>
+  static decltype(auto) leave(Entry& entry, Make make) {
+    return make(static_cast<leaving<Entry, kQuiet>>(entry));
+  }
+};
+template <class Key, class Value>
+struct entry_parts<std::pair<Key, Value>> {
+  using key = std::remove_const_t<Key>;
+  static constexpr bool kQuiet =
+      std::is_nothrow_move_constructible_v<key> && std::is_nothrow_move_constructible_v<Value>;
+  template <class Make>
+  static decltype(auto) leave(std::pair<Key, Value>& entry, Make make) {
+    return make(static_cast<leaving<key, kQuiet>>(const_cast<key&>(entry.first)),
+                static_cast<leaving<Value, kQuiet>>(entry.second));
+  }
+};
+
 template <class Entry, class Alloc>
 class entry_node {
+  using parts = entry_parts<Entry>;
+
  public:
   using allocator_type = Alloc;
 
   entry_node() = default;
   template <class... Args>
-  entry_node(const Alloc& alloc, std::in_place_t, Args&&... args)
-      : alloc_(alloc),
-        entry_(std::make_obj_using_allocator<Entry>(alloc, std::forward<Args>(args)...)) {}
-  entry_node(entry_node&& other) noexcept(std::is_nothrow_move_constructible_v<Entry>)
-      : alloc_(other.alloc_), entry_(std::move(other.entry_)) {
-    other.reset();
+  entry_node(const Alloc& alloc, std::in_place_t, Args&&... args) : alloc_(alloc) {
+    make(std::forward<Args>(args)...);
   }
-  /// If moving the entry throws, this node is empty and the other one keeps its entry.
-  entry_node& operator=(entry_node&& other) noexcept(std::is_nothrow_move_constructible_v<Entry>) {
+  /// If this throws, the other node keeps its entry; after an assignment this one is empty. (What
+  /// can only be moved, and throws doing so, is as it left it.)
+  entry_node(entry_node&& other) noexcept(parts::kQuiet) : alloc_(other.alloc_) { take(other); }
+  entry_node& operator=(entry_node&& other) noexcept(parts::kQuiet) {
     if (this == &other) return *this;
     reset();
     if (other.empty()) return *this;
-    entry_.emplace(std::move(*other.entry_));
     alloc_.emplace(*other.alloc_);
-    other.reset();
+    take(other);
     return *this;
   }
 
@@ -45,6 +71,25 @@ class entry_node {
   void reset() noexcept {
     entry_.reset();
     alloc_.reset();
+  }
+
+  // In its place: an entry that is made aside would have to be moved once more.
+  template <class... Args>
+  void make(Args&&... args) {
+    std::apply([this](auto&&... each) { entry_.emplace(std::forward<decltype(each)>(each)...); },
+               std::uses_allocator_construction_args<Entry>(*alloc_, std::forward<Args>(args)...));
+  }
+  void take(entry_node& other) noexcept(parts::kQuiet) {
+    if (other.empty()) return;
+    parts::leave(*other.entry_, [this]<class... Part>(Part&&... part) {
+      if constexpr (sizeof...(Part) == 1) {
+        entry_.emplace(std::forward<Part>(part)...);
+      } else {
+        entry_.emplace(std::piecewise_construct,
+                       std::forward_as_tuple(std::forward<Part>(part))...);
+      }
+    });
+    other.reset();
   }
 
   // A node is a handle: who holds a const one may change what it holds, as with the standard ones.

@@ -77,6 +77,9 @@ struct map_policy {
   static void copy_or_move(Alloc& alloc, void* to, Value* from) {
     if constexpr (parts<Value>::kCopies) {
       construct(alloc, to, *static_cast<const Value*>(from));
+    } else if constexpr (kIsMap && std::is_copy_constructible_v<Key>) {
+      // The value can only be moved: if that throws, at least the key is still there.
+      construct(alloc, to, std::as_const(from->first), std::move(from->second));
     } else {
       move(alloc, to, from);
     }
