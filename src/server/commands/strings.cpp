@@ -26,18 +26,24 @@ std::optional<tier::Found> read(Context& c, const tier::Key& key) {
   return found;
 }
 
-// A large value needs room in the reply before it is copied there, for which entries may go: then
-// `found` is another view. False: the error is replied, in the place of all behind `before`.
+// `bytes` of a large value need room in the reply before they are copied there, for which entries
+// may go: then `found` is another view. False: the error is replied, in the place of all behind
+// `before`.
 bool room_for(Context& c, const tier::Key& key, std::optional<tier::Found>& found,
-              std::size_t before) {
-  if (!found || !Worker::reply_grows(c.out.buffer(), found->value.size())) [[likely]]
+              std::size_t before, std::size_t bytes) {
+  if (!found || !Worker::reply_grows(c.out.buffer(), bytes)) [[likely]]
     return true;
-  const bool lent = c.worker.lend_reply(c.out.buffer(), found->value.size());
+  const bool lent = c.worker.lend_reply(c.out.buffer(), bytes);
   found = c.shard(key).peek(key);
   if (lent && found) return true;
   c.out.buffer().truncate(before);
   c.out_of_memory();
   return false;
+}
+
+bool room_for(Context& c, const tier::Key& key, std::optional<tier::Found>& found,
+              std::size_t before) {
+  return room_for(c, key, found, before, found ? found->value.size() : 0);
 }
 
 bool write(Context& c, const tier::Key& key, std::string_view value,
@@ -223,7 +229,9 @@ void getrange_command(Context& c) {
   if (!c.integer(2, start) || !c.integer(3, end)) return;
   const tier::Key key = c.key(1);
   auto found = read(c, key);
-  if (!c.is_text(found) || !room_for(c, key, found, c.out.buffer().size())) return;
+  if (!c.is_text(found)) return;
+  const std::size_t bytes = found ? range_of(found->value, start, end).size() : 0;
+  if (!room_for(c, key, found, c.out.buffer().size(), bytes)) return;
   c.out.bulk(found ? range_of(found->value, start, end) : std::string_view{});
 }
 
