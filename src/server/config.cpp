@@ -23,6 +23,7 @@ void take_live(Config& config, const contract::Contract& contract) {
   config.max_key_bytes = number("server.max_key");
   config.max_value_bytes = number("server.max_value");
   config.timeout_ns = number("server.timeout");
+  config.command_timeout_ns = number("server.command_timeout");
   take_live(config.persistence, contract);
   config.cold_bytes = number("residency.cold");
   config.requirepass = contract.text("server.requirepass");

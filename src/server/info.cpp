@@ -200,6 +200,7 @@ void stats_section(Server& server, Text& out) {
   out.field("client_query_buffer_limit_disconnections", stat(&Stats::query_limit_cuts));
   out.field("client_output_buffer_limit_disconnections", stat(&Stats::output_limit_cuts));
   out.field("idle_disconnections", stat(&Stats::idle_cuts));
+  out.field("unfinished_command_disconnections", stat(&Stats::unfinished_cuts));
 }
 
 void replication_section(Server& server, Text& out) {

@@ -43,6 +43,7 @@ constexpr std::pair<const char*, Tally Stats::*> kCuts[] = {
     {"output_buffer", &Stats::output_limit_cuts},
     {"query_buffer", &Stats::query_limit_cuts},
     {"idle", &Stats::idle_cuts},
+    {"unfinished_command", &Stats::unfinished_cuts},
     {"budget", &Stats::denied_buffers},
 };
 

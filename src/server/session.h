@@ -87,6 +87,7 @@ struct Session : Caller {
   bool close_after_reply = false;             // what is written goes out, nothing more is read
   bool dead = false;                          // closed at the end of this turn
   bool dirty = false;                         // in the list of those to be flushed
+  bool unfinished = false;                    // in the list of those who sent half a command
   bool waiting = false;                       // its next command waits: a pause, other threads
   bool multi = false, multi_failed = false, multi_writes = false;
   bool no_evict = false;

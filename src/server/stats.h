@@ -43,7 +43,7 @@ struct Stats {
 
   std::vector<CommandStats> commands;
   Tally processed, connections, rejected_connections, bytes_in, bytes_out;
-  Tally output_limit_cuts, query_limit_cuts, idle_cuts, denied_buffers;
+  Tally output_limit_cuts, query_limit_cuts, idle_cuts, unfinished_cuts, denied_buffers;
   Tally protocol_errors, errors;
   Tally tls_connections, tls_failures, protected_refusals;
   Tally clients, turns, posts;

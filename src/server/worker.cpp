@@ -260,6 +260,7 @@ void Worker::tick() {
   if (router_ != nullptr) router_->tick();
   if (!waiting_.empty()) resume_waiting();
   if (handshakes_ > 0) cut_handshakes();
+  if (!unfinished_.empty()) cut_unfinished();
   const std::uint64_t timeout_ms = server_.config().timeout_ns / 1'000'000;
   if (timeout_ms > 0) {
     for (auto& [id, session] : sessions_) {
@@ -348,7 +349,7 @@ void Worker::reset_stats() {
   }
   for (Tally* tally :
        {&stats_.processed, &stats_.connections, &stats_.rejected_connections, &stats_.bytes_in,
-        &stats_.bytes_out, &stats_.output_limit_cuts, &stats_.query_limit_cuts, &stats_.idle_cuts,
+        &stats_.bytes_out, &stats_.output_limit_cuts, &stats_.query_limit_cuts, &stats_.idle_cuts, &stats_.unfinished_cuts,
         &stats_.denied_buffers, &stats_.protocol_errors, &stats_.errors, &stats_.command_ns_max,
         &stats_.command_cpu_ns_max}) {
     tally->set(0);

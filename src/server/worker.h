@@ -110,6 +110,8 @@ class Worker final : public tier::Listener {
   void ready(Session& session, std::uint32_t events);
   void readable(Session& session);
   void read_some(Session& session);
+  bool room_to_read(Session& session, std::size_t& room);
+  void cut_unfinished();
   // As recv() and send(), over TLS where the client speaks it.
   ssize_t receive(Session& session, char* into, std::size_t room);
   ssize_t transmit(Session& session, std::string_view bytes);
@@ -194,7 +196,8 @@ class Worker final : public tier::Listener {
   void flush(Session& session);
   void mark_dirty(Session& session);
   void watch_events(Session& session);
-  static std::uint64_t buffer_bytes(const Session& session);
+  // What the budget must grant for it, and for `more` bytes of it.
+  static std::uint64_t buffer_bytes(const Session& session, std::uint64_t more = 0);
   bool try_grant(Session& session);
   bool grant_buffers(Session& session);
   bool afford_buffers(Session& session);
@@ -218,6 +221,7 @@ class Worker final : public tier::Listener {
 
   std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
   std::vector<std::uint64_t> dirty_, dead_;
+  std::vector<std::uint64_t> unfinished_;  // clients of whom half a command is here, or was lately
   std::vector<Session*> waiting_;
   std::unique_ptr<char[]> read_buffer_;
   std::array<Cut, kBatch> batch_;

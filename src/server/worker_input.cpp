@@ -19,6 +19,8 @@ namespace {
 
 // A large word is read in steps of this, so that other clients have their turn in between.
 constexpr std::size_t kLargeReadBytes = 256 * 1024;
+// Room behind a large word: for its line end, and the start of what comes next.
+constexpr std::size_t kTailBytes = 64;
 // Words that a place in the batch keeps room for.
 constexpr std::size_t kWordsKept = 256;
 
@@ -68,20 +70,9 @@ void Worker::read_some(Session& session) {
   std::size_t room = kReadBytes;
   const bool held = !session.in.empty();
   if (held) {
-    const std::size_t needed = session.parser.needed_bytes();
-    if (needed > session.in.size()) {
-      room = std::clamp(needed - session.in.size(), kReadBytes, kLargeReadBytes);
-      if (needed > session.in.capacity()) {
-        // The whole word's room at once, from the budget: nothing is copied while it arrives.
-        const std::uint64_t more = needed - session.in.capacity();
-        if (needed > kFreeBufferBytes && !borrow(more, needed)) {
-          stats_.denied_buffers.add();
-          return kill(session);
-        }
-        if (needed > kFreeBufferBytes) session.granted_bytes += more;
-        session.in.reserve(needed + 64);
-      }
-      room = std::min(room, std::max(session.in.capacity() - session.in.size(), std::size_t{64}));
+    if (!room_to_read(session, room)) {
+      stats_.denied_buffers.add();
+      return kill(session);
     }
     into = session.in.room(room);
   }
@@ -98,8 +89,58 @@ void Worker::read_some(Session& session) {
     return;
   }
   const std::size_t used = process(session, {into, count});
-  if (used < count && !session.dead) session.in.append({into + used, count - used});
+  if (used < count && !session.dead) {
+    session.in.append({into + used, count - used});
+    if (!session.unfinished) unfinished_.push_back(session.id);
+    session.unfinished = true;
+  }
   flush(session);
+  if (used < count && !session.dead && !afford_buffers(session)) kill(session);
+}
+
+// Where the next bytes of a command go that is not whole yet. Its buffer grows as they arrive, to
+// at most twice what is there (malloc moves pages of large blocks, not bytes), and is granted
+// before: a size that is only announced takes nothing, and drives out nothing. False: denied.
+bool Worker::room_to_read(Session& session, std::size_t& room) {
+  wire::ByteBuffer& in = session.in;
+  const std::size_t needed = session.parser.needed_bytes();
+  const bool announced = needed > in.size();
+  if (announced) room = std::clamp(needed - in.size(), kReadBytes, kLargeReadBytes);
+  const std::size_t free = in.capacity() - in.size();
+  const std::size_t enough = announced ? std::min(needed - in.size(), kReadBytes) : kReadBytes;
+  if (free < enough) {
+    const std::uint64_t allowed = server_.budget().allowed_bytes();
+    if (announced && needed > kFreeBufferBytes && needed > allowed) return false;  // it never fits
+    std::size_t wanted = std::max(in.size() * 2, in.size() + kReadBytes);
+    if (announced) wanted = std::min(wanted, needed + kTailBytes);
+    const std::uint64_t bytes = buffer_bytes(session, wanted - in.capacity());
+    // Room for what the word becomes, too, as far as it is here: see borrow().
+    const std::uint64_t beside = announced && needed <= allowed / 2 ? wanted : 0;
+    if (bytes > session.granted_bytes) {
+      if (!borrow(bytes - session.granted_bytes, beside)) return false;
+      session.granted_bytes = bytes;
+    }
+    in.reserve(wanted);
+  }
+  room = std::min(room, in.capacity() - in.size());
+  return true;
+}
+
+// Whoever has sent half a command and then nothing for long does not keep its memory for ever.
+void Worker::cut_unfinished() {
+  const std::uint64_t limit_ms = server_.config().command_timeout_ns / 1'000'000;
+  std::erase_if(unfinished_, [&](std::uint64_t id) {
+    const auto found = sessions_.find(id);
+    if (found == sessions_.end()) return true;
+    Session& session = *found->second;
+    session.unfinished = !session.in.empty() && !session.dead;
+    if (!session.unfinished) return true;
+    // One that waits has its command here in whole: it is we who make it wait.
+    if (limit_ms == 0 || session.waiting || now_ms_ - session.active_ms <= limit_ms) return false;
+    stats_.unfinished_cuts.add();
+    kill(session);
+    return false;
+  });
 }
 
 void Worker::process_held(Session& session) {
@@ -110,8 +151,8 @@ void Worker::process_held(Session& session) {
     stats_.query_limit_cuts.add();
     kill(session);
   }
-  if (!grant_buffers(session)) kill(session);
   flush(session);
+  if (!session.dead && !afford_buffers(session)) kill(session);
 }
 
 // The command of this name; what was asked for lately is found without a hash.
@@ -180,12 +221,14 @@ std::size_t Worker::process(Session& session, std::string_view bytes) {
         break;
       }
       done = cut.end;
-      if (cut.words.capacity() > kWordsKept) cut.words = {};
       if (scratch_.size() > kFreeBufferBytes / 2) spill(session);
       if (session.dead || session.close_after_reply) {
         more = false;
         break;
       }
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      if (batch_[i].words.capacity() > kWordsKept) batch_[i].words = {};
     }
     bytes.remove_prefix(done);
     if (!more) {
@@ -200,6 +243,7 @@ std::size_t Worker::process(Session& session, std::string_view bytes) {
       bytes = {};
     }
   }
+  session.parser.trim();
   current_ = nullptr;
   return all - bytes.size();
 }

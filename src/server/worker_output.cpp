@@ -22,9 +22,10 @@ constexpr std::size_t kFrameBytes = 64;
 
 }  // namespace
 
-std::uint64_t Worker::buffer_bytes(const Session& session) {
+std::uint64_t Worker::buffer_bytes(const Session& session, std::uint64_t more) {
   const SessionExtras* extras = session.known_extras();
-  const std::uint64_t all = session.in.capacity() + session.out.memory_bytes() +
+  const std::uint64_t all = more + session.in.capacity() + session.out.memory_bytes() +
+                            session.parser.memory_bytes() +
                             (extras != nullptr ? extras->queued_bytes : 0);
   return all > kFreeBufferBytes ? all - kFreeBufferBytes : 0;
 }

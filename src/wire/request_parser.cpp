@@ -133,6 +133,12 @@ void RequestParser::start() {
   done_ = inline_ = false;
 }
 
+void RequestParser::trim() {
+  if (!done_) return;
+  if (words_.capacity() > kWordsKept) words_ = {};
+  if (unquoted_.capacity() > kWordsKept) unquoted_ = {};
+}
+
 Parsed RequestParser::fail(std::string text) {
   error_ = "Protocol error: " + std::move(text);
   done_ = true;

@@ -51,6 +51,12 @@ class RequestParser {
   // Takes the words, so that the next command can be read before this one runs. Not of an inline
   // command, whose words the parser may hold itself: is_inline().
   void swap_words(std::vector<std::string_view>& other) { words_.swap(other); }
+  // What it holds of its own: views of words, and inline words in whole.
+  std::size_t memory_bytes() const {
+    return words_.capacity() * sizeof(std::string_view) + unquoted_.capacity() * sizeof(std::string);
+  }
+  // Between two commands: gives back what a command of many words made it hold.
+  void trim();
   bool is_inline() const { return inline_; }
   // Forgets what it has of a command: its bytes will be given again.
   void reset() { done_ = true; }
@@ -61,6 +67,8 @@ class RequestParser {
   enum class Line { kWhole, kPartial, kTooLong };
   // Words of a command that are read in one go.
   static constexpr std::size_t kWholeWordsMax = 64;
+  // Words that room is kept for between commands.
+  static constexpr std::size_t kWordsKept = 256;
   bool take_whole(std::string_view bytes);
   Line take_line(std::string_view bytes, std::string_view& line);
   Parsed parse_multibulk(std::string_view bytes);
