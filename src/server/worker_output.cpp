@@ -58,17 +58,7 @@ bool Worker::afford_buffers(Session& session) {
   return grant_buffers(session);
 }
 
-void Worker::make_room(std::uint64_t bytes) {
-  // Some 30 000 entries go at most: a stall of tens of milliseconds.
-  constexpr int kRoundsMax = 64;
-  const auto progress = [this] {
-    return shard_->counters().evicted.value() + shard_->counters().packed.value();
-  };
-  for (int round = 0; round < kRoundsMax; ++round) {
-    const std::uint64_t before = progress();
-    if (shard_->make_room(bytes) || progress() == before) break;
-  }
-}
+void Worker::make_room(std::uint64_t bytes) { (void)shard_->make_room(bytes); }
 
 bool Worker::borrow(std::uint64_t bytes, std::uint64_t beside) {
   make_room(bytes + beside);

@@ -262,13 +262,9 @@ bool Heap::begin_packing(Packing how) noexcept {
   for (unsigned c = 0; c < kClasses; ++c) {
     const ClassState& state = classes_[c];
     const std::size_t count = kSizes.count[c];
-    if (how == Packing::kForced) {
-      if (is_segment(static_cast<Class>(c)) || state.buckets == 0) continue;
-    } else {
-      // What the emptied slab holds must fit into the others.
-      const std::size_t slack = how == Packing::kHard ? 0 : count / 4;
-      if (state.slabs < 2 || state.free_cells < count + slack) continue;
-    }
+    // What the emptied slab holds must fit into the others.
+    const std::size_t slack = how == Packing::kHard ? 0 : count / 4;
+    if (state.slabs < 2 || state.free_cells < count + slack) continue;
     const std::uint64_t bytes = state.free_cells * kSizes.bytes[c];
     if (bytes > best_bytes) {
       best_bytes = bytes;
@@ -280,13 +276,44 @@ bool Heap::begin_packing(Packing how) noexcept {
       free_bytes() - spares_ * kSlabBytes < (resident_bytes() >> kWorthShift)) {
     return false;
   }
-  ClassState& state = classes_[best];
-  const auto bucket = static_cast<unsigned>(__builtin_ctz(state.buckets));
-  packed_slab_ = state.heads[bucket];
-  packed_cell_ = 0;
-  unlink(packed_slab_);
-  state.free_cells -= kSizes.count[best] - slabs_[packed_slab_].live;
+  const ClassState& state = classes_[best];
+  begin_with(state.heads[static_cast<unsigned>(__builtin_ctz(state.buckets))]);
   return true;
+}
+
+void Heap::begin_with(std::uint32_t slab) noexcept {
+  const Slab& s = slabs_[slab];
+  packed_slab_ = slab;
+  packed_cell_ = 0;
+  unlink(slab);
+  classes_[s.c].free_cells -= kSizes.count[s.c] - s.live;
+}
+
+unsigned Heap::entries_in(std::uint32_t slab) const noexcept {
+  const Slab& s = slabs_[slab];
+  return slab == packed_slab_ || is_segment(s.c) ? 0 : s.live;
+}
+
+unsigned Heap::cells_in(std::uint32_t slab) const noexcept { return kSizes.count[slabs_[slab].c]; }
+
+Ref Heap::entry_in(std::uint32_t slab, unsigned cell) const noexcept {
+  const Slab& s = slabs_[slab];
+  if (cell >= s.fresh) return 0;
+  const std::size_t at = slab * kSlabBytes + cell * std::size_t{kSizes.bytes[s.c]};
+  return (std::to_integer<unsigned>(base_[at]) & 1) == 0 ? 0 : static_cast<Ref>(at / kCellStep);
+}
+
+void Heap::empty(std::uint32_t slab) noexcept {
+  assert(entries_in(slab) != 0);
+  if (packed_slab_ != 0) end_packing();
+  begin_with(slab);
+  forced_ = true;
+}
+
+std::uint64_t Heap::entry_slab_bytes() const noexcept {
+  std::uint64_t slabs = slabs_held_;
+  for (unsigned c = kEntryClasses; c < kClasses; ++c) slabs -= classes_[c].slabs;
+  return slabs * kSlabBytes;
 }
 
 // The packed slab is empty, or goes back into its list as it is.
@@ -294,6 +321,7 @@ void Heap::end_packing() noexcept {
   const std::uint32_t slab = packed_slab_;
   Slab& s = slabs_[slab];
   packed_slab_ = 0;
+  forced_ = false;
   if (s.live == 0) {
     close_slab(slab);
     return;
@@ -305,7 +333,11 @@ void Heap::end_packing() noexcept {
 std::size_t Heap::pack(std::size_t cells_max, Packing how, Mover& mover) noexcept {
   std::size_t moved = 0;
   while (moved < cells_max) {
-    if (packed_slab_ == 0 && !begin_packing(how)) break;
+    if (how == Packing::kForced) {
+      if (!forced_) break;  // it is empty, or was given up
+    } else if (packed_slab_ == 0 && !begin_packing(how)) {
+      break;
+    }
     const std::uint32_t slab = packed_slab_;
     const Class c = slabs_[slab].c;
     const std::size_t size = kSizes.bytes[c];

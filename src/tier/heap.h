@@ -80,11 +80,19 @@ class Heap {
     ~Mover() = default;
   };
   // How much packing is worth. kSoft: when 1/64 of what is held is free. kHard: every slab that can
-  // be emptied. kForced: also one whose cells fit nowhere else; those are discarded.
+  // be emptied. kForced: the one that empty() named; cells that fit nowhere else are discarded.
   enum class Packing : std::uint8_t { kSoft, kHard, kForced };
   // Moves up to `cells_max` cells out of sparse slabs. Returns the cells moved or discarded; 0:
   // nothing is worth it.
   std::size_t pack(std::size_t cells_max, Packing how, Mover& mover) noexcept;
+  // For choosing a slab to empty: slabs are numbered from 1 up to slabs_end(). Cells of entries
+  // that are in use there; 0: it may not be chosen. `cell`: 0 to cells - 1; 0: not in use.
+  std::uint32_t slabs_end() const noexcept { return static_cast<std::uint32_t>(slabs_end_); }
+  unsigned entries_in(std::uint32_t slab) const noexcept;
+  unsigned cells_in(std::uint32_t slab) const noexcept;
+  Ref entry_in(std::uint32_t slab, unsigned cell) const noexcept;
+  void empty(std::uint32_t slab) noexcept;
+  bool emptying() const noexcept { return forced_; }
   // Gives the pages of empty slabs back, `slabs_max` of them at most. Returns how many.
   std::size_t purge(std::size_t slabs_max) noexcept;
   std::size_t spare_slabs() const noexcept { return spares_; }
@@ -100,6 +108,8 @@ class Heap {
   std::uint64_t free_bytes() const noexcept {
     return resident_bytes() - live_bytes_ - segment_live_bytes_;
   }
+  // Slabs of entries, and those without any cell.
+  std::uint64_t entry_slab_bytes() const noexcept;
   // The list of slabs itself.
   std::uint64_t list_bytes() const noexcept {
     return (slabs_end_ * sizeof(Slab) + 4095) & ~4095ull;
@@ -137,6 +147,7 @@ class Heap {
   void close_slab(std::uint32_t slab) noexcept;
   void drop_pages(std::uint32_t slab) noexcept;
   bool begin_packing(Packing how) noexcept;
+  void begin_with(std::uint32_t slab) noexcept;
   void end_packing() noexcept;
 
   Budget& budget_;
@@ -152,6 +163,7 @@ class Heap {
   std::array<ClassState, kClasses> classes_;
   std::uint32_t packed_slab_ = 0;  // being emptied; 0: none
   std::uint16_t packed_cell_ = 0;  // next of its cells to look at
+  bool forced_ = false;            // empty() named it
   std::size_t released_ = 1;       // release(): next slab
 };
 

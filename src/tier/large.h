@@ -10,6 +10,7 @@
 // Limit     512 GiB of address space a shard; less where the system allows less.
 // Threads   One.
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -39,6 +40,11 @@ class Large {
   // What was there stays, what is new is zero.
   [[nodiscard]] bool resize(LargeBlock& block, std::size_t bytes) noexcept;
   void free(const LargeBlock& block) noexcept;
+  // What resize() has to be granted: all of it where the block is too small, until its own is free.
+  static std::uint64_t grant_for(const LargeBlock& block, std::size_t bytes) noexcept {
+    const std::uint64_t now = charge(block.bytes), then = charge(bytes);
+    return bytes > capacity(block.order) ? then : then - std::min(now, then);
+  }
   // What a value of this size is charged.
   static std::uint64_t charge(std::size_t bytes) noexcept {
     return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;

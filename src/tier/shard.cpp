@@ -88,6 +88,8 @@ void Shard::State::remove(const Spot& spot, std::uint64_t hash, unsigned db, Rem
 
 void Shard::State::begin_operation(const Key* key) {
   moves_done = evictions_done = 0;
+  work_max = kSlabsPerOperation * kWorkPerSlab;
+  releases_left = kReleasesPerOperation;
   own_hash.reset();
   if (key == nullptr) return;
   own_table = tables[key->db];

@@ -14,13 +14,9 @@ namespace {
 // Cells moved, or entries evicted, between two looks at whether it is enough.
 constexpr std::size_t kPackCells = 128;
 constexpr std::size_t kEvictSlice = 16;
-// Evictions by policy that an operation tries before it empties a slab regardless of who is in it.
-constexpr std::size_t kPatience = 64;
 // What one write evicts and moves ahead of time, at most.
 constexpr int kPayEvictions = 4;
 constexpr std::size_t kPayMoves = 16;
-// Pages given back in one slice: about 50 us.
-constexpr std::size_t kReleaseBytes = std::size_t{512} << 10;
 // Slabs without entries that are kept for the next growth.
 constexpr std::size_t kSparesMin = 2;
 // Of the shard's share, what step() keeps free when memory is all granted: 1/256, up to 2 MiB.
@@ -171,7 +167,7 @@ bool Shard::State::use_up(std::size_t moves, std::size_t evictions) {
   evictions_done += evictions;
   const std::uint64_t all = moves_done + evictions_done;
   if (all > counters.operation_moves_max.value()) counters.operation_moves_max.set(all);
-  return moves_done < kMovesPerOperationMax && evictions_done < kEvictionsPerOperationMax;
+  return all < work_max;
 }
 
 // Whether there is memory for what comes next, or no need to care.
@@ -221,62 +217,6 @@ bool Shard::State::discard(const Spot& spot, std::uint64_t hash) noexcept {
   }
   remove(spot, hash, static_cast<unsigned>(db), Removal::kEvicted);
   return true;
-}
-
-bool Shard::State::make_room(Heap::Class c) noexcept {
-  Heap& heap = store->heap();
-  for (;;) {
-    std::size_t moved = pack(kPackCells, Heap::Packing::kHard);
-    if (moved == 0 && evictions_done >= kPatience && options.eviction != Eviction::kNone) {
-      moved = pack(kPackCells, Heap::Packing::kForced);
-    }
-    if (moved != 0) {
-      const bool more = use_up(moved, 0);
-      if (heap.has_cell(c)) return true;
-      if (!more) return false;
-      continue;
-    }
-    bool gone = false;
-    for (std::size_t i = 0; i < kEvictSlice; ++i) {
-      if (!evict_one()) break;
-      gone = true;
-      const bool more = use_up(0, 1);
-      if (heap.has_cell(c)) return true;
-      if (!more) return false;
-    }
-    if (!gone) {
-      report(growth_kind::denied, growth_cause::insert, heap.resident_bytes(),
-             heap.resident_bytes() + Heap::cell_bytes(c), 0);
-      return false;
-    }
-  }
-}
-
-// Until the budget has so much to give: slabs have to be emptied and given back.
-bool Shard::State::make_room_bytes(std::uint64_t bytes) {
-  if (bytes > budget.allowed_bytes()) return false;
-  for (;;) {
-    store->heap().purge(~std::size_t{0} >> 1);
-    store->large().release(~std::size_t{0} >> 1);
-    const std::uint64_t allowed = budget.allowed_bytes(), granted = budget.granted_bytes();
-    if (granted <= allowed && allowed - granted >= bytes) return true;
-    std::size_t moved = pack(kPackCells, Heap::Packing::kHard);
-    if (moved == 0 && evictions_done >= kPatience && options.eviction != Eviction::kNone) {
-      moved = pack(kPackCells, Heap::Packing::kForced);
-    }
-    if (!use_up(moved, 0)) return false;
-    if (moved != 0) continue;
-    std::size_t gone = 0;
-    while (gone < kEvictSlice && evict_one()) ++gone;
-    if (gone == 0 || !use_up(0, gone)) return false;
-  }
-}
-
-bool Shard::make_room(std::uint64_t bytes) {
-  state_->begin_operation(nullptr);
-  const bool made = state_->make_room_bytes(bytes);
-  state_->publish();
-  return made;
 }
 
 bool Shard::State::release_some() {

@@ -9,10 +9,16 @@
 #include "tier/state.h"
 
 namespace ullage::tier {
+namespace {
+
+// What was made room for, others of the budget may take, or there are no addresses for it.
+constexpr int kAttemptsMax = 8;
+
+}  // namespace
 
 bool Shard::State::allocate_large(std::size_t bytes, LargeBlock& block) {
-  while (!store->large().allocate(bytes, block)) {
-    if (!make_room_bytes(Large::charge(bytes))) return false;
+  for (int attempt = 0; !store->large().allocate(bytes, block); ++attempt) {
+    if (attempt == kAttemptsMax || !make_room_bytes(Large::charge(bytes))) return false;
   }
   return true;
 }
@@ -123,9 +129,10 @@ Status Shard::State::grow(const Key& key, std::size_t bytes, std::size_t offset,
   Entry e = store->entry(spot.ref);
   if (e.large()) {
     LargeBlock block = e.block();
-    while (!store->large().resize(block, bytes)) {
-      const std::uint64_t now = Large::charge(block.bytes), then = Large::charge(bytes);
-      if (!make_room_bytes(then > now ? then - now : 0)) return refuse();
+    for (int attempt = 0; !store->large().resize(block, bytes); ++attempt) {
+      if (attempt == kAttemptsMax || !make_room_bytes(Large::grant_for(block, bytes))) {
+        return refuse();
+      }
       spot = store->find(tables[key.db], key);  // it may have gone itself
       if (!spot) return refuse();
       block = store->entry(spot.ref).block();

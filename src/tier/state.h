@@ -18,10 +18,17 @@
 
 namespace ullage::tier {
 
-// What one operation may do before it is refused: entries evicted, and cells moved, for its sake.
-// It rarely comes to it: writes pay as they go (pay()), and step() keeps a reserve.
-inline constexpr std::size_t kEvictionsPerOperationMax = 512;
-inline constexpr std::size_t kMovesPerOperationMax = 1024;
+// What one operation may do before it is refused: entries evicted and cells moved for its sake, for
+// each slab that it needs. A slab of the smallest cells (16 B) has 4096, so one can always be
+// emptied. It rarely comes to it: writes pay as they go (pay()), and step() keeps a reserve.
+inline constexpr std::size_t kWorkPerSlab = 5 << 10;
+// A cell of its own, and two for its segment's growth; what needs bytes adds a slab for each 64
+// KiB.
+inline constexpr std::size_t kSlabsPerOperation = 3;
+// Pages given back in one slice, about 50 us; and slices that one operation takes time for, beside
+// those for the bytes that it needs.
+inline constexpr std::size_t kReleaseBytes = std::size_t{512} << 10;
+inline constexpr std::size_t kReleasesPerOperation = 16;
 
 struct Shard::State final : StoreOwner {
   State(const ShardOptions& given, Budget& shared);
@@ -62,6 +69,19 @@ struct Shard::State final : StoreOwner {
   void grew(growth_kind kind, const Segment& segment, std::uint64_t bytes_before,
             std::uint64_t moved) noexcept override;
   bool make_room_bytes(std::uint64_t bytes);
+  // What is asked for: a cell of a class, or bytes of the budget.
+  struct Need {
+    std::uint64_t bytes = 0;
+    std::optional<Heap::Class> cell = std::nullopt;
+  };
+  std::uint64_t budget_free() const;
+  bool is_there(const Need& need) const;
+  bool can_be_made(std::uint64_t bytes) const;
+  bool room_step(const Need& need);
+  bool evict_some(const Need& need);
+  bool empty_one();
+  std::uint32_t choose_slab();
+  std::uint64_t loss_of(std::uint32_t slab, unsigned live);
   bool evict_one();
   void pay(std::size_t bytes);
   bool reserve_is_there();
@@ -127,7 +147,7 @@ struct Shard::State final : StoreOwner {
   // Of the operation that runs.
   unsigned own_table = 0;
   std::optional<std::uint64_t> own_hash;
-  std::size_t moves_done = 0, evictions_done = 0;
+  std::size_t moves_done = 0, evictions_done = 0, work_max = 0, releases_left = 0;
 
   // Where the rounds are: a table and a place in it.
   struct Hand {
