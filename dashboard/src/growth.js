@@ -7,8 +7,18 @@ import {cell} from './tables.js';
 const ROWS_MAX = 60;
 const WORDS = {
   first: 'begins', split: 'segment splits', stretched: 'segment stretches', merged: 'segments merge',
-  shrunk: 'segment shrinks', poor_hash: 'crowded segment', denied: 'denied by the budget',
+  shrunk: 'memory goes back', poor_hash: 'crowded segment', denied: 'denied by the budget',
+  evicted: 'entries evicted',
 };
+
+// What pressed for it, where something did.
+const PRESSURES = {limit: 'limit', process: 'process', cgroup: 'cgroup', stalled: 'stalled'};
+
+function what(event) {
+  const word = WORDS[event.kind] ?? event.kind;
+  const pressure = PRESSURES[event.cause];
+  return pressure === undefined ? word : `${word} (${pressure})`;
+}
 
 export class Growth {
   constructor() {
@@ -25,7 +35,7 @@ export class Growth {
       const tr = document.createElement('tr');
       tr.className = 'fresh';
       tr.dataset.id = event.id;
-      tr.append(cell(format.clock(event.unix_ms)), cell(WORDS[event.kind] ?? event.kind),
+      tr.append(cell(format.clock(event.unix_ms)), cell(what(event)),
         cell(`${format.bytes(event.bytes_before)} → ${format.bytes(event.bytes_after)}`),
         cell(format.count(event.moved)), cell(format.count(event.elements)));
       return tr;

@@ -45,9 +45,10 @@ enum class growth_kind : std::uint8_t {
   denied,     ///< the budget said no; the container kept everything it had
   poor_hash,  ///< keys hash alike: a segment outgrows its bound because splitting can't help
   exhausted,  ///< reserved address space ran out; the elements had to move
+  evicted,    ///< a tier let entries go to stay within its budget; told together, now and then
 };
 
-/// Which kind of call made it happen.
+/// Which kind of call made it happen; of what a tier gave up or back, what pressed for it.
 enum class growth_cause : std::uint8_t {
   insert,
   append,
@@ -59,6 +60,10 @@ enum class growth_cause : std::uint8_t {
   shrink,
   compact,
   slice,
+  limit,    ///< the tier's own limit
+  process,  ///< the process was resident beyond its bound
+  cgroup,   ///< the cgroup's limit was near
+  stalled,  ///< tasks waited for memory (PSI)
 };
 
 /// Names as they appear in reports: "moved", "split", ... Never null.
@@ -92,6 +97,8 @@ constexpr const char* to_string(growth_kind kind) noexcept {
       return "poor_hash";
     case growth_kind::exhausted:
       return "exhausted";
+    case growth_kind::evicted:
+      return "evicted";
   }
   return "unknown";
 }
@@ -118,13 +125,21 @@ constexpr const char* to_string(growth_cause cause) noexcept {
       return "compact";
     case growth_cause::slice:
       return "slice";
+    case growth_cause::limit:
+      return "limit";
+    case growth_cause::process:
+      return "process";
+    case growth_cause::cgroup:
+      return "cgroup";
+    case growth_cause::stalled:
+      return "stalled";
   }
   return "unknown";
 }
 
 /// Whether an event of this kind means that memory was obtained or arranged anew: what
 /// growth_site::growths() counts. The others are notices (denied, retained, poor_hash), or memory
-/// given back (merged, shrunk).
+/// given back or up (merged, shrunk, evicted).
 constexpr bool is_growth(growth_kind kind) noexcept {
   switch (kind) {
     case growth_kind::first:

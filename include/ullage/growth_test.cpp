@@ -76,23 +76,23 @@ growth_request want(std::uint64_t now, std::uint64_t wanted) {
 
 TEST(Growth, EveryKindAndCauseHasANameOfItsOwn) {
   std::set<std::string> names;
-  for (int i = 0; i <= static_cast<int>(growth_kind::exhausted); ++i) {
+  for (int i = 0; i <= static_cast<int>(growth_kind::evicted); ++i) {
     names.insert(to_string(static_cast<growth_kind>(i)));
   }
-  EXPECT_EQ(names.size(), static_cast<std::size_t>(growth_kind::exhausted) + 1);
+  EXPECT_EQ(names.size(), static_cast<std::size_t>(growth_kind::evicted) + 1);
   EXPECT_EQ(names.count("unknown"), 0u);
   names.clear();
-  for (int i = 0; i <= static_cast<int>(growth_cause::slice); ++i) {
+  for (int i = 0; i <= static_cast<int>(growth_cause::stalled); ++i) {
     names.insert(to_string(static_cast<growth_cause>(i)));
   }
-  EXPECT_EQ(names.size(), static_cast<std::size_t>(growth_cause::slice) + 1);
+  EXPECT_EQ(names.size(), static_cast<std::size_t>(growth_cause::stalled) + 1);
   EXPECT_EQ(names.count("unknown"), 0u);
   EXPECT_STREQ(to_string(static_cast<growth_kind>(200)), "unknown");
 }
 
 TEST(Growth, NoticesAndMemoryGivenBackAreNotCountedAsGrowth) {
   growth_site site("growth.notices");
-  for (int i = 0; i <= static_cast<int>(growth_kind::exhausted); ++i) {
+  for (int i = 0; i <= static_cast<int>(growth_kind::evicted); ++i) {
     growth_event event;
     event.kind = static_cast<growth_kind>(i);
     report_growth(&site, event, 0);

@@ -26,7 +26,7 @@ class GrowthMetrics final : public growth_sink {
   void on_growth(const growth_event& event) noexcept override;
 
  private:
-  static constexpr std::size_t kKinds = static_cast<std::size_t>(growth_kind::exhausted) + 1;
+  static constexpr std::size_t kKinds = static_cast<std::size_t>(growth_kind::evicted) + 1;
   struct Container {
     const char* type = "";
     std::array<Counter*, kKinds> kinds{};

@@ -4,6 +4,8 @@
 // are scraped.
 #include "tier/metrics.h"
 
+#include <sys/resource.h>
+
 #include "server/server.h"
 #include "server/worker.h"
 
@@ -61,6 +63,15 @@ double of_command(const Server& server, std::size_t index, Tally CommandStats::*
   return static_cast<double>(sum);
 }
 
+double cpu_seconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
 }  // namespace
 
 void Server::register_metrics() {
@@ -80,6 +91,14 @@ void Server::register_metrics() {
                      [this] { return static_cast<double>(client_count()); });
   registry_.gauge_of("ullage_server_threads", "Threads that serve.", {},
                      [this] { return static_cast<double>(workers_.size()); });
+  // By the names that every exporter has.
+  registry_.counter_of("process_cpu_seconds_total", "Processor time that the process took.", {},
+                       [] { return cpu_seconds(); });
+  registry_.gauge_of(
+      "process_resident_memory_bytes", "Memory of the process that is resident.", {},
+      [this] { return static_cast<double>(budget_->readings().process_resident_bytes); });
+  registry_.gauge_of("process_start_time_seconds", "Unix time of the start.", {},
+                     [this] { return static_cast<double>(started_ms_) / 1000; });
   registry_.gauge_of("ullage_server_start_time_seconds", "Unix time of the start.", {},
                      [this] { return static_cast<double>(started_ms_) / 1000; });
   const auto all = commands();
@@ -96,6 +115,7 @@ void Server::register_metrics() {
   tier::register_metrics(registry_, *budget_, shards);
   if (cold_ != nullptr) register_cold_metrics();
   growth_metrics_ = std::make_unique<metrics::GrowthMetrics>(registry_);
+  growth_feed_.also(growth_metrics_.get());
   registry_.seal();
 }
 

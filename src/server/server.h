@@ -141,7 +141,7 @@ class Server {
   Monitors monitors_;
   Latency latency_;
   ErrandBox errand_box_;
-  GrowthFeed growth_feed_;
+  GrowthFeed growth_feed_{config_.threads};
   Users users_;
   AclLog acl_log_;
   Log log_;

@@ -52,13 +52,14 @@ Worker::Worker(Server& server, unsigned index)
   wake_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   now_ms_ = unix_ms();
   ColdTier* cold = server.cold();
-  shard_ = std::make_unique<tier::Shard>(tier::ShardOptions{.index = index,
-                                                            .eviction = tier::Eviction::kAll,
-                                                            .listener = this,
-                                                            .sink = &server.growth_feed(),
-                                                            .window_percent = std::nullopt,
-                                                            .inclusive = cold != nullptr},
-                                         server.budget());
+  shard_ =
+      std::make_unique<tier::Shard>(tier::ShardOptions{.index = index,
+                                                       .eviction = tier::Eviction::kAll,
+                                                       .listener = this,
+                                                       .sink = &server.growth_feed().lane(index),
+                                                       .window_percent = std::nullopt,
+                                                       .inclusive = cold != nullptr},
+                                    server.budget());
   shard_->now(now_ms_);
   if (cold != nullptr) router_ = std::make_unique<Router>(*this, *cold);
 }

@@ -61,4 +61,10 @@ struct HitCurve {
   unsigned window_percent = 1;
 };
 
+// A HitCurve for any thread to read, as of the last second: shares in millionths.
+struct CurveTallies {
+  std::array<Tally, HitCurve::kPoints> hit_ppm;
+  Tally sampled, window_percent;
+};
+
 }  // namespace ullage::tier

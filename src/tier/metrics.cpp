@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "tier/shadow.h"
+
 namespace ullage::tier {
 namespace {
 
@@ -128,6 +130,35 @@ void add_counters(Registry& registry, const Shards& shards) {
   }
 }
 
+// Shards weigh as much as what was sampled of each.
+void add_curve(Registry& registry, const Shards& shards) {
+  for (std::size_t i = 0; i < HitCurve::kPoints; ++i) {
+    registry.gauge_of("ullage_tier_miss_ratio",
+                      "Share of reads that a tier would miss at other sizes, by sampled shadow "
+                      "caches; percent of the present size.",
+                      hot({{"size_percent", std::to_string(Shadow::kSizes[i])}}), [shards, i] {
+                        double hits = 0, sampled = 0;
+                        for (const Shard* shard : shards) {
+                          const auto weight = static_cast<double>(shard->curve().sampled.value());
+                          hits += weight * static_cast<double>(shard->curve().hit_ppm[i].value());
+                          sampled += weight;
+                        }
+                        return sampled > 0 ? 1 - hits / sampled / 1e6 : 0;
+                      });
+  }
+  registry.gauge_of(
+      "ullage_tier_curve_samples", "Reads that ullage_tier_miss_ratio rests on.", hot(), [shards] {
+        return sum(shards, [](const Shard& s) -> const Tally& { return s.curve().sampled; });
+      });
+  registry.gauge_of(
+      "ullage_tier_window_ratio", "Share of the memory that newcomers are given.", hot(), [shards] {
+        const auto percent = [](const Shard& s) -> const Tally& {
+          return s.curve().window_percent;
+        };
+        return shards.empty() ? 0 : sum(shards, percent) / 100 / static_cast<double>(shards.size());
+      });
+}
+
 }  // namespace
 
 void register_metrics(metrics::Registry& registry, const Budget& budget,
@@ -135,6 +166,7 @@ void register_metrics(metrics::Registry& registry, const Budget& budget,
   add_memory(registry, shards);
   add_budget(registry, budget);
   add_counters(registry, shards);
+  add_curve(registry, shards);
 }
 
 }  // namespace ullage::tier

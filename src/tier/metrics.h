@@ -9,6 +9,7 @@
 //   ullage_tier_budget_bytes{tier="hot"}, ullage_tier_allowed_bytes, ullage_tier_granted_bytes
 //   ullage_tier_requests_total{tier="hot",result="hit"}      ullage_tier_removed_entries_total
 //   ullage_tier_refused_total{tier="hot"}                    ullage_tier_entries{tier="hot"}
+//   ullage_tier_miss_ratio{tier="hot",size_percent="200"}    if it had twice its size
 //
 // Values are read when they are scraped, from what the shards keep anyway. Threads: any. The
 // shards and the budget outlive the registry's last exposition.

@@ -272,4 +272,6 @@ HitCurve Shard::hit_curve() const {
   return curve;
 }
 
+const CurveTallies& Shard::curve() const noexcept { return state_->curve; }
+
 }  // namespace ullage::tier

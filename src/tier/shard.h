@@ -213,6 +213,7 @@ class Shard {
   const Memory& memory() const noexcept;      // any thread
   // Hit ratio if the shard had other sizes; see shadow.h.
   HitCurve hit_curve() const;
+  const CurveTallies& curve() const noexcept;  // any thread; kept up to date by step()
 
  private:
   struct State;

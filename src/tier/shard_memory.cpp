@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How a shard stays within what it was granted: eviction, packing, and the slices of step().
-#include <ullage/site.h>
-
 #include <algorithm>
 #include <bit>
 
@@ -48,43 +46,6 @@ struct SegmentHost {
 };
 
 }  // namespace
-
-void Shard::State::report(growth_kind kind, growth_cause cause, std::uint64_t before,
-                          std::uint64_t after, std::uint64_t moved) {
-  growth_event event;
-  event.kind = kind;
-  event.cause = cause;
-  event.container = this;
-  event.type = "tier";
-  event.bytes_before = before;
-  event.bytes_after = after;
-  event.elements = store ? store->entries() : 0;
-  event.moved = moved;
-  event.element_bytes = sizeof(Ref);
-  event.thread = growth_thread();
-  event.time_ns =
-      static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
-  if (options.sink != nullptr) options.sink->on_growth(event);
-  report_growth(nullptr, event, 0);
-}
-
-void Shard::State::grew(growth_kind kind, const Segment& segment, std::uint64_t before,
-                        std::uint64_t moved) noexcept {
-  std::uint64_t after = kSegmentBytes[segment.size];
-  growth_cause cause = growth_cause::insert;
-  if (kind == growth_kind::split) {
-    after *= 2;
-    counters.splits.add();
-  } else if (kind == growth_kind::stretched || kind == growth_kind::poor_hash) {
-    counters.stretches.add();
-  } else if (kind == growth_kind::merged || kind == growth_kind::shrunk) {
-    counters.merges.add();
-    cause = growth_cause::shrink;
-  }
-  counters.moved.add(moved);
-  if (moved > counters.operation_moves_max.value()) counters.operation_moves_max.set(moved);
-  report(kind, cause, before, after, moved);
-}
 
 std::size_t Shard::State::collect_expired(Segment& segment) {
   if (segment.expiring == 0 || segment.earliest_ms > now_ms) return 0;
@@ -238,7 +199,6 @@ bool Shard::State::release_some() {
 bool Shard::State::reclaim_some() {
   const std::uint64_t excess = budget.excess_bytes(shard);
   if (excess == 0) return false;
-  const std::uint64_t before = store->heap().resident_bytes();
   if (store->heap().purge(4) == 0) {
     const std::size_t moved = pack(kPackCells, Heap::Packing::kHard);
     if (moved == 0) {
@@ -247,8 +207,6 @@ bool Shard::State::reclaim_some() {
       if (gone == 0) return false;
     }
   }
-  const std::uint64_t after = store->heap().resident_bytes();
-  if (after < before) report(growth_kind::shrunk, growth_cause::shrink, before, after, 0);
   return true;
 }
 
@@ -330,19 +288,27 @@ bool Shard::step(std::chrono::nanoseconds time) {
   const auto end = start + time;
   s.begin_operation(nullptr);
   s.look_after_shadow();
-  bool more = true, expired = true;
+  s.tell_curve();
+  const std::uint64_t held = s.held_bytes(), packed = s.counters.packed.value();
+  bool more = true, expired = expire, released = false, reclaimed = false;
   while (more) {
     more = s.release_some();
-    more = s.reclaim_some() || more;
+    released = released || more;
+    if (s.reclaim_some()) more = reclaimed = true;
     more = s.keep_reserve() || more;
     expired = expired && s.sweep_expired();
     more = s.tidy() || expired || more;
     if (std::chrono::steady_clock::now() >= end) break;
   }
-  s.publish();
-  const auto took = std::chrono::steady_clock::now() - start;
+  const auto now = std::chrono::steady_clock::now();
   const auto ns = static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(took).count());
+      std::chrono::duration_cast<std::chrono::nanoseconds>(now - start).count());
+  // What somebody erased or flushed is no reclaim, nor are pages that packing has emptied.
+  s.tell_reclaims(reclaimed  ? s.pressing()
+                  : released ? growth_cause::erase
+                             : growth_cause::compact,
+                  held, s.counters.packed.value() - packed, ns, more);
+  s.publish();
   s.counters.steps.add();
   if (ns > s.counters.step_ns_max.value()) s.counters.step_ns_max.set(ns);
   return more;

@@ -67,7 +67,7 @@ struct Shard::State final : StoreOwner {
   bool make_room(Heap::Class c) noexcept override;
   bool discard(const Spot& spot, std::uint64_t hash) noexcept override;
   void grew(growth_kind kind, const Segment& segment, std::uint64_t bytes_before,
-            std::uint64_t moved) noexcept override;
+            std::uint64_t moved, std::uint64_t began_ns) noexcept override;
   bool make_room_bytes(std::uint64_t bytes);
   // What is asked for: a cell of a class, or bytes of the budget.
   struct Need {
@@ -91,7 +91,11 @@ struct Shard::State final : StoreOwner {
   bool use_up(std::size_t moves, std::size_t evictions);
   void begin_operation(const Key* key);
   void report(growth_kind kind, growth_cause cause, std::uint64_t before, std::uint64_t after,
-              std::uint64_t moved);
+              std::uint64_t moved, std::uint64_t duration_ns = 0);
+  std::uint64_t held_bytes() const;
+  growth_cause pressing() const;
+  void tell_reclaims(growth_cause cause, std::uint64_t held_before, std::uint64_t moved,
+                     std::uint64_t took_ns, bool more);
   void publish();
 
   // --- step(), one slice of each.
@@ -101,6 +105,7 @@ struct Shard::State final : StoreOwner {
   bool sweep_expired();
   bool tidy();
   void look_after_shadow();
+  void tell_curve();
 
   void retire();
   std::uint64_t random() {
@@ -116,6 +121,8 @@ struct Shard::State final : StoreOwner {
   std::uint64_t now_ms = 0;
   Counters counters;
   Memory memory;
+  CurveTallies curve;
+  std::uint64_t curve_second = 0;  // in which it was told last
 
   std::unique_ptr<Store> store;
   std::vector<std::unique_ptr<Store>> retired;    // flushed: only their memory is still here
@@ -148,6 +155,13 @@ struct Shard::State final : StoreOwner {
   unsigned own_table = 0;
   std::optional<std::uint64_t> own_hash;
   std::size_t moves_done = 0, evictions_done = 0, work_max = 0, releases_left = 0;
+
+  // What went back, and which entries went, since that was told last.
+  struct Reclaims {
+    std::uint64_t freed_bytes = 0, moved = 0, took_ns = 0, told_ns = 0;
+    std::uint64_t evicted_bytes_told = 0, evicted_told_ns = 0;
+    growth_cause cause = growth_cause::shrink;
+  } reclaims;
 
   // Where the rounds are: a table and a place in it.
   struct Hand {

@@ -62,8 +62,9 @@ class StoreOwner {
   virtual bool make_room(Heap::Class c) noexcept = 0;
   // An entry whose slab is needed for another size. False: it may not go.
   virtual bool discard(const Spot& spot, std::uint64_t hash) noexcept = 0;
+  // `began_ns`: by the steady clock.
   virtual void grew(growth_kind kind, const Segment& segment, std::uint64_t bytes_before,
-                    std::uint64_t moved) noexcept = 0;
+                    std::uint64_t moved, std::uint64_t began_ns) noexcept = 0;
 
  protected:
   ~StoreOwner() = default;
@@ -157,6 +158,7 @@ class Store final : private Heap::Mover {
   RankTotals totals_;
   rank::Clock clock_;
   std::uint64_t directory_bytes_ = 0, entries_ = 0;
+  std::uint64_t growth_began_ns_ = 0;  // of the growth that runs
 };
 
 }  // namespace ullage::tier

@@ -7,6 +7,7 @@
 // Every step obtains its memory first, so a denial changes nothing.
 #include <algorithm>
 #include <cassert>
+#include <chrono>
 #include <new>
 
 #include "tier/store.h"
@@ -35,6 +36,13 @@ unsigned size_for(std::uint32_t entries, unsigned least) noexcept {
     ++size;
   }
   return size;
+}
+
+// What a growth costs its caller is measured from where it begins: making room is part of it.
+std::uint64_t steady_ns() noexcept {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                        std::chrono::steady_clock::now().time_since_epoch())
+                                        .count());
 }
 
 }  // namespace
@@ -72,6 +80,7 @@ void Store::point(Table& table, const Segment& segment, Ref ref) noexcept {
 Segment* Store::room(unsigned id, std::uint64_t hash) noexcept {
   Table& table = tables_[id];
   if (table.directory.empty()) {
+    growth_began_ns_ = steady_ns();
     const Ref ref = allocate(Heap::segment_class(0));
     if (ref == 0) return nullptr;
     bool granted = budget_.take(Component::kTable, sizeof(Ref), shard_);
@@ -89,13 +98,14 @@ Segment* Store::room(unsigned id, std::uint64_t hash) noexcept {
     table.segments = table.at_depth[0] = 1;
     Segment* segment = segment_at(ref);
     segment->begin(0, id, 0, 0, &totals_, clock_.era());
-    owner_.grew(growth_kind::first, *segment, 0, 0);
+    owner_.grew(growth_kind::first, *segment, 0, 0, growth_began_ns_);
     return segment;
   }
   // A denial may be of the directory, for which make_room cannot know: so a few times only.
   for (int attempt = 0;; ++attempt) {
     Segment* segment = segment_for(table, hash);
     if (segment->entries < segment->limit) return segment;
+    if (attempt == 0) growth_began_ns_ = steady_ns();
     if (attempt == 0 && owner_.collect(*segment)) continue;
     bool done = false;
     unsigned wanted = segment->size + 1u;
@@ -165,7 +175,7 @@ bool Store::rebuild(unsigned id, Segment* segment, unsigned size, growth_kind ki
   point(table, *fresh, ref);
   const std::uint64_t before = kSegmentBytes[segment->size];
   release(table, old);
-  owner_.grew(kind, *fresh, before, fresh->entries);
+  owner_.grew(kind, *fresh, before, fresh->entries, growth_began_ns_);
   return true;
 }
 
@@ -252,7 +262,7 @@ bool Store::split(unsigned id, Segment* segment, unsigned left_size, unsigned ri
   point(table, *right, right_ref);
   const std::uint64_t before = kSegmentBytes[segment->size], entries = segment->entries;
   release(table, old);
-  owner_.grew(growth_kind::split, *left, before, entries);
+  owner_.grew(growth_kind::split, *left, before, entries, growth_began_ns_);
   return true;
 }
 
@@ -264,6 +274,7 @@ bool Store::shrink(unsigned id, std::uint64_t place) noexcept {
   };
   const auto limit = [](unsigned size) { return Segment::groups_in(size) * kSlots * 7u / 8u; };
   Segment* segment = at(place);
+  growth_began_ns_ = steady_ns();
   if (segment->depth > 0) {
     const std::uint64_t width = kPlaceEnd >> segment->depth;
     Segment* buddy = at(segment->first ^ width);
@@ -294,7 +305,7 @@ bool Store::shrink(unsigned id, std::uint64_t place) noexcept {
       point(table, *fresh, ref);
       for (const Ref old : refs) release(table, old);
       flatten(table);
-      owner_.grew(growth_kind::merged, *fresh, before, fresh->entries);
+      owner_.grew(growth_kind::merged, *fresh, before, fresh->entries, growth_began_ns_);
       return true;
     }
   }

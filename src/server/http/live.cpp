@@ -125,6 +125,7 @@ std::string Live::events_text(std::uint64_t& cursor) const {
     json.field("bytes_after", event.bytes_after);
     json.field("moved", event.moved);
     json.field("elements", event.elements);
+    json.field("duration_us", static_cast<double>(event.duration_ns) / 1000);
     json.end_object();
   }
   json.end_array();

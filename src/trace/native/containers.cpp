@@ -47,7 +47,7 @@ void Containers::grew(const record::Event& event, std::uint32_t stack, std::uint
                       std::size_t slice, LastLink& last) {
   ContainerTotals& site = site_of(event);
   const record::ContainerGrowth& c = event.container;
-  const auto kind = c.kind <= static_cast<std::uint64_t>(growth_kind::exhausted)
+  const auto kind = c.kind <= static_cast<std::uint64_t>(growth_kind::evicted)
                         ? static_cast<growth_kind>(c.kind)
                         : growth_kind::retained;  // of a later version: a notice
   if (std::find(site.threads.begin(), site.threads.end(), event.tid) == site.threads.end() &&
