@@ -55,8 +55,7 @@ Result<std::unique_ptr<Control>> Control::make(Server& server, Reload reload) {
   const Config& config = server.config();
   if (!config.http_on && !config.https_on) return control;
   const auto listener = [&config](bool on, std::uint64_t port, const char* key) {
-    return on ? listen_on(config.bind, static_cast<std::uint16_t>(port), false, key)
-              : Result<int>(-1);
+    return on ? listen_on(config.bind, static_cast<std::uint16_t>(port), key) : Result<int>(-1);
   };
   const Result<int> plain = listener(config.http_on, config.http_port, "server.http_port");
   if (!plain.ok()) return plain.error();

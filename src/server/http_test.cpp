@@ -49,7 +49,7 @@ TEST(Http, AnswersManyAtOnceWhileItsThreadsWork) {
   config.hot_bytes = 64u << 20;
   auto server = Server::start(config);
   ASSERT_TRUE(server.ok()) << server.error().message;
-  Result<int> listener = listen_on("127.0.0.1", 0, false, "server.http_port");
+  Result<int> listener = listen_on("127.0.0.1", 0, "server.http_port");
   ASSERT_TRUE(listener.ok()) << listener.error().message;
   Http http(*server.value(), listener.value());
   const auto port = static_cast<std::uint16_t>(http.port());

@@ -15,9 +15,8 @@ namespace {
 // Connections that may wait to be accepted.
 constexpr int kBacklog = 1024;
 
-}  // namespace
-
-Result<int> listen_on(const std::string& address, std::uint16_t port, bool shared,
+// `beside`: others of ours listen there.
+Result<int> listen_at(const std::string& address, std::uint16_t port, bool beside,
                       const char* key) {
   sockaddr_storage storage{};
   socklen_t size = 0;
@@ -39,7 +38,7 @@ Result<int> listen_on(const std::string& address, std::uint16_t port, bool share
   const int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   const int yes = 1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-  if (shared) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes);
+  if (beside) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes);
   if (fd < 0 || bind(fd, reinterpret_cast<sockaddr*>(&storage), size) != 0 ||
       listen(fd, kBacklog) != 0) {
     const std::string why = std::strerror(errno);
@@ -49,6 +48,32 @@ Result<int> listen_on(const std::string& address, std::uint16_t port, bool share
                                 std::to_string(port + 1)};
   }
   return fd;
+}
+
+}  // namespace
+
+Result<int> listen_on(const std::string& address, std::uint16_t port, const char* key) {
+  return listen_at(address, port, false, key);
+}
+
+// The first takes the port for itself, as anybody's would: that fails where another server listens,
+// whatever it shares. Only then is it shared with those that follow.
+Result<std::vector<int>> listen_shared(const std::string& address, std::uint16_t port,
+                                       std::size_t count, const char* key) {
+  std::vector<int> all;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Result<int> fd = listen_at(address, port, i > 0, key);
+    if (!fd.ok()) {
+      for (const int each : all) ::close(each);
+      return fd.error();
+    }
+    all.push_back(fd.value());
+    if (i > 0) continue;
+    port = listening_port(fd.value());
+    const int yes = 1;
+    if (count > 1) setsockopt(fd.value(), SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes);
+  }
+  return all;
 }
 
 bool comes_from_here(int fd) {

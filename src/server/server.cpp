@@ -85,25 +85,19 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config) {
 Result<std::unique_ptr<Server>> Server::start(const Config& config,
                                               std::unique_ptr<ColdTier> cold) {
   std::unique_ptr<Server> server(new Server(config, std::move(cold)));
-  const bool shared = config.threads > 1;
-  std::uint16_t port = static_cast<std::uint16_t>(config.resp_port);
-  for (unsigned i = 0; i < config.threads; ++i) {
-    Result<int> fd = listen_on(config.bind, port, shared, "server.resp_port");
-    if (!fd.ok()) return fd.error();
-    if (i == 0) port = listening_port(fd.value());
-    server->listeners_.push_back(fd.value());
-  }
-  server->port_ = port;
+  const auto listen = [&config](std::uint64_t port, const char* key) {
+    return listen_shared(config.bind, static_cast<std::uint16_t>(port), config.threads, key);
+  };
+  Result<std::vector<int>> plain = listen(config.resp_port, "server.resp_port");
+  if (!plain.ok()) return plain.error();
+  server->listeners_ = std::move(plain.value());
+  server->port_ = listening_port(server->listeners_.front());
   if (Result<void> done = server->renew_tls(config, true); !done.ok()) return done.error();
   if (config.tls_on) {
-    port = static_cast<std::uint16_t>(config.tls_port);
-    for (unsigned i = 0; i < config.threads; ++i) {
-      Result<int> fd = listen_on(config.bind, port, shared, "server.tls_port");
-      if (!fd.ok()) return fd.error();
-      if (i == 0) port = listening_port(fd.value());
-      server->tls_listeners_.push_back(fd.value());
-    }
-    server->tls_port_ = port;
+    Result<std::vector<int>> secure = listen(config.tls_port, "server.tls_port");
+    if (!secure.ok()) return secure.error();
+    server->tls_listeners_ = std::move(secure.value());
+    server->tls_port_ = listening_port(server->tls_listeners_.front());
   }
   if (!config.contract.text("server.acl_file").empty()) {
     Result<void> users = server->load_users(nullptr);
