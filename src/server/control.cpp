@@ -143,7 +143,7 @@ void Control::run() {
         std::uint64_t ticks;
         if (read(timer_, &ticks, sizeof ticks) < 0) continue;
         server_.tick();
-        supervisor_.tick(unix_ms(), workers_turn());
+        supervisor_.tick(steady_ms(), workers_turn());
       }
     }
   }

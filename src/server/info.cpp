@@ -74,7 +74,7 @@ std::uint64_t sum(Server& server, Fn&& of) {
 void server_section(Server& server, Text& out) {
   utsname system{};
   uname(&system);
-  const std::uint64_t up_s = (unix_ms() - server.started_ms()) / 1000;
+  const std::uint64_t up_s = server.up_ms() / 1000;
   out.section("Server");
   out.field("redis_version", std::string(kRedisVersion));
   out.field("ullage_version", std::string(kVersionString));

@@ -41,7 +41,7 @@ void Router::start_read(KeyWait& wait) {
   wait.state = KeyWait::State::kReading;
   wait.read = ++next_read_;
   reads_.emplace(wait.read, &wait);
-  unsent_.emplace_back(wait.read, worker_.now_ms());
+  unsent_.emplace_back(wait.read, worker_.steady_ms_);
   send_reads();
 }
 
@@ -299,7 +299,7 @@ void Router::turn() {
 }
 
 void Router::tick() {
-  const std::uint64_t now = worker_.now_ms();
+  const std::uint64_t now = worker_.steady_ms_;
   while (!unsent_.empty() && now - std::min(now, unsent_.front().second) > kReadWaitMs) {
     const auto found = reads_.find(unsent_.front().first);
     unsent_.pop_front();

@@ -96,14 +96,14 @@ bool Router::take_must_hold(std::uint64_t now_ns) {
 
 void Router::press(const std::shared_ptr<Parked>& parked) {
   const std::size_t bytes = parked->post->bytes.size() + parked->post->last.size();
-  pressed_.push_back({parked, worker_.now_ms(), bytes});
+  pressed_.push_back({parked, worker_.steady_ms_, bytes});
   pressed_bytes_ += bytes;
   figures_.pressed.add();
 }
 
 void Router::relieve() {
   const bool room = !cold_.store().congested(), writable = cold_.writes_ok();
-  const std::uint64_t now = worker_.now_ms();
+  const std::uint64_t now = worker_.steady_ms_;
   std::size_t count = 0, bytes = 0;
   for (auto at = pressed_.begin(); at != pressed_.end();) {
     const std::shared_ptr<Parked> parked = at->parked;

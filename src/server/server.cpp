@@ -63,6 +63,7 @@ Server::Server(const Config& config, std::unique_ptr<ColdTier> cold)
   options.shards = static_cast<unsigned>(config_.threads);
   budget_ = std::make_unique<tier::Budget>(options);
   started_ms_ = unix_ms();
+  started_steady_ms_ = steady_ms();
   run_id_ = random_id();
   for (unsigned i = 0; i < config_.threads; ++i) {
     workers_.push_back(std::make_unique<Worker>(*this, i));
@@ -227,6 +228,8 @@ Result<void> Server::reload(const contract::Contract& contract) {
   return {};
 }
 
+std::uint64_t Server::up_ms() const { return steady_ms() - started_steady_ms_; }
+
 void Server::tick() {
   budget_->tick();
   if (cold_ != nullptr) tick_cold();
@@ -239,7 +242,7 @@ void Server::tick() {
   }
   std::uint64_t commands = 0;
   for (const auto& worker : workers_) commands += worker->stats().processed.value();
-  const std::uint64_t now = unix_ms();
+  const std::uint64_t now = steady_ms();
   if (now - rate_since_ms_ < 1000) return;
   const std::uint64_t done = commands < rate_commands_ ? 0 : commands - rate_commands_;
   commands_per_second_.store(done * 1000 / (now - rate_since_ms_), std::memory_order_relaxed);

@@ -106,10 +106,11 @@ class Server {
   std::uint64_t commands_per_second() const {
     return commands_per_second_.load(std::memory_order_relaxed);
   }
-  std::uint64_t started_ms() const { return started_ms_; }
+  std::uint64_t started_ms() const { return started_ms_; }  // Unix time
+  std::uint64_t up_ms() const;
   const std::string& run_id() const { return run_id_; }
 
-  // CLIENT PAUSE: until then (Unix ms), writes only or everything.
+  // CLIENT PAUSE: until then (steady_ms()), writes only or everything.
   std::atomic<std::uint64_t> paused_until_ms{0};
   std::atomic<bool> paused_all{false};
   std::atomic<bool> active_expire{true};
@@ -161,7 +162,7 @@ class Server {
   std::unordered_map<std::uint64_t, unsigned> clients_;
   std::uint64_t next_client_ = 0;
   std::atomic<std::size_t> client_count_{0};
-  std::uint64_t started_ms_ = 0;
+  std::uint64_t started_ms_ = 0, started_steady_ms_ = 0;
   std::atomic<std::uint64_t> commands_per_second_{0};
   std::uint64_t rate_commands_ = 0, rate_since_ms_ = 0;
   tier::Pressure pressure_told_{};

@@ -94,7 +94,7 @@ struct Session : Caller {
   bool monitors = false;           // is shown every command
   std::shared_ptr<Parked> parked;  // its next command waits for the cold tier
   ReplyMode reply_mode = ReplyMode::kOn;
-  std::uint64_t created_ms = 0, active_ms = 0;
+  std::uint64_t created_ms = 0, active_ms = 0;  // by the steady clock
   const Command* last_command = nullptr;
   std::uint64_t granted_bytes = 0;  // of buffers, from the budget
   std::uint64_t bytes_in = 0, bytes_out = 0, commands = 0;

@@ -45,9 +45,9 @@ void Supervisor::reloading() {
   send("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(us));
 }
 
-void Supervisor::tick(std::uint64_t now_ms, bool alive) {
-  if (every_ms_ == 0 || now_ms < next_ms_ || !alive) return;
-  next_ms_ = now_ms + every_ms_;
+void Supervisor::tick(std::uint64_t steady_ms, bool alive) {
+  if (every_ms_ == 0 || steady_ms < next_ms_ || !alive) return;
+  next_ms_ = steady_ms + every_ms_;
   send("WATCHDOG=1");
 }
 

@@ -23,7 +23,7 @@ class Supervisor {
   void reloading();  // ready() follows
   void stopping() { send("STOPPING=1"); }
   // To be called often: says that it is alive, twice as often as asked for. `alive`: it is.
-  void tick(std::uint64_t now_ms, bool alive);
+  void tick(std::uint64_t steady_ms, bool alive);
 
  private:
   void send(const std::string& state);

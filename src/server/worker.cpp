@@ -51,6 +51,7 @@ Worker::Worker(Server& server, unsigned index)
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
   wake_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   now_ms_ = unix_ms();
+  steady_ms_ = steady_ms();
   ColdTier* cold = server.cold();
   shard_ =
       std::make_unique<tier::Shard>(tier::ShardOptions{.index = index,
@@ -103,7 +104,7 @@ void Worker::run(int listener, int tls_listener) {
     int timeout = 0;
     if (!more_steps_ && dirty_.empty() && dead_.empty()) {
       sleeping_.store(true, std::memory_order_seq_cst);
-      const std::uint64_t now = unix_ms();
+      const std::uint64_t now = steady_ms();
       timeout = now >= next_tick_ms_ ? 0 : static_cast<int>(next_tick_ms_ - now);
       if (park_wanted.load(std::memory_order_seq_cst) != 0 || inbox_.waiting() ||
           (router_ != nullptr && router_->news())) {
@@ -113,7 +114,7 @@ void Worker::run(int listener, int tls_listener) {
     turn(timeout);
     if (!draining_.load(std::memory_order_relaxed)) continue;
     if (drain_until_ms_ == 0) {
-      drain_until_ms_ = now_ms_ + server_.config().drain_ns / 1'000'000;
+      drain_until_ms_ = steady_ms_ + server_.config().drain_ns / 1'000'000;
       for (int* fd : {&listener_, &tls_listener_}) {
         if (*fd >= 0) ::close(*fd);
         *fd = -1;
@@ -123,7 +124,7 @@ void Worker::run(int listener, int tls_listener) {
         inbox_.waiting() || std::any_of(sessions_.begin(), sessions_.end(), [](const auto& s) {
           return !s.second->out.empty() || !s.second->slots.empty();
         });
-    if (!owing || now_ms_ >= drain_until_ms_) break;
+    if (!owing || steady_ms_ >= drain_until_ms_) break;
   }
   if (router_ == nullptr) return;
   router_->turn();
@@ -136,6 +137,7 @@ void Worker::turn(int timeout_ms) {
   sleeping_.store(false, std::memory_order_relaxed);
   stats_.turns.add();
   now_ms_ = unix_ms();
+  steady_ms_ = steady_ms();
   shard_->now(router_ == nullptr ? now_ms_ : router_->clock(now_ms_));
   park_if_wanted();
   if (inbox_.waiting()) take_posts();
@@ -154,7 +156,7 @@ void Worker::turn(int timeout_ms) {
     }
     ready(*static_cast<Session*>(events[i].data.ptr), events[i].events);
   }
-  if (now_ms_ >= next_tick_ms_) tick();
+  if (steady_ms_ >= next_tick_ms_) tick();
   if (router_ != nullptr) router_->turn();
   server_.tracking().send_broadcasts(*this);
   while (!dirty_.empty()) {
@@ -204,7 +206,7 @@ void Worker::accept_clients(int listener) {
     auto session = std::make_unique<Session>();
     session->fd = fd;
     session->id = server_.add_client(index_);
-    session->created_ms = session->active_ms = now_ms_;
+    session->created_ms = session->active_ms = steady_ms_;
     session->peer = address_text(peer);
     size = sizeof local;
     getsockname(fd, reinterpret_cast<sockaddr*>(&local), &size);
@@ -265,13 +267,19 @@ void Worker::tick() {
   const std::uint64_t timeout_ms = server_.config().timeout_ns / 1'000'000;
   if (timeout_ms > 0) {
     for (auto& [id, session] : sessions_) {
-      if (session->dead || session->subscriptions() > 0 || !session->slots.empty()) continue;
-      if (now_ms_ - session->active_ms > timeout_ms) {
+      if (session->dead || may_be_silent(*session)) continue;
+      if (steady_ms_ - session->active_ms > timeout_ms) {
         stats_.idle_cuts.add();
         kill(*session);
       }
     }
   }
+}
+
+// Who listens has nothing to say, and who is kept waiting can't be blamed for it.
+bool Worker::may_be_silent(const Session& session) {
+  return session.subscriptions() > 0 || session.monitors || session.waiting ||
+         session.parked != nullptr || !session.slots.empty();
 }
 
 void Worker::resume_waiting() {
@@ -280,6 +288,7 @@ void Worker::resume_waiting() {
   for (Session* session : waiting) {
     session->waiting = false;
     if (session->dead) continue;
+    session->active_ms = steady_ms_;
     process_held(*session);
     if (session->tls && !session->dead && session->tls->pending()) readable(*session);
   }

@@ -108,6 +108,7 @@ class Worker final : public tier::Listener {
   void accept_clients(int listener);
   bool may_come(const Session& session, bool from_here);
   void ready(Session& session, std::uint32_t events);
+  static bool may_be_silent(const Session& session);
   void readable(Session& session);
   void read_some(Session& session);
   bool room_to_read(Session& session, std::size_t& room);
@@ -216,7 +217,9 @@ class Worker final : public tier::Listener {
   int epoll_ = -1, wake_fd_ = -1, listener_ = -1, tls_listener_ = -1;
   std::size_t handshakes_ = 0;  // under way
   std::atomic<bool> sleeping_{false}, draining_{false};
-  std::uint64_t now_ms_ = 0, next_tick_ms_ = 0, drain_until_ms_ = 0;
+  std::uint64_t now_ms_ = 0;  // Unix time: what entries expire by
+  // By the steady clock, which nobody sets: what is waited for, and how long clients are silent.
+  std::uint64_t steady_ms_ = 0, next_tick_ms_ = 0, drain_until_ms_ = 0;
   bool more_steps_ = false;
 
   std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;

@@ -82,7 +82,7 @@ void Worker::read_some(Session& session) {
   const auto count = static_cast<std::size_t>(got);
   stats_.bytes_in.add(count);
   session.bytes_in += count;
-  session.active_ms = now_ms_;
+  session.active_ms = steady_ms_;
   if (held) {
     session.in.advance(count);
     process_held(session);
@@ -136,7 +136,8 @@ void Worker::cut_unfinished() {
     session.unfinished = !session.in.empty() && !session.dead;
     if (!session.unfinished) return true;
     // One that waits has its command here in whole: it is we who make it wait.
-    if (limit_ms == 0 || session.waiting || now_ms_ - session.active_ms <= limit_ms) return false;
+    if (limit_ms == 0 || session.waiting || steady_ms_ - session.active_ms <= limit_ms)
+      return false;
     stats_.unfinished_cuts.add();
     kill(session);
     return false;
@@ -338,7 +339,7 @@ void Worker::abort_exec(Context& context, std::size_t before) {
 
 bool Worker::must_pause(const Session& session, const Command& command) const {
   const std::uint64_t until = server_.paused_until_ms.load(std::memory_order_relaxed);
-  if (until == 0 || now_ms_ >= until) return false;
+  if (until == 0 || steady_ms_ >= until) return false;
   if (server_.paused_all.load(std::memory_order_relaxed)) return true;
   const bool writes = (command.flags & (kWrite | kMayReplicate)) != 0;
   const std::string_view name = command.name;

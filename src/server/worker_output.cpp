@@ -135,6 +135,7 @@ void Worker::flush(Session& session) {
     if (sent == kBroken) kill(session);
     if (sent <= 0) break;
     session.out.consume(static_cast<std::size_t>(sent));
+    session.active_ms = steady_ms_;
     stats_.bytes_out.add(static_cast<std::uint64_t>(sent));
     session.bytes_out += static_cast<std::uint64_t>(sent);
   }

@@ -96,7 +96,7 @@ void Worker::shake(Session& session) {
 void Worker::cut_handshakes() {
   for (auto& [id, session] : sessions_) {
     if (!session->handshaking || session->dead) continue;
-    if (now_ms_ - session->created_ms < kHandshakeMs) continue;
+    if (steady_ms_ - session->created_ms < kHandshakeMs) continue;
     stats_.tls_failures.add();
     kill(*session);
   }

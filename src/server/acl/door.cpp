@@ -67,7 +67,7 @@ void note(const Context& c, const User& user, const Verdict& verdict, const char
   entry.object = named ? std::string(c.words[verdict.word]) : std::string(c.command->name);
   entry.user = user.name();
   entry.unix_ms = c.now_ms();
-  if (c.session != nullptr) entry.client = client_text(*c.session, c.now_ms(), user.name());
+  if (c.session != nullptr) entry.client = client_text(*c.session, user.name());
   c.server.acl_log().add(std::move(entry));
 }
 

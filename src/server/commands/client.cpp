@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "server/clock.h"
 #include "server/commands/client_text.h"
 #include "server/commands/handlers.h"
 #include "server/context.h"
@@ -118,7 +119,7 @@ bool on_off(Context& c, std::size_t i, const char* on, const char* off, bool& va
 void client_id_command(Context& c) { c.out.integer(static_cast<std::int64_t>(c.session->id)); }
 
 void client_info_command(Context& c) {
-  c.out.verbatim(client_text(*c.session, c.worker.now_ms(), user_name(c, *c.session)) + "\n");
+  c.out.verbatim(client_text(*c.session, user_name(c, *c.session)) + "\n");
 }
 
 void client_list_command(Context& c) {
@@ -142,7 +143,7 @@ void client_list_command(Context& c) {
   for (const auto& [worker, session] : all_clients(c)) {
     if (!type.empty() && type != type_of(*session)) continue;
     if (!ids.empty() && std::find(ids.begin(), ids.end(), session->id) == ids.end()) continue;
-    text += client_text(*session, c.worker.now_ms(), user_name(c, *session)) + "\n";
+    text += client_text(*session, user_name(c, *session)) + "\n";
   }
   c.out.verbatim(text);
 }
@@ -234,9 +235,9 @@ void client_pause_command(Context& c) {
   if (!c.integer(2, ms, "ERR timeout is not an integer or out of range")) return;
   if (ms < 0) return c.error("ERR timeout is negative");
   // A pause under way is not made shorter, and one of everything stays one.
-  const std::uint64_t until = c.now_ms() + static_cast<std::uint64_t>(ms);
+  const std::uint64_t now = steady_ms(), until = now + static_cast<std::uint64_t>(ms);
   const std::uint64_t before = c.server.paused_until_ms.load(std::memory_order_relaxed);
-  const bool under_way = before > c.now_ms();
+  const bool under_way = before > now;
   c.server.paused_all.store(all || (under_way && c.server.paused_all.load()));
   c.server.paused_until_ms.store(std::max(until, before), std::memory_order_relaxed);
   c.out.ok();

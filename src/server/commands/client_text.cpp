@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/commands/client_text.h"
 
+#include "server/clock.h"
+
 namespace ullage::server {
 namespace {
 
@@ -23,8 +25,10 @@ std::string flags_of(const Session& session) {
 
 }  // namespace
 
-std::string client_text(const Session& session, std::uint64_t now_ms, std::string_view user) {
+std::string client_text(const Session& session, std::string_view user) {
   const SessionExtras* extras = session.known_extras();
+  // Not its thread's last look at the clock, nor the asker's: the one may be behind the other.
+  const std::uint64_t now_ms = steady_ms();
   std::string text;
   const auto field = [&text](const char* name, const auto& value) {
     if (!text.empty()) text += ' ';

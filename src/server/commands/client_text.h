@@ -11,6 +11,6 @@
 
 namespace ullage::server {
 
-std::string client_text(const Session& session, std::uint64_t now_ms, std::string_view user);
+std::string client_text(const Session& session, std::string_view user);
 
 }  // namespace ullage::server

@@ -42,7 +42,7 @@ bool authenticate(Context& c, std::string_view name, std::string_view password) 
     entry.user = name.substr(0, kNameShown);
     entry.unix_ms = c.now_ms();
     const User* now = c.server.users().find(c.caller.user);
-    entry.client = client_text(*c.session, c.now_ms(), now != nullptr ? now->name() : "");
+    entry.client = client_text(*c.session, now != nullptr ? now->name() : "");
     c.server.log().warning("auth_failed", "a user or a password was refused",
                            {{"user", entry.user}, {"client", c.session->peer}});
     c.server.acl_log().add(std::move(entry));

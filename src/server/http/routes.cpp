@@ -80,7 +80,7 @@ Step (*of_key(std::string_view method))(Call&) {
 // CLIENT PAUSE holds commands back; here they are told to come again.
 bool paused(Server& server, bool writes) {
   const std::uint64_t until = server.paused_until_ms.load(std::memory_order_relaxed);
-  if (until == 0 || unix_ms() >= until) return false;
+  if (until == 0 || steady_ms() >= until) return false;
   return writes || server.paused_all.load(std::memory_order_relaxed);
 }
 
