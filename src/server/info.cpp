@@ -181,7 +181,8 @@ void stats_section(Server& server, Text& out) {
   out.field("instantaneous_ops_per_sec", server.commands_per_second());
   out.field("total_net_input_bytes", stat(&Stats::bytes_in));
   out.field("total_net_output_bytes", stat(&Stats::bytes_out));
-  out.field("rejected_connections", stat(&Stats::rejected_connections));
+  out.field("rejected_connections",
+            stat(&Stats::rejected_connections) + stat(&Stats::no_descriptor));
   out.field("sync_full", 0);
   out.field("expired_keys", counter(&tier::Counters::expired, &Stats::expired_keys_base));
   out.field("expired_stale_perc", 0.0);

@@ -31,10 +31,11 @@ std::string random_id() {
   return id;
 }
 
-// As many descriptors as clients may come, if the system lets us.
-void raise_descriptor_limit(Config& config) {
+}  // namespace
+
+std::uint64_t Server::clients_possible(const Config& config) {
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return config.max_clients;
   const std::uint64_t spare = kDescriptorsSpare + (config.http_on ? kHttpDescriptors : 0);
   const std::uint64_t wanted = config.max_clients + spare;
   if (limit.rlim_cur < wanted) {
@@ -42,17 +43,13 @@ void raise_descriptor_limit(Config& config) {
     setrlimit(RLIMIT_NOFILE, &limit);
     getrlimit(RLIMIT_NOFILE, &limit);
   }
-  if (limit.rlim_cur < wanted && limit.rlim_cur > spare) {
-    config.max_clients = limit.rlim_cur - spare;
-  }
+  if (limit.rlim_cur >= wanted || limit.rlim_cur <= spare) return config.max_clients;
+  return limit.rlim_cur - spare;
 }
-
-}  // namespace
 
 Server::Server(const Config& config, std::unique_ptr<ColdTier> cold)
     : config_(config), cold_(std::move(cold)) {
   mallopt(M_MMAP_THRESHOLD, kMappedBytesMin);
-  raise_descriptor_limit(config_);
   tier::BudgetOptions options;
   options.limit_bytes = config_.hot_bytes;
   options.process_bytes = config_.process_bytes;
@@ -163,6 +160,13 @@ int Server::worker_of(std::uint64_t id) const {
 
 void Server::apply_config() {
   log_.configure(config_.log_format, config_.log_level);
+  // What the contract says may be more, at every reload.
+  if (const std::uint64_t possible = clients_possible(config_); possible < config_.max_clients) {
+    log_.warning("max_clients", "the limit of open files allows fewer clients",
+                 {{"wanted", std::to_string(config_.max_clients)},
+                  {"max_clients", std::to_string(possible)}});
+    config_.max_clients = possible;
+  }
   protected_mode_.store(config_.protected_mode, std::memory_order_relaxed);
   budget_->limit_bytes(config_.hot_bytes);
   if (cold_ != nullptr && config_.cold_bytes != 0) cold_->store().budget_bytes(config_.cold_bytes);

@@ -95,6 +95,9 @@ class Server {
   Result<void> load_users(const Session* myself);
   // What config() says now holds for shards and budget, too.
   void apply_config();
+  // As many clients as it wants, or as many as the limit of open files allows once it was raised as
+  // far as it goes.
+  static std::uint64_t clients_possible(const Config& config);
   // Called again and again, ten times a second.
   void tick();
   // Stops accepting; replies under way go out; then the threads end. From any thread.

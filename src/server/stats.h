@@ -42,7 +42,7 @@ struct Stats {
   explicit Stats(std::size_t command_count) : commands(command_count) {}
 
   std::vector<CommandStats> commands;
-  Tally processed, connections, rejected_connections, bytes_in, bytes_out;
+  Tally processed, connections, rejected_connections, no_descriptor, bytes_in, bytes_out;
   Tally output_limit_cuts, query_limit_cuts, idle_cuts, unfinished_cuts, denied_buffers;
   Tally protocol_errors, errors;
   Tally tls_connections, tls_failures, protected_refusals;

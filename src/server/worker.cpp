@@ -2,6 +2,7 @@
 #include "server/worker.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -12,6 +13,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstring>
 
 #include "server/clock.h"
 #include "server/listen.h"
@@ -50,6 +52,7 @@ Worker::Worker(Server& server, unsigned index)
       outboxes_(server.config().threads) {
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
   wake_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  spare_fd_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
   now_ms_ = unix_ms();
   steady_ms_ = steady_ms();
   ColdTier* cold = server.cold();
@@ -67,7 +70,7 @@ Worker::Worker(Server& server, unsigned index)
 
 Worker::~Worker() {
   for (auto& [id, session] : sessions_) ::close(session->fd);
-  for (const int fd : {listener_, tls_listener_}) {
+  for (const int fd : {listener_, tls_listener_, spare_fd_}) {
     if (fd >= 0) ::close(fd);
   }
   ::close(wake_fd_);
@@ -96,10 +99,7 @@ void Worker::run(int listener, int tls_listener) {
   event.events = EPOLLIN;
   event.data.u64 = kWakeTag;
   epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_fd_, &event);
-  event.data.u64 = kListenTag;
-  epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &event);
-  event.data.u64 = kTlsListenTag;
-  if (tls_listener_ >= 0) epoll_ctl(epoll_, EPOLL_CTL_ADD, tls_listener_, &event);
+  listen(true);
   for (;;) {
     int timeout = 0;
     if (!more_steps_ && dirty_.empty() && dead_.empty()) {
@@ -189,7 +189,12 @@ void Worker::accept_clients(int listener) {
     socklen_t size = sizeof peer;
     const int fd =
         accept4(listener, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) return;  // none is waiting, or there are no descriptors: the next turn tries again
+    if (fd < 0) {
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return;  // none is waiting
+      if (errno == EINTR || errno == ECONNABORTED) continue;
+      if (turn_away(listener)) continue;
+      return listen(false);
+    }
     stats_.connections.add();
     if (server_.client_count() >= server_.config().max_clients) {
       constexpr std::string_view kFull = "-ERR max number of clients reached\r\n";
@@ -225,6 +230,37 @@ void Worker::accept_clients(int listener) {
     Session& taken = *sessions_.emplace(session->id, std::move(session)).first->second;
     stats_.clients.set(sessions_.size());
     if (listener == tls_listener_) begin_tls(taken);
+  }
+}
+
+// No descriptor, or no memory of the kernel's, for whoever waits. Told so rather than left hanging:
+// the spare descriptor is given up for that. False: not even that; asking again at once would only
+// turn the loop.
+bool Worker::turn_away(int listener) {
+  stats_.no_descriptor.add();
+  server_.log().error(
+      "no_descriptor", "a connection was refused: the system says no",
+      {{"problem", std::strerror(errno)}, {"clients", std::to_string(server_.client_count())}});
+  if (spare_fd_ >= 0) ::close(spare_fd_);
+  const int fd = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd >= 0) {
+    constexpr std::string_view kFull = "-ERR max number of clients reached\r\n";
+    if (listener == listener_) (void)!send(fd, kFull.data(), kFull.size(), MSG_NOSIGNAL);
+    ::close(fd);
+  }
+  spare_fd_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  return fd >= 0;
+}
+
+void Worker::listen(bool on) {
+  if (listening_ == on) return;
+  listening_ = on;
+  for (const auto& [fd, tag] :
+       {std::pair{listener_, kListenTag}, std::pair{tls_listener_, kTlsListenTag}}) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u64 = tag;
+    if (fd >= 0) epoll_ctl(epoll_, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, fd, &event);
   }
 }
 
@@ -358,10 +394,10 @@ void Worker::reset_stats() {
     for (Tally& bucket : stats.durations.buckets) bucket.set(0);
   }
   for (Tally* tally :
-       {&stats_.processed, &stats_.connections, &stats_.rejected_connections, &stats_.bytes_in,
-        &stats_.bytes_out, &stats_.output_limit_cuts, &stats_.query_limit_cuts, &stats_.idle_cuts, &stats_.unfinished_cuts,
-        &stats_.denied_buffers, &stats_.protocol_errors, &stats_.errors, &stats_.command_ns_max,
-        &stats_.command_cpu_ns_max}) {
+       {&stats_.processed, &stats_.connections, &stats_.rejected_connections, &stats_.no_descriptor,
+        &stats_.bytes_in, &stats_.bytes_out, &stats_.output_limit_cuts, &stats_.query_limit_cuts,
+        &stats_.idle_cuts, &stats_.unfinished_cuts, &stats_.denied_buffers, &stats_.protocol_errors,
+        &stats_.errors, &stats_.command_ns_max, &stats_.command_cpu_ns_max}) {
     tally->set(0);
   }
   stats_.error_codes.clear();

@@ -106,6 +106,8 @@ class Worker final : public tier::Listener {
 
   void turn(int timeout_ms);
   void accept_clients(int listener);
+  bool turn_away(int listener);
+  void listen(bool on);
   bool may_come(const Session& session, bool from_here);
   void ready(Session& session, std::uint32_t events);
   static bool may_be_silent(const Session& session);
@@ -215,6 +217,8 @@ class Worker final : public tier::Listener {
   std::unique_ptr<Router> router_;
   Stats stats_;
   int epoll_ = -1, wake_fd_ = -1, listener_ = -1, tls_listener_ = -1;
+  int spare_fd_ = -1;       // given up for a moment to turn somebody away, when there is no other
+  bool listening_ = false;  // not from when no descriptor was left until the next tick
   std::size_t handshakes_ = 0;  // under way
   std::atomic<bool> sleeping_{false}, draining_{false};
   std::uint64_t now_ms_ = 0;  // Unix time: what entries expire by

@@ -263,6 +263,15 @@ void config_set_command(Context& c) {
                      std::string(c.word(i)) + "') - " + problem);
     }
     names.push_back(name);
+    const bool clients = name == "maxclients" || name == "server.max_clients";
+    if (!clients) continue;
+    if (const auto possible = Server::clients_possible(changed); possible < changed.max_clients) {
+      return c.error("ERR CONFIG SET failed (possibly related to argument '" +
+                     std::string(c.word(i)) +
+                     "') - The operating system is not able to handle the specified number of "
+                     "clients, try with " +
+                     std::to_string(possible));
+    }
   }
   if (Result<void> done = c.server.renew_tls(changed); !done.ok()) {
     return c.error("ERR CONFIG SET failed - " + done.error().message);
