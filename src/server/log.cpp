@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/log.h"
 
+#include <limits.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
 
 #include "base/json.h"
 #include "server/clock.h"
@@ -72,6 +78,25 @@ void Log::error(std::string_view event, std::string_view text, Fields fields) {
   write(Level::kError, event, text, fields);
 }
 
+// All of it or not, without waiting. The descriptor is not ours alone, so it can't be made
+// non-blocking: a pipe that polls as writable takes PIPE_BUF bytes, and so does everything else.
+bool Log::put(std::string_view line) {
+  while (!line.empty()) {
+    const std::string_view piece = line.substr(0, PIPE_BUF);
+    ssize_t done = ::send(fd_, piece.data(), piece.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (done < 0 && errno == ENOTSOCK) {
+      pollfd ready{fd_, POLLOUT, 0};
+      if (::poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0) return false;
+      done = ::write(fd_, piece.data(), piece.size());
+    }
+    if (done < 0) return false;
+    torn_ = true;
+    line.remove_prefix(static_cast<std::size_t>(done));
+  }
+  torn_ = false;
+  return true;
+}
+
 void Log::write(Level level, std::string_view event, std::string_view text, Fields fields) {
   const std::uint64_t now_ms = unix_ms();
   const std::lock_guard lock(mutex_);
@@ -87,7 +112,8 @@ void Log::write(Level level, std::string_view event, std::string_view text, Fiel
   }
   std::vector<Field> all(fields);
   if (rate.left_out > 0) all.push_back({"left_out", std::to_string(rate.left_out)});
-  rate.left_out = 0;
+  const std::uint64_t unwritten = unwritten_.load(std::memory_order_relaxed) - unwritten_told_;
+  if (unwritten > 0) all.push_back({"unwritten", std::to_string(unwritten)});
   std::string line;
   if (format_ == Format::kText) {
     line = "ullage serve: " + one_line(text);
@@ -104,7 +130,13 @@ void Log::write(Level level, std::string_view event, std::string_view text, Fiel
     line = json.text();
   }
   line += "\n";
-  (void)!::write(fd_, line.data(), line.size());
+  if (torn_) line.insert(0, "\n");
+  if (!put(line)) {
+    unwritten_.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  rate.left_out = 0;
+  unwritten_told_ += unwritten;
 }
 
 }  // namespace ullage::server

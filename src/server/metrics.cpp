@@ -90,6 +90,9 @@ void Server::register_metrics() {
   registry_.counter_of("ullage_server_standstills_total",
                        "Times that all threads stood still for one command.", {},
                        [this] { return static_cast<double>(standstills.load()); });
+  registry_.counter_of("ullage_server_log_lines_unwritten_total",
+                       "Lines left out because stderr took none.", {},
+                       [this] { return static_cast<double>(log_.unwritten()); });
   registry_.gauge_of("ullage_server_clients", "Connected clients.", {},
                      [this] { return static_cast<double>(client_count()); });
   registry_.gauge_of("ullage_server_threads", "Threads that serve.", {},
