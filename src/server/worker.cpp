@@ -171,7 +171,11 @@ void Worker::turn(int timeout_ms) {
   }
   if (outboxes_.size() > 1 || !errands_done_.empty()) send_posts();
   if (!dead_.empty()) close_dead();
-  if (more_steps_) more_steps_ = shard_->step(count > 0 ? kStepBusy : kStepIdle);
+  if (more_steps_) more_steps_ = step(count > 0 ? kStepBusy : kStepIdle);
+}
+
+bool Worker::step(std::chrono::nanoseconds time) {
+  return shard_->step(time, server_.active_expire.load(std::memory_order_relaxed));
 }
 
 void Worker::ready(Session& session, std::uint32_t events) {
@@ -292,10 +296,10 @@ void Worker::limit_words(Session& session) {
 }
 
 void Worker::tick() {
-  next_tick_ms_ = now_ms_ + kTickMs;
-  if (server_.active_expire.load(std::memory_order_relaxed)) {
-    if (shard_->step(kStepIdle)) more_steps_ = true;
-  }
+  next_tick_ms_ = steady_ms_ + kTickMs;
+  if (spare_fd_ < 0) spare_fd_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  listen(true);
+  if (step(kStepIdle)) more_steps_ = true;
   if (router_ != nullptr) router_->tick();
   if (!waiting_.empty()) resume_waiting();
   if (handshakes_ > 0) cut_handshakes();

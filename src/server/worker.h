@@ -11,6 +11,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -105,6 +106,7 @@ class Worker final : public tier::Listener {
   enum class Ran { kDone, kWait };
 
   void turn(int timeout_ms);
+  bool step(std::chrono::nanoseconds time);
   void accept_clients(int listener);
   bool turn_away(int listener);
   void listen(bool on);

@@ -201,7 +201,8 @@ class Shard {
 
   // --- Background work: collects what has expired, frees what was flushed, evicts down to the
   // budget, packs sparse pages, shrinks. Returns after about `time`, true: there is more to do.
-  bool step(std::chrono::nanoseconds time);
+  // Without `expire` what has expired stays until somebody asks for it.
+  bool step(std::chrono::nanoseconds time, bool expire = true);
   // Evicts and packs until the budget has so much to give to others, as far as one operation may.
   // False: not yet. Whoever asks again gets further as long as counters() say so.
   bool make_room(std::uint64_t bytes);

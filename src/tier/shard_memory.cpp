@@ -282,7 +282,7 @@ void Shard::State::look_after_shadow() {
   shadow->capacity(bytes + room, entries + (held == 0 ? 0 : entries * room / held));
 }
 
-bool Shard::step(std::chrono::nanoseconds time) {
+bool Shard::step(std::chrono::nanoseconds time, bool expire) {
   State& s = *state_;
   const auto start = std::chrono::steady_clock::now();
   const auto end = start + time;

@@ -217,6 +217,9 @@ bool set_one(Config& config, const std::string& name, std::string_view value,
   } else if (name == "tracking-table-max-keys") {
     problem = set_unsigned(value, config.tracking_table_max_keys);
   } else if (name == "active-expire") {
+    if (!equals_ignoring_case(value, "yes") && !equals_ignoring_case(value, "no")) {
+      problem = "argument must be 'yes' or 'no'";
+    }
     config.active_expire = equals_ignoring_case(value, "yes");
   } else if (name == "client-output-buffer-limit") {
     problem = "set server.output_buffer";
