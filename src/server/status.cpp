@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/status.h"
 
+#include <algorithm>
+
 #include "server/cold_status.h"
 #include "server/server.h"
 #include "server/worker.h"
@@ -20,10 +22,13 @@ MemoryStatus memory_status(Server& server) {
   status.pressure = tier::to_string(budget.pressure());
   for (const auto& worker : server.workers()) {
     const tier::Memory& memory = worker->shard().memory();
-    status.live_bytes += memory.live_bytes.value();
+    const std::uint64_t large = memory.large_live_bytes.value();
+    const std::uint64_t large_held = memory.large_resident_bytes.value();
+    status.live_bytes += memory.live_bytes.value() + large;
     status.metadata_bytes += memory.metadata_bytes.value();
-    status.garbage_bytes += memory.garbage_bytes.value();
-    status.tier_resident_bytes += memory.resident_bytes.value();
+    status.garbage_bytes +=
+        memory.garbage_bytes.value() + (large_held - std::min(large, large_held));
+    status.tier_resident_bytes += memory.resident_bytes.value() + large_held;
     status.keys += memory.entries.value();
   }
   return status;

@@ -17,6 +17,7 @@ struct MemoryStatus {
   std::uint64_t limit_bytes = 0;  // 0: none
   std::uint64_t allowed_bytes = 0;
   std::uint64_t resident_bytes = 0;  // of the process, as the kernel says
+  // Of the hot tier, large values included.
   std::uint64_t live_bytes = 0, metadata_bytes = 0, garbage_bytes = 0, tier_resident_bytes = 0;
   std::uint64_t client_bytes = 0;
   std::uint64_t keys = 0;
