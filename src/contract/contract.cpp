@@ -159,6 +159,15 @@ std::optional<double> Contract::ratio(std::string_view path) const {
 
 std::vector<std::string> Contract::impossible(const Machine& machine) const {
   std::vector<std::string> problems;
+  const Setting &hot = setting("residency.hot"), &process = setting("residency.process");
+  const Setting& threads = setting("server.threads");
+  if (hot.set && threads.set && hot.number < threads.number * kHotPerThreadMin) {
+    problems.push_back(hot.origin + ": residency.hot = " + quoted(hot.written) +
+                       " is too little for " + threads.written + " threads: each needs " +
+                       format_bytes(kHotPerThreadMin) + ".\n  Raise it to at least " +
+                       format_bytes(threads.number * kHotPerThreadMin) +
+                       ", or lower server.threads. See: ullage contract explain server.threads");
+  }
   const std::uint64_t usable = machine.usable_bytes() / 10 * kUsableTenths;
   if (usable == 0) return problems;
   const bool by_cgroup = machine.limit_bytes != 0 && machine.limit_bytes == machine.usable_bytes();
@@ -174,7 +183,28 @@ std::vector<std::string> Contract::impossible(const Machine& machine) const {
                        format_bytes(usable) + (by_cgroup ? ", or raise memory.max" : "") +
                        ". See: ullage contract explain " + budget.key->path);
   }
-  const Setting &hot = setting("residency.hot"), &process = setting("residency.process");
+  // The cold tier is there only with a directory of its own.
+  const Setting& cold = setting("residency.cold");
+  const bool tiered = !setting("persistence.directory").written.empty();
+  const std::uint64_t hot_bytes = hot.set ? hot.number : machine.usable_bytes() / 2;
+  const std::uint64_t together = hot_bytes + cold.number;
+  const std::string sum =
+      cold.origin + ": residency.cold = " + quoted(cold.written) + " and residency.hot = " +
+      (hot.set ? quoted(hot.written) + " (" + hot.origin + ")" : "half of the machine (unset)") +
+      " together are more than ";
+  if (tiered && hot_bytes <= usable && cold.number <= usable && together > usable) {
+    problems.push_back(
+        sum + "nine tenths of " + (by_cgroup ? "the cgroup's limit (" : "the machine's memory (") +
+        format_bytes(machine.usable_bytes()) + ").\n  Lower one of them, to " +
+        format_bytes(usable) + " in all" + (by_cgroup ? ", or raise memory.max" : "") +
+        ". See: ullage contract explain residency.cold");
+  }
+  if (tiered && process.set && hot_bytes <= process.number && together > process.number) {
+    problems.push_back(sum + "the whole process may take (residency.process = " +
+                       quoted(process.written) + ", " + process.origin +
+                       ").\n  Lower one of them or raise that. See: ullage contract explain "
+                       "residency.process");
+  }
   if (hot.set && process.set && hot.number > process.number) {
     problems.push_back(hot.origin + ": residency.hot = " + quoted(hot.written) +
                        " is more than the whole process may take (residency.process = " +

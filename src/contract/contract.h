@@ -37,6 +37,10 @@ struct Setting {
   std::string origin = "default";  // "ullage.toml:12"
 };
 
+// What residency.hot must have for each of server.threads: four slabs. With less a shard refuses
+// writes although nothing is stored.
+inline constexpr std::uint64_t kHotPerThreadMin = 256 * 1024;
+
 class Contract {
  public:
   Contract();  // the defaults

@@ -198,6 +198,39 @@ TEST(Contract, AHotTierLargerThanItsProcessIsImpossible) {
   EXPECT_EQ(problems[0].find("c.toml:3: residency.hot"), 0u) << problems[0];
 }
 
+TEST(Contract, TiersThatDoNotFitTogetherAreImpossible) {
+  const Machine machine{.memory_bytes = 23'500ull << 20};
+  const std::string both = "[residency]\nhot = \"15GiB\"\ncold = \"15GiB\"\n";
+  EXPECT_THAT(parsed(both).impossible(machine), IsEmpty());  // there is no cold tier
+  const std::string tiered = both + "[persistence]\ndirectory = \"/data\"\n";
+  const auto problems = parsed(tiered).impossible(machine);
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_THAT(problems[0], AllOf(HasSubstr("ullage.toml:3: residency.cold = \"15GiB\""),
+                                 HasSubstr("residency.hot = \"15GiB\" (ullage.toml:2)"),
+                                 HasSubstr("nine tenths of the machine's memory")));
+  EXPECT_THAT(parsed(tiered).impossible({.memory_bytes = 40ull << 30}), IsEmpty());
+  const std::string process =
+      "[residency]\nhot = \"1GiB\"\ncold = \"64MiB\"\nprocess = \"1GiB\"\n"
+      "[persistence]\ndirectory = \"/data\"\n";
+  const auto beyond = parsed(process).impossible(machine);
+  ASSERT_EQ(beyond.size(), 1u);
+  EXPECT_THAT(beyond[0], HasSubstr("the whole process may take (residency.process = \"1GiB\""));
+  // Half of the machine is what an unset hot tier takes.
+  const std::string half = "[residency]\ncold = \"10GiB\"\n[persistence]\ndirectory = \"/data\"\n";
+  ASSERT_EQ(parsed(half).impossible(machine).size(), 1u);
+}
+
+TEST(Contract, EveryThreadNeedsALittleOfTheHotTier) {
+  const std::string text = "[residency]\nhot = \"1MiB\"\n[server]\nthreads = ";
+  EXPECT_THAT(parsed(text + "4\n").impossible({}), IsEmpty());
+  const auto problems = parsed(text + "8\n").impossible({});
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_THAT(
+      problems[0],
+      AllOf(HasSubstr("ullage.toml:2: residency.hot = \"1MiB\" is too little for 8 threads"),
+            HasSubstr("at least 2 MiB")));
+}
+
 TEST(Contract, DoesNotShowAPassword) {
   Contract contract;
   ASSERT_TRUE(contract.set("server.requirepass", "opensesame", "--server.requirepass").ok());
