@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <sstream>
 #include <thread>
@@ -23,12 +24,28 @@ std::uint64_t read_limit(const std::string& path) {
   return bytes >= kNoLimitFrom ? 0 : bytes;
 }
 
-// Smallest limit in file `name` of `folder` and the folders above it, up to `mount`.
-std::uint64_t smallest(const std::string& mount, std::string folder, const char* name) {
-  std::uint64_t least = 0;
+// "200000 100000" or "max 100000", in microseconds.
+double read_cpu_max(const std::string& folder) {
+  std::ifstream in(folder + "/cpu.max");
+  double quota = 0, period = 0;
+  if (!(in >> quota >> period) || quota <= 0 || period <= 0) return 0;
+  return quota / period;
+}
+
+double read_cfs_quota(const std::string& folder) {
+  std::ifstream quota_in(folder + "/cpu.cfs_quota_us"), period_in(folder + "/cpu.cfs_period_us");
+  double quota = 0, period = 0;
+  if (!(quota_in >> quota) || !(period_in >> period) || quota <= 0 || period <= 0) return 0;
+  return quota / period;
+}
+
+// The smallest that `read` finds in `folder` and the folders above it, up to `mount`; 0 is none.
+template <class Read>
+auto smallest(const std::string& mount, std::string folder, Read read) {
+  decltype(read(mount)) least = 0;
   for (int depth = 0; depth < kCgroupDepthMax; ++depth) {
-    const std::uint64_t bytes = read_limit(mount + folder + "/" + name);
-    if (bytes != 0 && (least == 0 || bytes < least)) least = bytes;
+    const auto found = read(mount + folder);
+    if (found > 0 && (!(least > 0) || found < least)) least = found;
     const std::size_t slash = folder.rfind('/');
     if (slash == std::string::npos) break;
     folder.resize(slash);
@@ -36,12 +53,14 @@ std::uint64_t smallest(const std::string& mount, std::string folder, const char*
   return least;
 }
 
-}  // namespace
-
-std::uint64_t memory_limit(const std::string& proc_cgroup, const std::string& mount) {
-  std::uint64_t least = 0;
-  const auto take = [&](std::uint64_t bytes) {
-    if (bytes != 0 && (least == 0 || bytes < least)) least = bytes;
+// The smallest over all hierarchies in the text of /proc/PID/cgroup: of v2, and of the v1
+// controller.
+template <class Read2, class Read1>
+auto smallest_of(const std::string& proc_cgroup, const std::string& mount, Read2 read2,
+                 const std::string& controller, Read1 read1) {
+  decltype(read2(mount)) least = 0;
+  const auto take = [&](auto found) {
+    if (found > 0 && (!(least > 0) || found < least)) least = found;
   };
   std::istringstream lines(proc_cgroup);
   std::string line;
@@ -54,12 +73,26 @@ std::uint64_t memory_limit(const std::string& proc_cgroup, const std::string& mo
     if (folder.find("..") != std::string::npos) folder.clear();  // outside of our namespace
     while (!folder.empty() && folder.back() == '/') folder.pop_back();
     if (controllers == ",,") {
-      take(smallest(mount, folder, "memory.max"));
-    } else if (controllers.find(",memory,") != std::string::npos) {
-      take(smallest(mount + "/memory", folder, "memory.limit_in_bytes"));
+      take(smallest(mount, folder, read2));
+    } else if (controllers.find("," + controller + ",") != std::string::npos) {
+      take(smallest(mount + "/" + controller, folder, read1));
     }
   }
   return least;
+}
+
+}  // namespace
+
+std::uint64_t memory_limit(const std::string& proc_cgroup, const std::string& mount) {
+  const auto read2 = [](const std::string& at) { return read_limit(at + "/memory.max"); };
+  const auto read1 = [](const std::string& at) {
+    return read_limit(at + "/memory.limit_in_bytes");
+  };
+  return smallest_of(proc_cgroup, mount, read2, "memory", read1);
+}
+
+double processor_quota(const std::string& proc_cgroup, const std::string& mount) {
+  return smallest_of(proc_cgroup, mount, read_cpu_max, "cpu", read_cfs_quota);
 }
 
 std::uint64_t Machine::usable_bytes() const {
@@ -78,6 +111,11 @@ Machine this_machine() {
   text << file.rdbuf();
   machine.limit_bytes = memory_limit(text.str(), "/sys/fs/cgroup");
   machine.processors = std::max(1u, std::thread::hardware_concurrency());
+  // Half a processor of quota is one more thread that has something to do.
+  const double quota = processor_quota(text.str(), "/sys/fs/cgroup");
+  if (quota > 0 && quota < machine.processors) {
+    machine.processors = std::max(1u, static_cast<unsigned>(std::ceil(quota)));
+  }
   return machine;
 }
 

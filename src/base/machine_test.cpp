@@ -40,6 +40,32 @@ TEST(MemoryLimit, IsTheSmallestOfAllCgroupsAboveTheProcess) {
   fs::remove_all(mount);
 }
 
+TEST(ProcessorQuota, IsTheSmallestOfAllCgroupsAboveTheProcess) {
+  std::string mount = fs::temp_directory_path() / "ullage_cgroup.XXXXXX";
+  ASSERT_NE(mkdtemp(mount.data()), nullptr);
+  fs::create_directories(mount + "/a/b");
+  fs::create_directories(mount + "/cpu/docker/x");
+  const auto write = [&](const std::string& path, const char* text) {
+    std::ofstream(mount + path) << text << "\n";
+  };
+  EXPECT_EQ(processor_quota("0::/a/b\n", mount), 0);
+  write("/a/b/cpu.max", "max 100000");
+  EXPECT_EQ(processor_quota("0::/a/b\n", mount), 0);
+  write("/a/cpu.max", "250000 100000");
+  EXPECT_EQ(processor_quota("0::/a/b\n", mount), 2.5);
+  write("/a/b/cpu.max", "50000 100000");
+  EXPECT_EQ(processor_quota("0::/a/b\n", mount), 0.5);
+  write("/cpu/docker/x/cpu.cfs_quota_us", "-1");
+  write("/cpu/docker/x/cpu.cfs_period_us", "100000");
+  EXPECT_EQ(processor_quota("5:memory:/z\n3:cpu,cpuacct:/docker/x\n", mount), 0);
+  write("/cpu/docker/x/cpu.cfs_quota_us", "400000");
+  EXPECT_EQ(processor_quota("5:memory:/z\n3:cpu,cpuacct:/docker/x\n", mount), 4);
+  EXPECT_EQ(processor_quota("", mount), 0);
+  write("/cpu.max", "nonsense");
+  EXPECT_EQ(processor_quota("0::/\n", mount), 0);
+  fs::remove_all(mount);
+}
+
 TEST(Machine, KnowsItsMemoryAndTakesTheSmallerOfTheTwo) {
   const Machine here = this_machine();
   EXPECT_GT(here.memory_bytes, 1u << 20);
