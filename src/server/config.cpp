@@ -11,8 +11,16 @@ namespace {
 // What a store without a budget of its own takes of the machine, or of its cgroup.
 constexpr std::uint64_t kHotShare = 2;
 
+constexpr const char* kHalf = "half of the machine";
 // The origin of what CONFIG SET has changed.
 constexpr const char* kBySetting = "CONFIG SET";
+
+// What holds when nobody says how much.
+Result<void> take_share(contract::Contract& contract, const Machine& machine) {
+  const contract::Setting& hot = contract.setting("residency.hot");
+  if (hot.set || hot.origin == kBySetting || machine.usable_bytes() == 0) return {};
+  return contract.set("residency.hot", std::to_string(machine.usable_bytes() / kHotShare), kHalf);
+}
 
 void take_live(Config& config, const contract::Contract& contract) {
   const auto number = [&contract](const char* path) { return contract.number(path).value_or(0); };
@@ -86,16 +94,12 @@ Result<void> check_choices(const contract::Contract& contract) {
 
 Result<Config> Config::from(const contract::Contract& contract) {
   Config config;
-  config.contract = contract;
+  config.contract = config.loaded = contract;
   const Machine machine = this_machine();
   const std::vector<std::string> problems = contract.impossible(machine);
   if (!problems.empty()) return Error{Code::kInvalid, problems.front()};
   if (Result<void> done = check_choices(contract); !done.ok()) return done.error();
-  if (!contract.setting("residency.hot").set && machine.usable_bytes() != 0) {
-    const std::string half = std::to_string(machine.usable_bytes() / kHotShare);
-    Result<void> done = config.contract.set("residency.hot", half, "half of the machine");
-    if (!done.ok()) return done.error();
-  }
+  if (Result<void> done = take_share(config.contract, machine); !done.ok()) return done.error();
   take_live(config, config.contract);
   take_slowlog(config, config.contract);
   Result<Persistence> persistence = read_persistence(contract);
@@ -112,6 +116,10 @@ Result<Config> Config::from(const contract::Contract& contract) {
   config.tls_on = contract.setting("server.tls_port").set;
   config.threads = contract.number("server.threads").value_or(machine.processors);
   config.threads = std::min<std::uint64_t>(config.threads, kThreadsMax);
+  if (!contract.setting("server.threads").set && config.hot_bytes != 0) {
+    const std::uint64_t fed = config.hot_bytes / contract::kHotPerThreadMin;
+    config.threads = std::max<std::uint64_t>(1, std::min(config.threads, fed));
+  }
   return config;
 }
 
@@ -129,25 +137,36 @@ Result<void> Config::reload(const contract::Contract& changed) {
   const std::vector<std::string> problems = changed.impossible(this_machine());
   if (!problems.empty()) return Error{Code::kInvalid, problems.front()};
   if (Result<void> done = check_choices(changed); !done.ok()) return done;
-  const contract::Setting hot = contract.setting("residency.hot");
+  const contract::Setting& wanted = changed.setting("residency.hot");
+  if (wanted.set && wanted.number < threads * contract::kHotPerThreadMin) {
+    return Error{Code::kInvalid, wanted.origin + ": residency.hot = \"" + wanted.written +
+                                     "\" is too little for the " + std::to_string(threads) +
+                                     " threads that run: each needs 256 KiB.\n  See: ullage "
+                                     "contract explain server.threads"};
+  }
   const bool slowlog = !same(contract, changed, "server.slowlog_slower_than") ||
                        !same(contract, changed, "server.slowlog_max_len");
-  const contract::Setting password = contract.setting("server.requirepass");
   contract = changed;
-  // A file that says nothing of a password does not take away the one that CONFIG SET gave.
-  if (password.origin == kBySetting && contract.setting("server.requirepass").origin == "default") {
-    Result<void> done = password.set
-                            ? contract.set("server.requirepass", password.written, kBySetting)
-                            : Result<void>();
-    if (!done.ok()) return done;
-  }
-  if (!contract.setting("residency.hot").set && hot.origin == "half of the machine") {
-    Result<void> done = contract.set("residency.hot", hot.written, hot.origin);
-    if (!done.ok()) return done;
-  }
   take_live(*this, contract);
   if (slowlog) take_slowlog(*this, contract);
   return {};
+}
+
+Result<void> Config::reload_file(const contract::Contract& changed) {
+  contract::Contract next = changed;
+  for (const contract::Setting& now : contract.settings()) {
+    const std::string path = now.key->path;
+    if (now.origin != kBySetting || !same(loaded, changed, path.c_str())) continue;
+    if (now.set) {
+      if (Result<void> done = next.set(path, now.written, kBySetting); !done.ok()) return done;
+    } else {
+      next.unset(path, kBySetting);
+    }
+  }
+  Result<void> done = take_share(next, this_machine());
+  if (done.ok()) done = reload(next);
+  if (done.ok()) loaded = changed;
+  return done;
 }
 
 }  // namespace ullage::server

@@ -21,6 +21,8 @@ inline constexpr std::uint64_t kThreadsMax = 64;
 
 struct Config {
   contract::Contract contract;  // what the figures below were made from
+  contract::Contract loaded;    // as the file and the flags had it last, without CONFIG SET
+  std::string file;             // of the contract; empty: there is none
   // [residency]
   std::uint64_t hot_bytes = 0;      // 0: no bound
   std::uint64_t process_bytes = 0;  // 0: no bound
@@ -62,6 +64,9 @@ struct Config {
   static Result<Config> from(const contract::Contract& contract);
   // Takes over what may change while running. Errors name what may not, and why.
   Result<void> reload(const contract::Contract& contract);
+  // The same for a contract that was read again: what is in it as it was stays as CONFIG SET may
+  // have changed it meanwhile.
+  Result<void> reload_file(const contract::Contract& contract);
 };
 
 }  // namespace ullage::server

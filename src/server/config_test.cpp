@@ -34,6 +34,50 @@ TEST(Config, ReloadsWhatMayChangeAndKeepsEverythingWhenOneKeyMayNot) {
   EXPECT_EQ(config->max_clients, 6u);
 }
 
+// As CONFIG SET changes it.
+void set(Config& config, const char* path, const char* value) {
+  contract::Contract changed = config.contract;
+  ASSERT_TRUE(changed.set(path, value, "CONFIG SET").ok());
+  ASSERT_TRUE(config.reload(changed).ok());
+}
+
+TEST(Config, AReloadTakesWhatTheFileChangedAndLeavesTheRestAsConfigSetHasIt) {
+  const std::string text = "[residency]\nhot = \"64MiB\"\n[server]\nthreads = 1\n";
+  auto config = Config::from(parsed(text));
+  ASSERT_TRUE(config.ok());
+  set(*config, "residency.hot", "100MiB");
+  set(*config, "server.timeout", "77s");
+  set(*config, "server.requirepass", "secret");
+  ASSERT_TRUE(config->reload_file(parsed(text + "max_clients = 6\n")).ok());
+  EXPECT_EQ(config->max_clients, 6u);
+  EXPECT_EQ(config->hot_bytes, 100u << 20);
+  EXPECT_EQ(config->timeout_ns, 77'000'000'000u);
+  EXPECT_EQ(config->requirepass, "secret");
+  // What the file says anew holds, and its old value does so no longer.
+  const std::string changed = "[residency]\nhot = \"32MiB\"\n[server]\nthreads = 1\n";
+  ASSERT_TRUE(config->reload_file(parsed(changed)).ok());
+  EXPECT_EQ(config->hot_bytes, 32u << 20);
+  EXPECT_EQ(config->timeout_ns, 77'000'000'000u);
+  EXPECT_EQ(config->max_clients, 10'000u);
+  ASSERT_TRUE(config->reload_file(parsed("[server]\nthreads = 1\n")).ok());
+  EXPECT_EQ(config->contract.setting("residency.hot").origin, "half of the machine");
+  EXPECT_GT(config->hot_bytes, 32u << 20);
+}
+
+TEST(Config, StartsNoMoreThreadsThanTheHotTierFeedsAndIsNotLoweredBelowThat) {
+  auto config = Config::from(parsed("[residency]\nhot = \"1MiB\"\n"));
+  ASSERT_TRUE(config.ok());
+  EXPECT_LE(config->threads, 4u);
+  auto threads = Config::from(parsed("[residency]\nhot = \"4MiB\"\n[server]\nthreads = 16\n"));
+  ASSERT_TRUE(threads.ok());
+  contract::Contract less = threads->contract;
+  ASSERT_TRUE(less.set("residency.hot", "2MiB", "CONFIG SET").ok());
+  const auto refused = threads->reload(less);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message, HasSubstr("too little for"));
+  EXPECT_EQ(threads->hot_bytes, 4u << 20);
+}
+
 TEST(Config, RefusesWhatTheMachineDoesNotHave) {
   const auto config = Config::from(parsed("[residency]\nhot = \"15TiB\"\n"));
   ASSERT_FALSE(config.ok());

@@ -98,7 +98,7 @@ void server_section(Server& server, Text& out) {
   out.field("configured_hz", 10);
   out.field("lru_clock", unix_ms() / 1000 & 0xffffff);
   out.field("executable", "/proc/self/exe");
-  out.field("config_file", "");
+  out.field("config_file", server.config().file);
   out.field("io_threads_active", server.workers().size() > 1 ? 1 : 0);
 }
 

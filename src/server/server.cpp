@@ -224,7 +224,7 @@ Result<void> Server::load_users(const Session* myself) {
 Result<void> Server::reload(const contract::Contract& contract) {
   const Standstill still(*this, nullptr);
   Config next = config_;
-  Result<void> done = next.reload(contract);
+  Result<void> done = next.reload_file(contract);
   if (done.ok()) done = renew_tls(next, true);  // files of the same names may hold others by now
   if (!done.ok()) return done;
   config_ = std::move(next);

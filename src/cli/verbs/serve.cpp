@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 
 #include "base/format.h"
@@ -52,6 +53,7 @@ class ServeVerb : public Verb {
     if (!contract.ok()) return fail(contract.error());
     Result<server::Config> config = server::Config::from(contract.value());
     if (!config.ok()) return fail(config.error());
+    config->file = path_.empty() ? "" : std::filesystem::absolute(path_).string();
     server::Control::block_signals();
     auto server = server::Server::start(config.value());
     if (!server.ok()) return fail(server.error());

@@ -290,7 +290,10 @@ void config_resetstat_command(Context& c) {
 }
 
 void config_rewrite_command(Context& c) {
-  c.error("ERR The server is running without a config file");
+  const std::string& file = c.config().file;
+  if (file.empty()) return c.error("ERR The server is running without a config file");
+  c.error("ERR Rewriting config file: " + file +
+          " belongs to its author. Write there what CONFIG GET tells and shall stay");
 }
 
 void config_help_command(Context& c) {
