@@ -43,9 +43,9 @@ struct Config {
   std::uint64_t output_buffer_bytes = 256u << 20;
   std::uint64_t max_key_bytes = 16000;
   std::uint64_t max_value_bytes = 512u << 20;
-  std::uint64_t timeout_ns = 0;  // 0: idle clients stay
+  std::uint64_t timeout_ns = 0;                        // 0: idle clients stay
   std::uint64_t command_timeout_ns = 300'000'000'000;  // 0: half a command stays
-  std::string requirepass;       // of the default user; empty: none
+  std::string requirepass;                             // of the default user; empty: none
   Persistence persistence;
   bool protected_mode = true;
   std::uint64_t drain_ns = 5'000'000'000;

@@ -53,7 +53,8 @@ class RequestParser {
   void swap_words(std::vector<std::string_view>& other) { words_.swap(other); }
   // What it holds of its own: views of words, and inline words in whole.
   std::size_t memory_bytes() const {
-    return words_.capacity() * sizeof(std::string_view) + unquoted_.capacity() * sizeof(std::string);
+    return words_.capacity() * sizeof(std::string_view) +
+           unquoted_.capacity() * sizeof(std::string);
   }
   // Between two commands: gives back what a command of many words made it hold.
   void trim();

@@ -119,6 +119,77 @@ def test_sighup_takes_over_what_may_change_and_refuses_the_rest(folder):
         assert asked("maxclients") == b"60"
 
 
+def test_what_config_set_changed_stays_unless_the_file_changes_it(folder):
+    contract = folder / "ullage.toml"
+    contract.write_text('[residency]\nhot = "64MiB"\n')
+    with wire.store("--contract", str(contract), "--server.threads=2") as server, server.client() as client:
+        asked = lambda name: client.ask("CONFIG", "GET", name)[1]
+        client.ask("CONFIG", "SET", "timeout", "77", "slowlog-log-slower-than", "5")
+        client.ask("CONFIG", "SET", "residency.hot", "48MiB")
+        contract.write_text('[residency]\nhot = "64MiB"\n[server]\nmax_clients = 60\n')
+        server.process.send_signal(signal.SIGHUP)
+        support.wait_until(lambda: asked("maxclients") == b"60", "the file was read again")
+        assert asked("timeout") == b"77" and asked("slowlog-log-slower-than") == b"5"
+        assert asked("maxmemory") == str(48 << 20).encode()
+        contract.write_text('[residency]\nhot = "32MiB"\n[server]\nmax_clients = 60\n')
+        server.process.send_signal(signal.SIGHUP)
+        support.wait_until(lambda: asked("maxmemory") == str(32 << 20).encode(), "what the file changes holds")
+        assert asked("timeout") == b"77"
+        assert f"config_file:{contract}\r\n" in client.ask("INFO", "server").decode()
+        assert str(contract) in client.error("CONFIG", "REWRITE")
+        assert client.error("CONFIG", "SET", "active-expire", "perhaps").endswith("'yes' or 'no'")
+
+
+def test_growth_is_measured_in_metrics(_folder):
+    with wire.store("--server.threads=2", "--residency.hot=16MiB", http=True) as server, server.client() as client:
+        def metric(name):
+            lines = [line for line in get(server, "/metrics")[1].splitlines() if line.startswith(name + " ")]
+            assert len(lines) == 1, (name, lines)
+            return float(lines[0].rsplit(" ", 1)[1])
+
+        assert metric('ullage_growth_stall_seconds_count{container="tier"}') <= 16
+        for start in range(0, 60_000, 500):
+            client.socket.sendall(b"".join(client.packed("SET", f"key:{i}", "v" * 500) + client.packed("GET", f"key:{i}")
+                                           for i in range(start, start + 500)))
+            for _ in range(1000):
+                client.read()
+        assert metric('ullage_growths_total{container="tier",kind="split"}') > 10
+        assert metric('ullage_growth_stall_seconds_count{container="tier"}') > 10
+        assert metric('ullage_growth_stall_seconds_sum{container="tier"}') > 0
+        assert metric('ullage_growth_moved_elements_total{container="tier"}') > 1000
+        support.wait_until(lambda: metric('ullage_growths_total{container="tier",kind="evicted"}') > 0,
+                           "evictions are told")
+        client.ask("CONFIG", "SET", "maxmemory", "8mb")
+        support.wait_until(lambda: metric('ullage_growths_total{container="tier",kind="shrunk"}') > 0,
+                           "what goes back is told")
+        support.wait_until(lambda: metric('ullage_tier_curve_samples{tier="hot"}') > 0, "the curve is told")
+        smaller, larger = (metric(f'ullage_tier_miss_ratio{{tier="hot",size_percent="{p}"}}') for p in (25, 300))
+        assert 0 <= larger <= smaller <= 1, (smaller, larger)
+        assert 0 < metric('ullage_tier_window_ratio{tier="hot"}') < 1
+        assert metric("process_cpu_seconds_total") > 0 and metric("process_resident_memory_bytes") > 1 << 20
+
+
+def test_large_values_are_counted_and_flushed_ones_go_back_without_active_expiry(_folder):
+    with wire.store("--server.threads=2") as server, server.client() as client:
+        def field(name, section):
+            text = client.ask("INFO", section).decode()
+            return int(dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)[name])
+
+        assert client.ask("CONFIG", "SET", "active-expire", "no") == "OK"
+        client.ask("SET", "large", "x" * (32 << 20))
+        for name, section in (("used_memory_dataset", "memory"), ("hot_live_bytes", "tiers"),
+                              ("hot_resident_bytes", "tiers")):
+            support.wait_until(lambda: field(name, section) >= 32 << 20, f"{name} has it")  # pylint: disable=W0640
+        stats = client.ask("MEMORY", "STATS")
+        assert dict(zip(stats[::2], stats[1::2]))[b"dataset.bytes"] >= 32 << 20
+        client.ask("SET", "soon", "v", "PX", "1")
+        client.ask("FLUSHALL")
+        support.wait_until(lambda: field("budget_granted_bytes", "budget") < 8 << 20, "what was flushed goes back")
+        client.ask("SET", "soon", "v", "PX", "1")
+        time.sleep(0.5)
+        assert client.ask("DBSIZE") == 1, "nobody was to collect it"
+
+
 def test_config_set_obeys_the_contract(_folder):
     with wire.store("--server.threads=2") as server, server.client() as client:
         assert client.ask("CONFIG", "SET", "maxmemory", "100mb") == "OK"
@@ -134,9 +205,10 @@ def test_config_set_obeys_the_contract(_folder):
 
 
 def test_a_store_that_can_not_start_says_why(folder):
-    with wire.store() as server:
-        done = support.ullage("serve", f"--server.resp_port={server.port}", expect=3)
-        assert "can't listen on 127.0.0.1" in done.stderr and "--server.resp_port=" in done.stderr, done.stderr
+    for first, second in ((1, 1), (2, 2), (1, 2), (2, 1)):
+        with wire.store(f"--server.threads={first}") as server:
+            done = support.ullage("serve", f"--server.resp_port={server.port}", f"--server.threads={second}", expect=3)
+            assert "can't listen on 127.0.0.1" in done.stderr and "--server.resp_port=" in done.stderr, done.stderr
     done = support.ullage("serve", "--server.bind=example.com", expect=3)
     assert "is no address" in done.stderr, done.stderr
     contract = folder / "ullage.toml"
