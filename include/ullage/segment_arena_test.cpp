@@ -2,6 +2,7 @@
 //
 // The arena of segments beside threads, forks and the end of the program; its helper.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <ullage/hash_map.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <thread>
 #include <utility>
@@ -25,7 +27,7 @@ int code_of_child(Body body) {
   const pid_t child = ::fork();
   if (child == 0) {
     ::alarm(kChildSeconds);
-    body();
+    [&body]() noexcept { body(); }();  // what it throws is not for the parent's tests
     ::_exit(0);
   }
   int status = 0;
@@ -142,6 +144,67 @@ TEST(SegmentArena, AChildOfForkHasNoHelperButMayAskForOne) {
   EXPECT_TRUE(grows());
   EXPECT_TRUE(segment_arena::configure({}));
 }
+
+#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+// Slots of a form that nobody else here has: the arena is made under the limit.
+template <std::size_t Words>
+using wide_map = hash_map<std::uint64_t, std::array<std::uint64_t, Words>>;
+
+std::size_t mapped_bytes() {
+  unsigned long pages = 0;
+  std::FILE* const file = std::fopen("/proc/self/statm", "r");
+  if (file == nullptr || std::fscanf(file, "%lu", &pages) != 1) std::_Exit(90);
+  std::fclose(file);
+  return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+void may_map(std::size_t more) {
+  const std::size_t bytes = mapped_bytes() + more;
+  const rlimit to{bytes, bytes};
+  if (::setrlimit(RLIMIT_AS, &to) != 0) std::_Exit(91);
+}
+// The first so many entries are there, and right.
+template <class Map>
+bool holds(const Map& map, std::uint64_t entries) {
+  if (map.size() != entries) return false;
+  for (std::uint64_t i = 0; i < entries; ++i) {
+    const auto at = map.find(i);
+    if (at == map.end() || at->second[0] != i) return false;
+  }
+  return true;
+}
+
+TEST(SegmentArena, UnderALimitOfAddressSpaceMapsTakeWhatTheyNeedAndNoMore) {
+  EXPECT_EQ(code_of_child([] {
+              may_map(std::size_t{48} << 20);
+              const std::size_t before = mapped_bytes();
+              wide_map<9> map;
+              for (std::uint64_t i = 0; i < 100'000; ++i) map[i] = {i};
+              if (!holds(map, 100'000)) std::_Exit(1);
+              const std::size_t taken = mapped_bytes() - before;
+              if (taken > map.memory_usage() * 5 / 4 + (std::size_t{2} << 20)) std::_Exit(2);
+              wide_map<10> other;  // with an arena of its own
+              for (std::uint64_t i = 0; i < 10'000; ++i) other[i] = {i};
+              if (!holds(other, 10'000) || !holds(map, 100'000)) std::_Exit(3);
+            }),
+            0);
+}
+
+TEST(SegmentArena, UnderALimitOfAddressSpaceAMapGrowsUntilThereIsNoMore) {
+  EXPECT_EQ(code_of_child([] {
+              constexpr std::size_t kMore = std::size_t{48} << 20;
+              may_map(kMore);
+              wide_map<11> map;
+              std::uint64_t i = 0;
+              while (map.try_insert({i, {i}}).inserted()) ++i;
+              if (!holds(map, i)) std::_Exit(1);
+              if (map.memory_usage() < kMore * 3 / 4) std::_Exit(2);
+              map.erase(std::uint64_t{0});
+              map[0] = {0};
+              if (!holds(map, i)) std::_Exit(3);
+            }),
+            0);
+}
+#endif
 
 // Forms of slots that nobody else has: each has its arena made here.
 template <std::size_t... Is>

@@ -189,6 +189,8 @@ class map_directory {
   static constexpr std::size_t kChunkBytes = kFlatEntries * sizeof(entry);
   static constexpr std::size_t kReservedBytes = (std::size_t{1} << kDepthMax) * sizeof(entry);
 
+  static constexpr std::size_t kReservedShareMin = 64;
+
   bool chunked() const noexcept { return tree_ != nullptr; }
   // Entries of the small array that has a place for entry i.
   static constexpr std::size_t flat_for(std::size_t i) noexcept {
@@ -214,6 +216,8 @@ class map_directory {
   bool reserve([[maybe_unused]] const Alloc& alloc) noexcept {
 #if defined(__unix__)
     if constexpr (MayReserve) {
+      // Where address space is limited, a map of some 50 MB does not take 64 MB more of it.
+      if (address_space_limit() / kReservedBytes < kReservedShareMin) return false;
       void* at = ::mmap(nullptr, kReservedBytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (at == MAP_FAILED) return false;

@@ -12,13 +12,15 @@
 // Runs that are given back wait in a list per length.
 //
 // Cost      get, put: O(1) under one lock; a map calls them once per ~200 inserts.
-// Memory    Reserving costs address space only. Pages are touched when a segment is.
+// Memory    Reserving costs address space only. Pages are touched when a segment is. Under RLIMIT_AS,
+//           where address space is what is short, nothing is reserved (address_space.h).
 // Threads   All members from any thread. A fork waits for the lock: the child's arena works.
 // Limit     kReachBytes of slots (64 GiB) and kUnitsReach units for each form of slot; less where
 //           address space is scarce. get() then says so. Maps that need more take a plain
 //           allocator.
 #pragma once
 
+#include <ullage/detail/address_space.h>
 #include <ullage/detail/arena_helper.h>
 
 #include <algorithm>
@@ -158,6 +160,8 @@ class segment_arena {
     std::size_t reach = 0, committed = 0;
   };
   static constexpr std::size_t kHugeBytes = std::size_t{2} << 20;
+  // Of the address space there may be, a reservation takes a sixteenth at most.
+  static constexpr std::size_t kReservedShareMin = 16;
 
   segment_arena(std::size_t tag_bytes, std::size_t slot_bytes) noexcept {
     tags_.unit = tag_bytes;
@@ -286,31 +290,60 @@ class segment_arena {
     }
 #endif
   }
+  // Sets the ranges' reach for so many bytes of slots; says what they take together.
+  std::size_t set_reach(std::size_t slot_bytes) noexcept {
+    units_ = std::min(slot_bytes / slots_.unit, kUnitsReach);
+    std::size_t all = 0;
+    for (range* r : {&tags_, &slots_, &heads_}) {
+      r->reach = (units_ * r->unit + kHugeBytes - 1) / kHugeBytes * kHugeBytes;
+      all += r->reach;
+    }
+    return all;
+  }
+  void begin_at(unsigned char* base) noexcept {
+    for (range* r : {&tags_, &slots_, &heads_}) {
+      r->base = base;
+      base += r->reach;
+    }
+  }
   void reserve() noexcept {
 #if defined(__unix__)
+    const std::size_t limit = address_space_limit(), all = set_reach(kReachBytes);
+    if (limit / kReservedShareMin < all && begin_apart(all, limit)) return;
     // Without access rights, so that it counts neither as memory nor as a promise of memory.
     for (std::size_t reach = kReachBytes; reach >= kReachBytesMin; reach /= 4) {
-      const std::size_t units = std::min(reach / slots_.unit, kUnitsReach);
-      std::size_t all = 0;
-      for (range* r : {&tags_, &slots_, &heads_}) {
-        r->reach = (units * r->unit + kHugeBytes - 1) / kHugeBytes * kHugeBytes;
-        all += r->reach;
-      }
-      void* got = ::mmap(nullptr, all + kHugeBytes, PROT_NONE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      const std::size_t bytes = set_reach(reach) + kHugeBytes;
+      void* got =
+          ::mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (got == MAP_FAILED) continue;
       const auto at = (reinterpret_cast<std::uintptr_t>(got) + kHugeBytes - 1) / kHugeBytes;
-      auto* base = reinterpret_cast<unsigned char*>(at * kHugeBytes);
-      for (range* r : {&tags_, &slots_, &heads_}) {
-        r->base = base;
-        base += r->reach;
-        if (wants_huge_pages().load()) advise(r->base, r->reach);
+      begin_at(reinterpret_cast<unsigned char*>(at * kHugeBytes));
+      if (wants_huge_pages().load()) {
+        for (range* r : {&tags_, &slots_, &heads_}) advise(r->base, r->reach);
       }
-      units_ = units;
       return;
     }
 #endif
+    units_ = 0;
   }
+#if defined(__unix__)
+  bool begin_apart(std::size_t all, std::size_t limit) noexcept {
+    unsigned char* const base = find_place_apart(all, limit, kHugeBytes);
+    if (base == nullptr) return false;
+    begin_at(base);
+    apart_ = true;
+    return true;
+  }
+  // Makes a range usable up to `end`.
+  bool extend(range& r, std::size_t end) noexcept {
+    unsigned char* const at = r.base + r.committed;
+    const std::size_t more = end - r.committed;
+    if (!apart_) return ::mprotect(at, more, PROT_READ | PROT_WRITE) == 0;
+    if (!map_at(at, more, PROT_READ | PROT_WRITE)) return false;
+    if (wants_huge_pages().load()) advise(at, more);
+    return true;
+  }
+#endif
   bool ready(std::size_t units) noexcept {
     if (fail_after_ >= 0 && fail_after_-- == 0) {
       fail_after_ = 0;
@@ -322,17 +355,23 @@ class segment_arena {
     if (units > units_) return false;
     if (units <= ready_units_) return true;
 #if defined(__unix__)
-    const std::size_t step = kCommitBytes / slots_.unit + kUnitsMax;
-    const std::size_t upto = std::min(units + step, units_);
+    std::size_t bytes = kCommitBytes;
+    if (apart_) bytes = std::clamp(ready_units_ * slots_.unit / 8, kPageBytes, kCommitBytes);
+    return commit_all(std::min(units + bytes / slots_.unit + kUnitsMax, units_)) ||
+           commit_all(units);
+#else
+    return false;
+#endif
+  }
+  bool commit_all([[maybe_unused]] std::size_t units) noexcept {
+#if defined(__unix__)
     for (range* r : {&tags_, &slots_, &heads_}) {
-      const std::size_t end = (upto * r->unit + kPageBytes - 1) / kPageBytes * kPageBytes;
+      const std::size_t end = (units * r->unit + kPageBytes - 1) / kPageBytes * kPageBytes;
       if (end <= r->committed) continue;
-      if (::mprotect(r->base + r->committed, end - r->committed, PROT_READ | PROT_WRITE) != 0) {
-        return false;
-      }
+      if (!extend(*r, end)) return false;
       r->committed = end;
     }
-    ready_units_ = upto;
+    ready_units_ = units;
     return true;
 #else
     return false;
@@ -343,6 +382,7 @@ class segment_arena {
 
   mutable std::mutex lock_;
   range tags_, slots_, heads_;
+  bool apart_ = false;  // nothing is reserved: committing maps
   std::size_t units_ = 0, ready_units_ = 0, touched_units_ = 0, free_units_ = 0;
   std::uint32_t used_ = 1;  // unit 0 names "no segment"
   static constexpr std::size_t kNever = ~std::size_t{0};
