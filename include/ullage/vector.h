@@ -330,6 +330,7 @@ class vector : private detail::vector_storage<T, Policy, Allocator> {
 
   // The bodies are in detail/vector_edit.h and detail/vector_insert.h.
   constexpr void drop() noexcept;
+  constexpr void truncate(T* at) noexcept;
   constexpr void start_with_experience(size_type n);
   template <class Fill>
   constexpr void start_from(size_type n, Fill fill);

@@ -47,6 +47,24 @@ TYPED_TEST(VectorContract, BeginsEmptyAndOwnsNothing) {
   EXPECT_GT(v.max_size(), 1U << 30);
 }
 
+struct unassignable {
+  int number = 4;
+  unassignable() = default;
+  unassignable(unassignable&& other) noexcept : number(other.number) {}
+  unassignable& operator=(unassignable&&) = delete;
+};
+
+TYPED_TEST(VectorContract, ResizesWhatCannotBeAssigned) {
+  VEC<unassignable> v;
+  v.resize(5);
+  v[1].number = 6;
+  v.resize(2);
+  ASSERT_EQ(v.size(), 2U);
+  EXPECT_EQ(v[1].number, 6);
+  v.resize(3);
+  EXPECT_EQ(v[2].number, 4);
+}
+
 TYPED_TEST(VectorContract, IsMadeFromCountsRangesAndLists) {
   EXPECT_THAT(VEC<int>(3), ElementsAre(0, 0, 0));
   EXPECT_THAT(VEC<int>(3, 7), ElementsAre(7, 7, 7));

@@ -155,11 +155,19 @@ constexpr void vector<T, Policy, Allocator>::append_range_as(It first, It last,
   }
 }
 
+// Ends the elements from `at` on. Assigns none, so that they need not be assignable.
+template <class T, growth_policy Policy, class Allocator>
+constexpr void vector<T, Policy, Allocator>::truncate(T* at) noexcept {
+  this->note_peak();
+  detail::destroy_range(allocator_, at, end_);
+  end_ = at;
+}
+
 template <class T, growth_policy Policy, class Allocator>
 template <class... Value>
 constexpr void vector<T, Policy, Allocator>::resize_as(size_type n, const Value&... value) {
   if (n <= size()) {
-    erase(begin_ + n, end_);
+    truncate(begin_ + n);
     return;
   }
   if (sizeof...(Value) != 0 && this->pages_would_move(n)) {
@@ -223,7 +231,7 @@ constexpr void vector<T, Policy, Allocator>::assign(It first, It last) {
   T* at = begin_;
   for (; first != last && at != end_; ++first, (void)++at) *at = *first;
   if (at != end_) {
-    erase(at, end_);
+    truncate(at);
   } else {
     append_range_as(first, last, growth_cause::assign);
   }
