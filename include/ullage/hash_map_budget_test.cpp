@@ -77,6 +77,23 @@ TEST(HashMapBudget, AListIsAssignedWithinTheBudget) {
   EXPECT_EQ(set.size(), 2u);
 }
 
+TEST(HashMapBudget, ReservingWhatThereIsRoomForDoesNothing) {
+  growth_site site{"reserved"};
+  for (std::size_t n = 1; n < 100'000; n += 1 + n / 9) {
+    numbers map(site);
+    map.reserve(n);
+    map[1] = 1;
+    const auto* const entry = &*map.find(1);
+    const std::uint64_t growths = site.growths();
+    const std::size_t capacity = map.capacity();
+    for (std::size_t again = 0; again <= n; again += 1 + n / 5) map.reserve(again);
+    map.reserve(n);
+    ASSERT_EQ(site.growths(), growths) << n;
+    ASSERT_EQ(map.capacity(), capacity) << n;
+    ASSERT_EQ(&*map.find(1), entry) << n;
+  }
+}
+
 TEST(HashMapBudget, AMoveTellsTheBudgetsOfBothSites) {
   growth_site here{"here"}, there{"there"};
   byte_budget ours{std::uint64_t{1} << 20}, theirs{std::uint64_t{1} << 20};

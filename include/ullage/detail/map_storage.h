@@ -144,6 +144,10 @@ class map_storage {
   std::size_t capacity() const noexcept {
     return is_small() ? small_slots() : large_->groups * kGroupSlots;
   }
+  /// Entries there is room for, as far as one can tell: segments fill unequally.
+  std::size_t room() const noexcept {
+    return is_small() ? limit_ : large_->groups * kGroupSlots * 9 / 10;
+  }
   std::size_t held_bytes() const noexcept {
     std::size_t n = large_ == nullptr ? 0 : raw::rounded(sizeof(large_state));
     if (is_small()) return n + (limit_ == 0 ? 0 : raw::rounded(small_bytes()));

@@ -283,7 +283,7 @@ class map_table {
   /// Room for n entries in all; inserts up to there grow nothing, but for a segment that chance
   /// favours. Moves all entries when it has to.
   void reserve(size_type n) {
-    if (n <= size() || n <= capacity() / 10 * 9) return;
+    if (n <= size() || n <= core_->room()) return;
     check(core_->rebuild_all(n, growth_cause::reserve));
   }
   /// rehash(0): the least memory that holds the entries. Else at least n slots.
