@@ -94,6 +94,27 @@ TEST(HashMapBudget, ReservingWhatThereIsRoomForDoesNothing) {
   }
 }
 
+TEST(HashMapBudget, GivingMemoryBackIsNotDeniedAtTheLimit) {
+  for (const std::uint64_t limit : {std::uint64_t{1} << 12, std::uint64_t{1} << 20}) {
+    growth_site site{"at its limit"};
+    byte_budget budget{limit};
+    site.limit(&budget);
+    numbers map(site);
+    std::uint64_t count = 0;
+    while (map.try_insert({count, count})) ++count;
+    for (std::uint64_t i = count / 4; i < count; ++i) map.erase(map.find(i));
+    const std::uint64_t before = budget.used(), denied = budget.denied();
+    map.rehash(0);
+    EXPECT_LE(budget.used(), before / 2);
+    EXPECT_EQ(budget.used(), held(map));
+    EXPECT_EQ(budget.denied(), denied);
+    EXPECT_EQ(map.size(), count / 4);
+    for (std::uint64_t i = 0; i < count / 4; ++i) ASSERT_TRUE(map.contains(i));
+    EXPECT_THROW(map.reserve(10 * count), growth_denied);
+    EXPECT_EQ(budget.used(), held(map));
+  }
+}
+
 TEST(HashMapBudget, AMoveTellsTheBudgetsOfBothSites) {
   growth_site here{"here"}, there{"there"};
   byte_budget ours{std::uint64_t{1} << 20}, theirs{std::uint64_t{1} << 20};

@@ -27,6 +27,35 @@ void map_storage<Policy>::each_reserved(std::size_t n, std::size_t index, unsign
 }
 
 template <class Policy>
+void map_storage<Policy>::small_for(std::size_t n, std::size_t* groups, std::size_t* limit) {
+  *groups = 1;
+  *limit = sizeof(value_type) > 64 ? 1 : 3;
+  while (*limit < n && *limit < kGroupSlots) *limit = *limit * 2 + 1;
+  while (*limit < n) {
+    *groups = next_small(*groups);
+    *limit = shape::limit_of(*groups);
+  }
+}
+
+// What reserve_empty(n) takes: segments and directory, or one block. Says how deep the directory is.
+template <class Policy>
+std::size_t map_storage<Policy>::bytes_for(std::size_t n, unsigned* deepest) {
+  if (n == 0) return 0;
+  if (n <= shape::limit_of(shape::kGroupsMax)) {
+    std::size_t groups = 0, limit = 0;
+    small_for(n, &groups, &limit);
+    return raw::rounded(small_bytes(groups, limit));
+  }
+  std::size_t bytes = 0;
+  each_reserved(n, 0, 0, [&](std::size_t, unsigned depth, unsigned units) {
+    bytes += space::held(units);
+    *deepest = std::max(*deepest, depth);
+  });
+  return bytes + directory::bytes_for(std::size_t{1} << *deepest) +
+         raw::rounded(sizeof(large_state));
+}
+
+template <class Policy>
 growth_end map_storage<Policy>::reserve_empty(std::size_t n, growth_cause cause, room_for why) {
   if (n == 0) return growth_end::done;
   if (n <= shape::limit_of(shape::kGroupsMax)) return reserve_small(n, cause, why);
@@ -35,14 +64,8 @@ growth_end map_storage<Policy>::reserve_empty(std::size_t n, growth_cause cause,
   if (n > kMost || (kArena && n > segment_arena::kReachBytes / sizeof(value_type))) {
     return growth_end::no_memory;
   }
-  std::size_t bytes = 0;
   unsigned deepest = 0;
-  each_reserved(n, 0, 0, [&](std::size_t, unsigned depth, unsigned units) {
-    bytes += space::held(units);
-    deepest = std::max(deepest, depth);
-  });
-  const std::size_t entries = std::size_t{1} << deepest;
-  bytes += directory::bytes_for(entries) + raw::rounded(sizeof(large_state));
+  const std::size_t bytes = bytes_for(n, &deepest), entries = std::size_t{1} << deepest;
   attempt step(*this, growth_kind::first, cause);
   step.quiet = why == room_for::growth;
   step.advice = why == room_for::experience;
@@ -88,12 +111,8 @@ growth_end map_storage<Policy>::reserve_empty(std::size_t n, growth_cause cause,
 
 template <class Policy>
 growth_end map_storage<Policy>::reserve_small(std::size_t n, growth_cause cause, room_for why) {
-  std::size_t groups = 1, limit = sizeof(value_type) > 64 ? 1 : 3;
-  while (limit < n && limit < kGroupSlots) limit = limit * 2 + 1;
-  while (limit < n) {
-    groups = next_small(groups);
-    limit = shape::limit_of(groups);
-  }
+  std::size_t groups = 0, limit = 0;
+  small_for(n, &groups, &limit);
   if (groups * kGroupSlots <= capacity() && limit <= limit_) return growth_end::done;
   attempt step(*this, growth_kind::first, cause);
   step.quiet = why == room_for::growth;
@@ -111,13 +130,16 @@ growth_end map_storage<Policy>::reserve_small(std::size_t n, growth_cause cause,
   return growth_end::done;
 }
 
-/// One growth, from the question to the report: nobody hears of the room that is made first.
+/// One growth, from the question to the report: nobody hears of the room that is made first. Who
+/// gives memory back is not asked, and told at the end.
 template <class Policy>
 growth_end map_storage<Policy>::rebuild_all(std::size_t n, growth_cause cause) {
   attempt step(*this, held_bytes() == 0 ? growth_kind::first : growth_kind::moved, cause);
   const std::size_t moved = size_, most = std::max(size_, peak_);
   {
-    map_storage fresh(hash_, equal_, alloc_, site_);
+    unsigned deepest = 0;
+    const bool asks = n > capacity() || bytes_for(n, &deepest) > held_bytes();
+    map_storage fresh(hash_, equal_, alloc_, asks ? site_ : nullptr);
     const growth_end end = fresh.reserve_empty(n, cause, room_for::growth);
     if (end != growth_end::done) {
       if (end == growth_end::denied) step.denied();
@@ -139,7 +161,8 @@ growth_end map_storage<Policy>::rebuild_all(std::size_t n, growth_cause cause) {
     swap(fresh);
     peak_ = most;
   }
-  // The budgets know: `fresh` asked for its memory, and has given back what there was before.
+  // The budgets know: `fresh` asked for its memory, or the swap told, and what there was before was
+  // given back.
   step.bytes_known = held_bytes();
   if (step.bytes_known < step.bytes_before) step.kind = growth_kind::shrunk;
   step.done(moved);

@@ -337,6 +337,8 @@ class map_storage {
   struct builder;
   struct attempt;
 
+  static void small_for(std::size_t n, std::size_t* groups, std::size_t* limit);
+  static std::size_t bytes_for(std::size_t n, unsigned* deepest);
   growth_end reserve_small(std::size_t n, growth_cause cause, room_for why);
   template <class Visit>
   static void each_reserved(std::size_t n, std::size_t index, unsigned depth, Visit&& visit);
