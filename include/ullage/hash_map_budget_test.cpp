@@ -5,6 +5,7 @@
 #include <ullage/budget.h>
 #include <ullage/hash_map.h>
 #include <ullage/hash_set.h>
+#include <ullage/testing/allocator_testing.h>
 
 #include <cstdint>
 #include <utility>
@@ -113,6 +114,48 @@ TEST(HashMapBudget, GivingMemoryBackIsNotDeniedAtTheLimit) {
     EXPECT_THROW(map.reserve(10 * count), growth_denied);
     EXPECT_EQ(budget.used(), held(map));
   }
+}
+
+TEST(HashMapBudget, TheHistogramOfStallsIsMemoryOfTheMap) {
+  growth_site site{"timed"};
+  byte_budget budget{std::uint64_t{1} << 20};
+  site.limit(&budget);
+  {
+    numbers map(site);
+    fill(map, 2000);
+    const std::size_t before = map.memory_usage();
+    map.record_stalls(true);
+    EXPECT_GE(map.memory_usage(), before + sizeof(stall_histogram));
+    EXPECT_EQ(budget.used(), held(map));
+    EXPECT_EQ(map.counters().memory_bytes, map.memory_usage());
+    fill(map, 8000);
+    EXPECT_EQ(budget.used(), held(map));
+    numbers taken = std::move(map);
+    EXPECT_NE(taken.stalls(), nullptr);
+    EXPECT_EQ(budget.used(), held(taken) + held(map));
+    taken.record_stalls(false);
+    EXPECT_EQ(budget.used(), held(taken));
+    map.record_stalls(true);
+  }
+  EXPECT_EQ(budget.used(), 0u);
+}
+
+TEST(HashMapBudget, TheHistogramOfStallsComesFromTheAllocatorAndGoesBackToIt) {
+  using pooled = hash_map<int, int, hash<int>, equal_to<int>,
+                          testing::travelling_allocator<std::pair<const int, int>>>;
+  testing::pool first{1}, second{2};
+  {
+    pooled a{testing::travelling_allocator<std::pair<const int, int>>(first)};
+    pooled b{testing::travelling_allocator<std::pair<const int, int>>(second)};
+    a.record_stalls(true);
+    EXPECT_FALSE(first.balanced());
+    swap(a, b);  // the allocators travel, the histograms stay
+    EXPECT_NE(a.stalls(), nullptr);
+    b.record_stalls(true);
+    b.record_stalls(false);
+  }
+  EXPECT_TRUE(first.balanced());
+  EXPECT_TRUE(second.balanced());
 }
 
 TEST(HashMapBudget, AMoveTellsTheBudgetsOfBothSites) {

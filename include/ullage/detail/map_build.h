@@ -242,7 +242,7 @@ struct map_storage<Policy>::attempt {
       map.large_->tallies.moved += moved;
     }
     if (map.stalls_ != nullptr && started_ns != 0) {
-      map.stalls_->add(growth_clock_ns() - started_ns);
+      map.stalls_->told.add(growth_clock_ns() - started_ns);
     }
     report_growth(map.site_, event, started_ns);
   }
@@ -387,11 +387,19 @@ void map_storage<Policy>::exchange_all(map_storage& other) noexcept(kSwapsQuietl
 template <class Policy>
 void map_storage<Policy>::record_stalls(bool on) {
   if (on == (stalls_ != nullptr)) return;
+  std::int64_t bytes = 0;
   if (on) {
-    stalls_ = new stall_histogram;
+    void* at = raw::get(alloc_, sizeof(stall_block));
+    stalls_ = ::new (at) stall_block{alloc_, {}};
+    bytes = static_cast<std::int64_t>(stalls_bytes());
   } else {
-    delete std::exchange(stalls_, nullptr);
+    bytes = -static_cast<std::int64_t>(stalls_bytes());
+    stall_block* const old = std::exchange(stalls_, nullptr);
+    const allocator_type alloc = old->alloc;
+    old->~stall_block();
+    raw::put(alloc, old, sizeof(stall_block));
   }
+  adjust_growth(site_, bytes);
 }
 
 }  // namespace ullage::detail

@@ -213,7 +213,7 @@ map_counters map_storage<Policy>::counters() const {
   map_counters told;
   told.entries = size_;
   told.capacity = capacity();
-  told.memory_bytes = held_bytes();
+  told.memory_bytes = held_bytes() + stalls_bytes();
   told.segments = !is_small() ? large_->segments : (limit_ == 0 ? 0 : 1);
   if (large_ != nullptr) {
     const map_tallies& t = large_->tallies;

@@ -126,6 +126,12 @@ class map_storage {
     std::uint32_t at_depth[directory::kDepthMax + 1] = {};  // segments
   };
 
+  // Goes back to where it came from, though the map may have another allocator by then.
+  struct stall_block {
+    allocator_type alloc;
+    stall_histogram told;
+  };
+
   map_storage(const hasher& hash, const key_equal& equal, const allocator_type& alloc,
               growth_site* site)
       : site_(site), hash_(hash), equal_(equal), alloc_(alloc) {
@@ -136,7 +142,7 @@ class map_storage {
   ~map_storage() {
     const std::size_t bytes = held_bytes();
     release();
-    delete stalls_;
+    record_stalls(false);
     if (bytes != 0) adjust_growth(site_, -static_cast<std::int64_t>(bytes));
   }
 
@@ -183,7 +189,12 @@ class map_storage {
   void end_of_life() noexcept { remember(); }
   void record_stalls(bool on);
   /// The histogram is the object's, as the site is: it stays when entries come and go.
-  const stall_histogram* stalls() const noexcept { return stalls_; }
+  const stall_histogram* stalls() const noexcept {
+    return stalls_ == nullptr ? nullptr : &stalls_->told;
+  }
+  std::size_t stalls_bytes() const noexcept {
+    return stalls_ == nullptr ? 0 : raw::rounded(sizeof(stall_block));
+  }
   void take_stalls(map_storage& other) noexcept { std::swap(stalls_, other.stalls_); }
   /// When a step of growth that begins now began; 0: nobody asks.
   std::uint64_t start_ns() const noexcept {
@@ -413,7 +424,7 @@ class map_storage {
   std::size_t erased_ = 0;  // entries, ever: now and then one of them has its segment looked at
   large_state* large_ = nullptr;
   growth_site* site_ = nullptr;
-  stall_histogram* stalls_ = nullptr;
+  stall_block* stalls_ = nullptr;
   std::size_t peak_ = 0;  // entries when it last grew
   [[no_unique_address]] hasher hash_;
   [[no_unique_address]] key_equal equal_;

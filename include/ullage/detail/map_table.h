@@ -309,14 +309,17 @@ class map_table {
 
   /// Bytes the map holds, its object included; what its entries own elsewhere is theirs. Of
   /// segments and directory it is what was taken, of small maps what was asked for.
-  size_type memory_usage() const noexcept { return sizeof(*this) + core_->held_bytes(); }
+  size_type memory_usage() const noexcept {
+    return sizeof(*this) + core_->held_bytes() + core_->stalls_bytes();
+  }
   /// O(capacity).
   map_counters counters() const {
     map_counters told = core_->counters();
     told.memory_bytes += sizeof(*this);
     return told;
   }
-  /// Times its steps of growth from now on, or stops doing so. Off at first.
+  /// Times its steps of growth from now on, or stops doing so. Off at first. The histogram is memory
+  /// of the map, which its site's budget is told of.
   void record_stalls(bool on) { core_->record_stalls(on); }
   /// null while off.
   const stall_histogram* stalls() const noexcept { return core_->stalls(); }
