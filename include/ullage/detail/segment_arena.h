@@ -89,11 +89,13 @@ class segment_arena {
     bool ask = false;
     {
       const std::lock_guard<std::mutex> hold(lock_);
+      if (fails()) [[unlikely]]
+        return kNone;
       if (free_[units] != kNone) {
         first = free_[units];
         free_[units] = next_of(first);
         free_units_ -= units;
-      } else if (ready(used_ + units)) {
+      } else if (commit(used_ + units)) {
         first = used_;
         used_ += units;
         ask = used_ >= ask_at_;
@@ -147,7 +149,7 @@ class segment_arena {
   }
   /// How often the helper woke. It sleeps until an arena has used up what it touched.
   static std::uint64_t helper_wakes() noexcept { return arena_helper::get().wakes(); }
-  /// Tests only: the next `n` segments of new memory, then none for ever; -1: no such limit.
+  /// Tests only: the next `n` segments, then none for ever; -1: no such limit.
   void fail_after(long n) noexcept {
     const std::lock_guard<std::mutex> hold(lock_);
     fail_after_ = n;
@@ -344,12 +346,11 @@ class segment_arena {
     return true;
   }
 #endif
-  bool ready(std::size_t units) noexcept {
-    if (fail_after_ >= 0 && fail_after_-- == 0) {
-      fail_after_ = 0;
-      return false;
-    }
-    return commit(units);
+  bool fails() noexcept {
+    if (fail_after_ < 0) return false;
+    if (fail_after_ == 0) return true;
+    --fail_after_;
+    return false;
   }
   bool commit(std::size_t units) noexcept {
     if (units > units_) return false;
