@@ -26,6 +26,7 @@
 //              something that becomes an iterator when asked, and the maximal load is fixed.
 #pragma once
 
+#include <ullage/arena.h>
 #include <ullage/detail/map_guides.h>
 #include <ullage/detail/map_node.h>
 #include <ullage/detail/map_table.h>

@@ -217,7 +217,7 @@ TEST(HashMapMemory, SixteenByteEntriesTakeTwentyThreeBytesOnAverageAndTwentyFive
 
 // What is freed must serve again: else the resident memory is not what memory_usage() says.
 TEST(HashMapMemory, TheArenaHoldsLittleMoreThanTheMapsDo) {
-  const auto usage = [] { return detail::segment_arena::usage_of_all(); };
+  const auto usage = [] { return usage_of_arenas(); };
   const std::size_t used_before = usage().used_bytes;
   // ctest starts every test in a process of its own.
   if (usage().free_bytes > 0) GTEST_SKIP() << "other tests left free blocks; run it alone";

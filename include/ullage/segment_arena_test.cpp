@@ -87,7 +87,7 @@ TEST(ArenaHelper, StartsAgainAfterItWasStopped) {
 }
 
 TEST(SegmentArena, TouchesAheadWhenMapsGrowAndRestsWhenTheyDoNot) {
-  ASSERT_TRUE(segment_arena::configure({.ahead_bytes = std::size_t{8} << 20}));
+  ASSERT_TRUE(configure_arena({.ahead_bytes = std::size_t{8} << 20}));
   {
     hash_map<std::uint64_t, std::uint64_t> map;
     const std::uint64_t before = segment_arena::helper_wakes();
@@ -101,32 +101,32 @@ TEST(SegmentArena, TouchesAheadWhenMapsGrowAndRestsWhenTheyDoNot) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     EXPECT_EQ(segment_arena::helper_wakes(), resting);
   }
-  EXPECT_TRUE(segment_arena::configure({}));
+  EXPECT_TRUE(configure_arena({}));
 }
 
 TEST(SegmentArena, ConfiguringFromManyThreadsLeavesAHelperThatHears) {
   const auto toggle = [] {
     for (int i = 0; i < 300; ++i) {
-      segment_arena::configure({.ahead_bytes = std::size_t(i % 2) << 20});
+      configure_arena({.ahead_bytes = std::size_t(i % 2) << 20});
     }
   };
   std::thread one(toggle), other(toggle);
   one.join();
   other.join();
   for (int i = 0; i < 50; ++i) {
-    ASSERT_TRUE(segment_arena::configure({}));
-    ASSERT_TRUE(segment_arena::configure({.ahead_bytes = std::size_t{1} << 20}));
+    ASSERT_TRUE(configure_arena({}));
+    ASSERT_TRUE(configure_arena({.ahead_bytes = std::size_t{1} << 20}));
     const std::uint64_t before = segment_arena::helper_wakes();
     ASSERT_TRUE(comes([&] {
       arena_helper::get().ask();
       return segment_arena::helper_wakes() > before;
     })) << "configure() said that there is a helper";
   }
-  segment_arena::configure({});
+  configure_arena({});
 }
 
 TEST(SegmentArena, AChildOfForkHasNoHelperButMayAskForOne) {
-  ASSERT_TRUE(segment_arena::configure({.ahead_bytes = std::size_t{8} << 20}));
+  ASSERT_TRUE(configure_arena({.ahead_bytes = std::size_t{8} << 20}));
   EXPECT_TRUE(grows());
   EXPECT_EQ(code_of_child([] {
               if (!grows()) std::exit(1);
@@ -135,14 +135,14 @@ TEST(SegmentArena, AChildOfForkHasNoHelperButMayAskForOne) {
             0);
 #if !defined(__SANITIZE_THREAD__)  // which ends a child of a program with threads that starts one
   EXPECT_EQ(code_of_child([] {
-              if (!segment_arena::configure({.ahead_bytes = std::size_t{8} << 20})) std::exit(1);
+              if (!configure_arena({.ahead_bytes = std::size_t{8} << 20})) std::exit(1);
               if (!grows()) std::exit(2);
               std::exit(0);
             }),
             0);
 #endif
   EXPECT_TRUE(grows());
-  EXPECT_TRUE(segment_arena::configure({}));
+  EXPECT_TRUE(configure_arena({}));
 }
 
 #if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)

@@ -5,9 +5,7 @@
 #include <ullage/hash_map.h>
 
 struct ours {
-  static void prepare(bool huge_pages) {
-    ullage::detail::segment_arena::configure({.huge_pages = huge_pages});
-  }
+  static void prepare(bool huge_pages) { ullage::configure_arena({.huge_pages = huge_pages}); }
   template <class K, class V, class H, class E>
   using map = ullage::hash_map<K, V, H, E>;
 };

@@ -7,8 +7,7 @@
 
 struct ours_ahead {
   static void prepare(bool huge_pages) {
-    ullage::detail::segment_arena::configure(
-        {.huge_pages = huge_pages, .ahead_bytes = std::size_t{64} << 20});
+    ullage::configure_arena({.huge_pages = huge_pages, .ahead_bytes = std::size_t{64} << 20});
   }
   template <class K, class V, class H, class E>
   using map = ullage::hash_map<K, V, H, E>;

@@ -20,6 +20,7 @@
 //           allocator.
 #pragma once
 
+#include <ullage/arena.h>
 #include <ullage/detail/address_space.h>
 #include <ullage/detail/arena_helper.h>
 
@@ -36,19 +37,6 @@
 #endif
 
 namespace ullage {
-
-/// How the process's arenas take memory. Set before the first map with more than one segment.
-struct arena_options {
-  bool huge_pages = false;  ///< ask for 2 MiB pages (madvise); the kernel may say no
-  /// A helper thread touches so many bytes ahead of use, but never more than are in use: maps then
-  /// seldom wait for the kernel to find and clear a page. Costs that memory and part of a core
-  /// while maps grow. 0: no helper. A child process has none until it asks again.
-  std::size_t ahead_bytes = 0;
-};
-struct arena_usage {
-  std::size_t used_bytes = 0;  ///< cut from the ranges so far
-  std::size_t free_bytes = 0;  ///< of those, waiting in lists
-};
 
 namespace detail {
 
@@ -118,7 +106,7 @@ class segment_arena {
     const std::size_t unit = tags_.unit + slots_.unit + heads_.unit;
     return {(used_ - 1) * unit, free_units_ * unit};
   }
-  /// The same for all arenas there are.
+  /// See arena.h.
   static arena_usage usage_of_all() noexcept {
     arena_usage sum;
     for (const segment_arena* a = first_of_all().load(); a != nullptr; a = a->next_arena_) {
@@ -128,8 +116,7 @@ class segment_arena {
     }
     return sum;
   }
-  /// For all arenas, those to come included. False: the helper thread could not be started. Any
-  /// thread, any time; of several at once the last one counts.
+  /// See arena.h.
   static bool configure(const arena_options& options) noexcept {
     const std::lock_guard<std::mutex> one_at_a_time(configuring());
     {
@@ -394,4 +381,10 @@ class segment_arena {
 };
 
 }  // namespace detail
+
+inline bool configure_arena(const arena_options& options) noexcept {
+  return detail::segment_arena::configure(options);
+}
+inline arena_usage usage_of_arenas() noexcept { return detail::segment_arena::usage_of_all(); }
+
 }  // namespace ullage
