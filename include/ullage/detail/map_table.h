@@ -318,8 +318,8 @@ class map_table {
     told.memory_bytes += sizeof(*this);
     return told;
   }
-  /// Times its steps of growth from now on, or stops doing so. Off at first. The histogram is memory
-  /// of the map, which its site's budget is told of.
+  /// Times its steps of growth from now on, or stops doing so. Off at first. The histogram is
+  /// memory of the map, which its site's budget is told of.
   void record_stalls(bool on) { core_->record_stalls(on); }
   /// null while off.
   const stall_histogram* stalls() const noexcept { return core_->stalls(); }

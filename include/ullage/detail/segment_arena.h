@@ -12,8 +12,8 @@
 // Runs that are given back wait in a list per length.
 //
 // Cost      get, put: O(1) under one lock; a map calls them once per ~200 inserts.
-// Memory    Reserving costs address space only. Pages are touched when a segment is. Under RLIMIT_AS,
-//           where address space is what is short, nothing is reserved (address_space.h).
+// Memory    Reserving costs address space only. Pages are touched when a segment is. Under
+//           RLIMIT_AS, where address space is what is short, nothing is reserved (address_space.h).
 // Threads   All members from any thread. A fork waits for the lock: the child's arena works.
 // Limit     kReachBytes of slots (64 GiB) and kUnitsReach units for each form of slot; less where
 //           address space is scarce. get() then says so. Maps that need more take a plain
