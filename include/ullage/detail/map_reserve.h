@@ -37,7 +37,8 @@ void map_storage<Policy>::small_for(std::size_t n, std::size_t* groups, std::siz
   }
 }
 
-// What reserve_empty(n) takes: segments and directory, or one block. Says how deep the directory is.
+// What reserve_empty(n) takes: segments and directory, or one block. Says how deep the directory
+// is.
 template <class Policy>
 std::size_t map_storage<Policy>::bytes_for(std::size_t n, unsigned* deepest) {
   if (n == 0) return 0;
