@@ -90,6 +90,21 @@ Result<void> check_choices(const contract::Contract& contract) {
   return {};
 }
 
+// What the process takes itself has to fit in, and something beside it.
+Result<void> check_room(const Config& config) {
+  const std::uint64_t bound = config.process_bound(0);
+  if (!config.persistence.directory.empty() || bound == 0 || bound >= kProcessBytesMin) return {};
+  const bool whole = config.process_bytes != 0;
+  const contract::Setting& set =
+      config.contract.setting(whole ? "residency.process" : "residency.hot");
+  return Error{Code::kInvalid,
+               set.origin + ": " + set.key->path + " = \"" + set.written +
+                   "\" is less than a server can do with: the whole process is held to it, and "
+                   "takes some 9 MiB itself.\n  Raise it to 16MiB at least" +
+                   (whole ? "" : ", or set residency.process for the whole") +
+                   ". See: ullage contract explain " + set.key->path};
+}
+
 }  // namespace
 
 Result<Config> Config::from(const contract::Contract& contract) {
@@ -120,6 +135,7 @@ Result<Config> Config::from(const contract::Contract& contract) {
     const std::uint64_t fed = config.hot_bytes / contract::kHotPerThreadMin;
     config.threads = std::max<std::uint64_t>(1, std::min(config.threads, fed));
   }
+  if (Result<void> done = check_room(config); !done.ok()) return done.error();
   return config;
 }
 
@@ -144,6 +160,10 @@ Result<void> Config::reload(const contract::Contract& changed) {
                                      " threads that run: each needs 256 KiB.\n  See: ullage "
                                      "contract explain server.threads"};
   }
+  Config next = *this;
+  next.contract = changed;
+  next.hot_bytes = changed.number("residency.hot").value_or(0);
+  if (Result<void> done = check_room(next); !done.ok()) return done;
   const bool slowlog = !same(contract, changed, "server.slowlog_slower_than") ||
                        !same(contract, changed, "server.slowlog_max_len");
   contract = changed;

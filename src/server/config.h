@@ -19,13 +19,16 @@ namespace ullage::server {
 // Threads of one server; the budget keeps a share for each.
 inline constexpr std::uint64_t kThreadsMax = 64;
 
+// A process without a cold tier may not be held to less: it takes some 9 MiB itself.
+inline constexpr std::uint64_t kProcessBytesMin = 16u << 20;
+
 struct Config {
   contract::Contract contract;  // what the figures below were made from
   contract::Contract loaded;    // as the file and the flags had it last, without CONFIG SET
   std::string file;             // of the contract; empty: there is none
   // [residency]
   std::uint64_t hot_bytes = 0;      // 0: no bound
-  std::uint64_t process_bytes = 0;  // 0: no bound
+  std::uint64_t process_bytes = 0;  // 0: hot_bytes, and what a cold tier may take
   std::uint64_t cold_bytes = 0;     // 0: what the store takes by itself
   // [server], at start only
   std::string bind = "127.0.0.1";
@@ -60,6 +63,11 @@ struct Config {
   std::uint64_t latency_monitor_threshold_ms = 0;
   std::uint64_t tracking_table_max_keys = 1'000'000;
   bool active_expire = true;
+
+  // What the whole process may take, 0: no bound. `cold`: of the cold tier's budget; 0: none.
+  std::uint64_t process_bound(std::uint64_t cold) const {
+    return process_bytes != 0 || hot_bytes == 0 ? process_bytes : hot_bytes + cold;
+  }
 
   static Result<Config> from(const contract::Contract& contract);
   // Takes over what may change while running. Errors name what may not, and why.

@@ -65,10 +65,11 @@ TEST(Config, AReloadTakesWhatTheFileChangedAndLeavesTheRestAsConfigSetHasIt) {
 }
 
 TEST(Config, StartsNoMoreThreadsThanTheHotTierFeedsAndIsNotLoweredBelowThat) {
-  auto config = Config::from(parsed("[residency]\nhot = \"1MiB\"\n"));
+  auto config = Config::from(parsed("[residency]\nhot = \"1MiB\"\nprocess = \"32MiB\"\n"));
   ASSERT_TRUE(config.ok());
   EXPECT_LE(config->threads, 4u);
-  auto threads = Config::from(parsed("[residency]\nhot = \"4MiB\"\n[server]\nthreads = 16\n"));
+  auto threads = Config::from(
+      parsed("[residency]\nhot = \"4MiB\"\nprocess = \"32MiB\"\n[server]\nthreads = 16\n"));
   ASSERT_TRUE(threads.ok());
   contract::Contract less = threads->contract;
   ASSERT_TRUE(less.set("residency.hot", "2MiB", "CONFIG SET").ok());
@@ -76,6 +77,33 @@ TEST(Config, StartsNoMoreThreadsThanTheHotTierFeedsAndIsNotLoweredBelowThat) {
   ASSERT_FALSE(refused.ok());
   EXPECT_THAT(refused.error().message, HasSubstr("too little for"));
   EXPECT_EQ(threads->hot_bytes, 4u << 20);
+}
+
+TEST(Config, HoldsTheWholeProcessToWhatItsTiersMayTake) {
+  const auto hot = Config::from(parsed("[residency]\nhot = \"64MiB\"\n"));
+  ASSERT_TRUE(hot.ok()) << hot.error().message;
+  EXPECT_EQ(hot->process_bound(0), 64u << 20);
+  EXPECT_EQ(hot->process_bound(8 << 20), 72u << 20) << "with a cold tier";
+  const auto both = Config::from(parsed("[residency]\nhot = \"1MiB\"\nprocess = \"32MiB\"\n"));
+  ASSERT_TRUE(both.ok()) << both.error().message;
+  EXPECT_EQ(both->process_bound(0), 32u << 20);
+  EXPECT_EQ(both->process_bound(8 << 20), 32u << 20) << "it says what the whole may take";
+  EXPECT_EQ(Config{}.process_bound(8 << 20), 0u) << "no bound is none";
+}
+
+TEST(Config, RefusesWhatAProcessCanNotBeHeldTo) {
+  for (const char* text :
+       {"[residency]\nhot = \"15MiB\"\n", "[residency]\nprocess = \"15MiB\"\nhot = \"1MiB\"\n"}) {
+    const auto config = Config::from(parsed(text));
+    ASSERT_FALSE(config.ok()) << text;
+    EXPECT_THAT(config.error().message, HasSubstr("ullage.toml:2: residency."));
+    EXPECT_THAT(config.error().message, HasSubstr("16MiB at least"));
+  }
+  auto config = Config::from(parsed("[residency]\nhot = \"16MiB\"\n"));
+  ASSERT_TRUE(config.ok()) << config.error().message;
+  EXPECT_FALSE(config->reload(parsed("[residency]\nhot = \"15MiB\"\n")).ok());
+  EXPECT_EQ(config->hot_bytes, 16u << 20);
+  EXPECT_EQ(config->contract.number("residency.hot"), 16u << 20);
 }
 
 TEST(Config, RefusesWhatTheMachineDoesNotHave) {

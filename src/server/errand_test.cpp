@@ -16,6 +16,7 @@ std::unique_ptr<Server> server_of(unsigned threads) {
   config.resp_port = 0;
   config.threads = threads;
   config.hot_bytes = 64u << 20;
+  config.process_bytes = 16ull << 30;  // a sanitizer takes many times as much
   auto server = Server::start(config);
   EXPECT_TRUE(server.ok()) << server.error().message;
   return std::move(server.value());

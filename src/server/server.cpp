@@ -52,11 +52,6 @@ Server::Server(const Config& config, std::unique_ptr<ColdTier> cold)
   mallopt(M_MMAP_THRESHOLD, kMappedBytesMin);
   tier::BudgetOptions options;
   options.limit_bytes = config_.hot_bytes;
-  options.process_bytes = config_.process_bytes;
-  // One total: where the cold tier can't keep to its part, the hot tier gives way.
-  if (options.process_bytes == 0 && cold_ != nullptr && config_.hot_bytes != 0) {
-    options.process_bytes = config_.hot_bytes + cold_->store().budget_bytes();
-  }
   options.shards = static_cast<unsigned>(config_.threads);
   budget_ = std::make_unique<tier::Budget>(options);
   started_ms_ = unix_ms();
@@ -105,6 +100,7 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config,
 }
 
 void Server::launch() {
+  budget_->tick();  // before anything is stored: what the process takes itself
   live_workers_ = static_cast<unsigned>(workers_.size());
   if (warmer_ != nullptr) warmer_->begin();
   for (unsigned i = 0; i < workers_.size(); ++i) {
@@ -168,8 +164,11 @@ void Server::apply_config() {
     config_.max_clients = possible;
   }
   protected_mode_.store(config_.protected_mode, std::memory_order_relaxed);
-  budget_->limit_bytes(config_.hot_bytes);
   if (cold_ != nullptr && config_.cold_bytes != 0) cold_->store().budget_bytes(config_.cold_bytes);
+  // One total: where the cold tier can't keep to its part, the hot tier gives way.
+  budget_->process_bytes(
+      config_.process_bound(cold_ != nullptr ? cold_->store().budget_bytes() : 0));
+  budget_->limit_bytes(config_.hot_bytes);
   notify_flags.store(config_.notify_flags, std::memory_order_relaxed);
   active_expire.store(config_.active_expire, std::memory_order_relaxed);
   max_key_bytes.store(config_.max_key_bytes, std::memory_order_relaxed);

@@ -57,6 +57,7 @@ const char* to_string(Pressure pressure) noexcept {
 Budget::Budget(const BudgetOptions& options)
     : options_(options),
       limit_(or_unlimited(options.limit_bytes)),
+      process_(options.process_bytes),
       allowed_(or_unlimited(options.limit_bytes)) {
   assert(options.shards >= 1 && options.shards <= kShardsMax);
 }
@@ -95,7 +96,12 @@ void Budget::recast(Component from, Component to, std::uint64_t bytes) noexcept 
 
 void Budget::limit_bytes(std::uint64_t bytes) noexcept {
   limit_.store(or_unlimited(bytes), kRelaxed);
-  set_allowed(limit_.load(kRelaxed), Pressure::kLimit);
+  std::uint64_t allowed = limit_.load(kRelaxed);
+  // Not even until the next tick it is more than the process leaves.
+  if (const std::uint64_t bound = process_bytes(); bound != 0) {
+    allowed = std::min(allowed, bound - std::min(bound, beside_.load(kRelaxed)));
+  }
+  set_allowed(allowed, Pressure::kLimit);
 }
 
 std::uint64_t Budget::granted_bytes(Component component) const noexcept {
@@ -142,8 +148,10 @@ void Budget::tick() {
       why = cause;
     }
   };
-  if (options_.process_bytes != 0) {
-    lower(options_.process_bytes, resident.resident_bytes, Pressure::kProcess);
+  const std::uint64_t rss = resident.resident_bytes;
+  beside_.store(rss > granted ? rss - granted : 0, kRelaxed);
+  if (const std::uint64_t bound = process_bytes(); bound != 0) {
+    lower(bound, rss, Pressure::kProcess);
   }
   if (cgroup.limit_bytes != 0) {
     lower(cgroup.limit_bytes - cgroup.limit_bytes / kCgroupReserve, cgroup.used_bytes,

@@ -68,6 +68,11 @@ class Budget {
   std::uint64_t limit_bytes() const noexcept { return limit_.load(std::memory_order_relaxed); }
   // Live: growths to come obey it, shards reclaim down to it.
   void limit_bytes(std::uint64_t bytes) noexcept;
+  // Of the whole process; 0: none. Live, from the next tick on.
+  std::uint64_t process_bytes() const noexcept { return process_.load(std::memory_order_relaxed); }
+  void process_bytes(std::uint64_t bytes) noexcept {
+    process_.store(bytes, std::memory_order_relaxed);
+  }
   std::uint64_t allowed_bytes() const noexcept { return allowed_.load(std::memory_order_relaxed); }
   std::uint64_t granted_bytes() const noexcept { return granted_.load(std::memory_order_relaxed); }
   std::uint64_t granted_bytes(Component component) const noexcept;
@@ -100,11 +105,12 @@ class Budget {
   void set_allowed(std::uint64_t bytes, Pressure why) noexcept;
 
   const BudgetOptions options_;
-  std::atomic<std::uint64_t> limit_, allowed_;
+  std::atomic<std::uint64_t> limit_, process_, allowed_;
   std::atomic<std::uint64_t> granted_{0}, granted_max_{0}, denied_{0};
   std::array<std::atomic<std::uint64_t>, kComponents> components_{};
   std::array<Share, kShardsMax> shares_;
   std::atomic<std::uint64_t> starved_{0};  // denials since the last tick
+  std::atomic<std::uint64_t> beside_{0};   // what the process took beyond what was granted
   std::atomic<Pressure> pressure_{Pressure::kNone};
   std::atomic<std::uint64_t> rss_{0}, cgroup_bytes_{0}, cgroup_limit_{0}, ticks_{0};
   std::atomic<double> psi_{-1};

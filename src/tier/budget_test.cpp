@@ -77,6 +77,20 @@ TEST(Budget, WhatTheProcessTakesBesideComesOffWhatIsAllowed) {
   EXPECT_TRUE(budget.take(Component::kEntries, 1, 0));
 }
 
+TEST(Budget, ALimitThatIsSetAnewLeavesWhatTheProcessTakesAside) {
+  Machine machine;
+  machine.resident(20 << 10);
+  Budget budget({.limit_bytes = 80 << 20, .proc = machine.proc(), .cgroup = machine.cgroup()});
+  budget.process_bytes(80 << 20);
+  budget.tick();
+  EXPECT_EQ(budget.allowed_bytes(), 60u << 20);
+  budget.limit_bytes(80 << 20);  // before the next tick
+  EXPECT_EQ(budget.allowed_bytes(), 60u << 20);
+  budget.process_bytes(100 << 20);
+  budget.limit_bytes(100 << 20);
+  EXPECT_EQ(budget.allowed_bytes(), 80u << 20);
+}
+
 TEST(Budget, KeepsBelowTheLimitOfItsCgroup) {
   Machine machine;
   machine.resident(50 << 10);

@@ -159,7 +159,7 @@ def test_changes_are_told_to_those_who_listen(_folder):
 
 
 def test_what_the_budget_denies_leaves_the_document_as_it_was(_folder):
-    with wire.store("--residency.hot=8MiB", "--server.threads=1") as server, server.client() as client:
+    with wire.store("--residency.hot=8MiB", "--residency.process=512MiB", "--server.threads=1") as server, server.client() as client:
         client.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
         client.ask("JSON.SET", "k", "$", '{"head":1,"l":[],"tail":"t"}')
         item = '"' + "x" * 20000 + '"'

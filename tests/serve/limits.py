@@ -101,7 +101,7 @@ def test_an_endless_command_is_closed_at_its_bound(_folder):
 
 
 def test_buffers_that_the_budget_denies_close_their_client(_folder):
-    with wire.store("--residency.hot=8MiB") as server, server.client() as client, server.client() as other:
+    with wire.store("--residency.hot=8MiB", "--residency.process=512MiB") as server, server.client() as client, server.client() as other:
         client.socket.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100000000\r\n")
         try:
             client.socket.sendall(b"x" * 1_000_000)
@@ -113,7 +113,7 @@ def test_buffers_that_the_budget_denies_close_their_client(_folder):
 
 
 def test_a_large_reply_finds_room_in_a_full_store(_folder):
-    with wire.store("--residency.hot=8MiB") as server, server.client() as client:
+    with wire.store("--residency.hot=8MiB", "--residency.process=512MiB") as server, server.client() as client:
         for i in range(9000):
             assert client.ask("SET", f"k{i}", "v" * 1000) == "OK"
         assert int(info(client, "stats")["evicted_keys"]) > 0, "it is full"

@@ -180,7 +180,7 @@ def picture(path):
                     client.read_raw()
                 time.sleep(0.012 + 0.01 * (at // 200 % 3))
 
-    with wire.store("--residency.hot=12MiB", "--server.threads=2", "--server.slowlog_slower_than=400us", http=True) as server:
+    with wire.store("--residency.hot=12MiB", "--residency.process=512MiB", "--server.threads=2", "--server.slowlog_slower_than=400us", http=True) as server:
         need_page(server)
         worker = threading.Thread(target=work, args=(server,))
         worker.start()

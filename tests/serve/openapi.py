@@ -158,7 +158,7 @@ def ask_as_somebody_else(check, client):
 
 
 def test_every_answer_is_as_the_openapi_document_says(_folder):
-    with wire.store("--server.max_value=1KiB", "--server.threads=2", http=True) as server, server.client() as client:
+    with wire.store("--server.max_value=1KiB", "--residency.process=1GiB", "--server.threads=2", http=True) as server, server.client() as client:
         check = Checked(server)
         ask_for_values(check, client)
         for path in ("/v1/status", "/v1/history", "/v1/openapi.json", "/topology", "/metrics", "/healthz", "/readyz"):
