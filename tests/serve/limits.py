@@ -125,6 +125,48 @@ def test_a_large_reply_finds_room_in_a_full_store(_folder):
         assert int(info(client, "stats")["evicted_clients"]) == 0, "nobody was closed for it"
 
 
+def written(client, commands):
+    client.socket.sendall(b"".join(client.packed(*words) for words in commands))
+    for words in commands:
+        assert client.read() == "OK", words
+
+
+def test_a_store_full_of_tiny_entries_takes_values_of_any_size(_folder):
+    for threads in (1, 2):
+        with wire.store(f"--server.threads={threads}", "--residency.hot=32MiB") as server, server.client() as client:
+            for start in range(0, 700_000, 2000):
+                written(client, [("SET", f"{i:07d}", "v") for i in range(start, start + 2000)])
+            assert int(info(client, "stats")["evicted_keys"]) > 0, "it is full"
+            for size in (3000, 15000, 30000, 60000):
+                written(client, [("SET", f"{size}:{i}", "x" * size) for i in range(20)])
+            assert client.ask("SETBIT", "bits", 16_000_000 // threads, 1) == 0
+            assert client.ask("SETRANGE", "range", 5_000_000 // threads, "x") == 5_000_000 // threads + 1
+            if threads > 1:
+                continue
+            # A buffer and a value of a mebibyte each, of cells of 24 B.
+            before = client.ask("DBSIZE")
+            assert client.ask("SET", "m", "x" * (1 << 20)) == "OK"
+            assert before - client.ask("DBSIZE") < 1.3 * (2 << 20) / 24
+            assert client.ask("SET", "m", "x" * (4 << 20)) == "OK"
+            kept = client.ask("DBSIZE")
+            client.error("SETRANGE", "n", 40 << 20, "x")
+            assert client.ask("DBSIZE") > kept - 1000, "nothing goes for what can't be"
+
+
+def test_the_process_stays_within_its_budget_while_sizes_drift(_folder):
+    if support.os.environ.get("ULLAGE_SANITIZE"):
+        return
+    budget = 32 << 20
+    for threads in (1, 2):
+        with wire.store(f"--server.threads={threads}", f"--residency.hot={budget}") as server, server.client() as client:
+            for turn, size in enumerate((100, 400, 64, 3000, 900, 20_000, 100) * 2):
+                for start in range(0, 2 * budget // size, 500):
+                    written(client, [("SET", f"{turn % 2}:{i}", "x" * (size // 2 + i % size)) for i in range(start, start + 500)])
+            assert int(info(client, "stats")["evicted_keys"]) > 0, "it is full"
+            peak = peak_bytes(server.process)
+            assert peak < budget * 1.02, f"{threads} threads: {peak / budget:.3f} of the budget"
+
+
 def test_a_large_value_finds_room_in_a_full_store(_folder):
     with wire.store("--residency.hot=32MiB") as server, server.client() as client:
         for start in range(0, 100_000, 1000):
