@@ -36,6 +36,12 @@ std::string JsonWriter::text() const {
   return style_ == Style::kIndented ? out_ + "\n" : out_;
 }
 
+std::string JsonWriter::take() {
+  assert(levels_.empty() && !after_key_);
+  if (style_ == Style::kIndented) out_ += '\n';
+  return std::move(out_);
+}
+
 void JsonWriter::open(char bracket) {
   separate();
   out_ += bracket;

@@ -55,6 +55,8 @@ class JsonWriter {
 
   // The finished text, with a last newline when indented. Everything must be closed.
   std::string text() const;
+  std::string take();  // likewise, once
+  void reserve(std::size_t bytes) { out_.reserve(bytes); }
 
  private:
   struct Level {

@@ -62,14 +62,17 @@ bool Errands::send(Ask ask, std::uint64_t granted_bytes, Done done) {
 void Errands::arrived() {
   taken_.clear();
   if (!server_.errand_box().take(taken_)) return;
-  for (const PostPtr& post : taken_) {
+  for (PostPtr& each : taken_) {
+    // What one of them holds is gone, or somebody's, before the next is looked at.
+    const PostPtr post = std::move(each);
+    ErrandReply reply(server_.budget(), std::move(post->bytes), std::exchange(post->lent, 0));
     const auto found = records_.find(post->errand);
     if (found == records_.end()) continue;
     const Record record = std::move(found->second);
     records_.erase(found);
     post->last.release();
     server_.budget().give_back(tier::Component::kClients, record.granted_bytes);
-    if (record.done) record.done(post->bytes.view());
+    if (record.done) record.done(std::move(reply));
   }
   taken_.clear();
 }

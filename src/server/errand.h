@@ -12,6 +12,8 @@
 // Promise   `done` is called exactly once, by arrived() or tick(): with the reply's bytes (RESP2),
 //           or with nothing when it did not come within kErrandMs. The command may still run then,
 //           and counts as under way until it has. It is not called after the Errands are gone.
+// Budget    A reply above kFreeBufferBytes was granted before it was posted, or is an error that
+//           begins with OOM; it stays granted until its ErrandReply is gone, or was taken over.
 // Threads   One sends and is told. give() may be called by any.
 // Limits    kErrandsMax under way; then send() refuses and nothing is posted.
 
@@ -21,9 +23,11 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "server/post.h"
+#include "tier/budget.h"
 
 namespace ullage::server {
 
@@ -57,9 +61,38 @@ class ErrandBox {
   int fd_ = -1;
 };
 
+// What came back, and what the budget has granted for it.
+class ErrandReply {
+ public:
+  ErrandReply() = default;
+  ErrandReply(tier::Budget& budget, wire::ByteBuffer bytes, std::uint64_t granted_bytes)
+      : bytes_(std::move(bytes)), budget_(&budget), granted_bytes_(granted_bytes) {}
+  ErrandReply(ErrandReply&& other) noexcept { *this = std::move(other); }
+  ErrandReply& operator=(ErrandReply&& other) noexcept {
+    std::swap(budget_, other.budget_);
+    std::swap(granted_bytes_, other.granted_bytes_);
+    bytes_.swap(other.bytes_);
+    return *this;
+  }
+  ~ErrandReply() {
+    bytes_.release();
+    if (granted_bytes_ > 0) budget_->give_back(tier::Component::kClients, granted_bytes_);
+  }
+
+  std::string_view view() const { return bytes_.view(); }
+  // The taker gives it back.
+  std::uint64_t take_granted() { return std::exchange(granted_bytes_, 0); }
+  wire::ByteBuffer take_bytes() { return std::move(bytes_); }
+
+ private:
+  wire::ByteBuffer bytes_;
+  tier::Budget* budget_ = nullptr;
+  std::uint64_t granted_bytes_ = 0;
+};
+
 class Errands {
  public:
-  using Done = std::function<void(std::optional<std::string_view> reply)>;
+  using Done = std::function<void(std::optional<ErrandReply> reply)>;
 
   explicit Errands(Server& server) : server_(server) {}
   ~Errands();

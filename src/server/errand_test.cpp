@@ -52,7 +52,8 @@ TEST(Errands, RunOnTheThreadThatOwnsTheKeyAndComeBack) {
       const std::string key = "k" + std::to_string(i);
       Ask put = ask_for(*server, {"http.set", key, "0", "any"});
       put.last.emplace().append("value of " + key);
-      ASSERT_TRUE(errands.send(std::move(put), 0, [&](auto reply) { told += reply.value(); }));
+      ASSERT_TRUE(
+          errands.send(std::move(put), 0, [&](auto reply) { told += reply.value().view(); }));
     }
     wait_for_all(errands);
     std::string all;
@@ -60,7 +61,7 @@ TEST(Errands, RunOnTheThreadThatOwnsTheKeyAndComeBack) {
     EXPECT_EQ(told, all);
     told.clear();
     ASSERT_TRUE(errands.send(ask_for(*server, {"get", "k7"}), 0,
-                             [&](auto reply) { told = reply.value(); }));
+                             [&](auto reply) { told = reply.value().view(); }));
     wait_for_all(errands);
     EXPECT_EQ(told, "$11\r\nvalue of k7\r\n");
   }
@@ -88,6 +89,56 @@ TEST(Errands, AreGivenUpAfterTheirTimeAndCountUntilTheyHaveRun) {
   wait_for_all(errands);
   EXPECT_EQ(calls, 1);
   EXPECT_EQ(server->budget().granted_bytes(tier::Component::kClients), 0u);
+}
+
+TEST(Errands, RepliesAreGrantedUntilTheyAreGone) {
+  for (const unsigned threads : {1u, 2u}) {
+    const auto server = server_of(threads);
+    server->launch();
+    Errands errands(*server);
+    tier::Budget& budget = server->budget();
+    const std::string value(3 << 20, 'v');
+    Ask put = ask_for(*server, {"http.set", "k", "0", "any"});
+    put.last.emplace().append(value);
+    ASSERT_TRUE(errands.send(std::move(put), 0, [](auto) {}));
+    wait_for_all(errands);
+    Ask keep = ask_for(*server, {"config", "set", "maxmemory-policy", "noeviction"});
+    keep.owner = 0;
+    keep.command = find_internal("config|set");
+    ASSERT_TRUE(errands.send(std::move(keep), 0,
+                             [](auto reply) { EXPECT_EQ(reply.value().view(), "+OK\r\n"); }));
+    wait_for_all(errands);
+    constexpr std::size_t kReaders = 50;  // of twice as much as there is
+    std::vector<ErrandReply> held;
+    std::size_t refused = 0, granted = 0;
+    for (std::size_t i = 0; i < kReaders; ++i) {
+      const char* name = i % 2 == 0 ? "http.get" : "http.mget";
+      std::vector<std::string> words{name, "k"};
+      if (i % 2 != 0) words.insert(words.begin() + 1, "99999999");
+      Ask ask = ask_for(*server, words);
+      ask.owner = tier::Key(0, "k").shard(threads);
+      ASSERT_TRUE(errands.send(std::move(ask), 0, [&](std::optional<ErrandReply> reply) {
+        if (reply->view().starts_with("-OOM")) {
+          ++refused;
+        } else {
+          EXPECT_TRUE(reply->view().ends_with("vvv\r\n"));
+          granted += reply->view().size();
+          held.push_back(std::move(*reply));
+        }
+      }));
+    }
+    wait_for_all(errands);
+    EXPECT_GT(refused, 0u);
+    EXPECT_GT(held.size(), kReaders / 10);
+    EXPECT_GE(budget.granted_bytes(tier::Component::kClients), granted);
+    EXPECT_LE(budget.granted_bytes_max(), budget.limit_bytes());
+    held.clear();
+    EXPECT_EQ(budget.granted_bytes(tier::Component::kClients), 0u);
+    ASSERT_TRUE(errands.send(ask_for(*server, {"get", "k"}), 0,
+                             [&](auto reply) { granted = reply.value().view().size(); }));
+    wait_for_all(errands);
+    EXPECT_GT(granted, value.size());
+  }
 }
 
 TEST(Errands, AreBounded) {

@@ -94,7 +94,7 @@ class Elsewhere {
     const std::size_t number = replies_.size();
     replies_.emplace_back();
     EXPECT_TRUE(errands_.send(std::move(ask), 0, [this, number](auto reply) {
-      replies_[number] = std::string(reply.value());
+      replies_[number] = std::string(reply.value().view());
     }));
     return number;
   }

@@ -160,6 +160,7 @@ class Worker final : public tier::Listener {
   void replace_slot(std::uint64_t session, Slot* slot, std::string_view error);
   void send_reply(PostPtr post);
   void return_loan(Post& post);
+  void grant_errand(Post& post);
   void run_words(PostPtr& post, const Parked* parked);
   void after_reply(Session& session, const Command& command);
   bool refused(Session& session, Context& context, const Command* command);

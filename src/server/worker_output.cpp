@@ -84,6 +84,26 @@ bool Worker::lend_reply(wire::ByteBuffer& reply, std::size_t more) {
   return true;
 }
 
+// What another door gets is granted in whole before it is there: it can't make room itself.
+void Worker::grant_errand(Post& post) {
+  static const Command* const kMany = find_internal("http.mget");
+  const std::uint64_t held = post.bytes.capacity();
+  // Of many values JSON is made, beside them.
+  const std::uint64_t beside = post.command == kMany ? 2 * post.bytes.size() : 0;
+  const std::uint64_t needed = held > kFreeBufferBytes ? held + beside : 0;
+  const std::uint64_t lent = post.lent;
+  if (needed < lent) {
+    server_.budget().give_back(tier::Component::kClients, lent - needed, static_cast<int>(index_));
+  } else if (needed > lent && !borrow(needed - lent, 0)) {
+    stats_.denied_buffers.add();
+    return_loan(post);
+    post.bytes.release();
+    wire::ReplyWriter(post.bytes, post.caller.resp).error(kOutOfMemory);
+    return;
+  }
+  post.lent = needed;
+}
+
 // What scratch_ holds is this session's: out with it, as far as the socket takes it.
 void Worker::spill(Session& session) {
   session.granted_bytes += std::exchange(lent_, 0);

@@ -382,12 +382,14 @@ void Worker::return_loan(Post& post) {
 
 void Worker::send_reply(PostPtr post) {
   if (post->errand != 0) {
-    return_loan(*post);
+    grant_errand(*post);
+    server_.budget().entrust(post->lent, static_cast<int>(index_), -1);
     errands_done_.push_back(std::move(post));
     return;
   }
   const unsigned from = post->from;
   if (from == index_) return run_post(std::move(post));
+  server_.budget().entrust(post->lent, static_cast<int>(index_), static_cast<int>(from));
   outboxes_[from].push_back(std::move(post));
   for (PostPtr& behind : behind_reply_) outboxes_[from].push_back(std::move(behind));
   behind_reply_.clear();

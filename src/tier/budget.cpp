@@ -104,6 +104,12 @@ void Budget::limit_bytes(std::uint64_t bytes) noexcept {
   set_allowed(allowed, Pressure::kLimit);
 }
 
+void Budget::entrust(std::uint64_t bytes, int from, int to) noexcept {
+  if (bytes == 0 || from == to) return;
+  if (from >= 0) shares_[static_cast<std::size_t>(from)].bytes.fetch_sub(bytes, kRelaxed);
+  if (to >= 0) shares_[static_cast<std::size_t>(to)].bytes.fetch_add(bytes, kRelaxed);
+}
+
 std::uint64_t Budget::granted_bytes(Component component) const noexcept {
   return components_[static_cast<std::size_t>(component)].load(kRelaxed);
 }

@@ -64,6 +64,8 @@ class Budget {
   void give_back(Component component, std::uint64_t bytes, int shard = -1) noexcept;
   // Bytes that were granted to one component now belong to another.
   void recast(Component from, Component to, std::uint64_t bytes) noexcept;
+  // What was granted on behalf of one shard is another's; -1: nobody's.
+  void entrust(std::uint64_t bytes, int from, int to) noexcept;
 
   std::uint64_t limit_bytes() const noexcept { return limit_.load(std::memory_order_relaxed); }
   // Live: growths to come obey it, shards reclaim down to it.

@@ -109,7 +109,10 @@ class Reader {
       if (content.size() < 4 || content[3] != ':') return fail("a verbatim text without format");
       content.remove_prefix(4);
     }
-    return text(type, content, reply);
+    if (count <= limits_.copied_bytes_max) return text(type, content, reply);
+    reply.type = type;
+    reply.kept = content;
+    return Parsed::kCommand;
   }
 
   Parsed aggregate(Reply::Type type, std::string_view line, std::size_t per, Reply& reply,

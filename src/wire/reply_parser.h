@@ -39,9 +39,11 @@ struct Reply {
   Type type = Type::kNull;
   std::string text;          // simple, error, bulk, verbatim (without its format), numbers as sent
   std::int64_t integer = 0;  // integer, boolean
+  std::string_view kept;     // instead of text: a part of the bytes that were parsed
   double real = 0;
   std::vector<Reply> elements;  // of a map: key, value, key, value
 
+  std::string_view bytes() const { return kept.empty() ? std::string_view(text) : kept; }
   bool is_error() const { return type == Type::kError; }
 };
 
@@ -49,6 +51,7 @@ struct ReplyLimits {
   std::size_t depth_max = 16;
   std::size_t elements_max = 1u << 20;  // of one aggregate
   std::size_t bulk_bytes_max = 512u << 20;
+  std::size_t copied_bytes_max = SIZE_MAX;  // a longer bulk is `kept`
 };
 
 struct ReplyParse {

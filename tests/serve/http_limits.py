@@ -73,9 +73,42 @@ def test_memory_comes_from_the_budget_or_not_at_all(_folder):
         assert seen == {201, 507}, seen
         client.ask("FLUSHALL")
         support.wait_until(lambda: http_put(server, b"y" * 1000) in (201, 204), "there is memory again")
-        told = client.ask("INFO", "budget").decode()
-        clients = int(told.split("budget_granted_clients_bytes:")[1].split("\r\n")[0])
+        clients = granted_to_clients(client)
         assert clients < 1 << 20, f"buffers of requests that are done are still granted: {clients}"
+
+
+def test_answers_that_nobody_reads_stay_within_the_budget(_folder):
+    hot, value, count = 32 << 20, b"v" * (4 << 20), 60
+    with wire.store("--residency.hot=32MiB", http=True) as server, rest.Http(server) as http, server.client() as client:
+        assert http("PUT", "/v1/keys/large", value).status == 201
+        for i in range(3):
+            assert http("PUT", f"/v1/keys/l{i}", value).status == 201
+        client.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        before = resident_max(server)
+        ask = b'{"keys": ["large", "l0", "l1"]}'
+        requests = (b"GET /v1/keys/large HTTP/1.1\r\nHost: x\r\n\r\n",
+                    b"POST /v1/keys:batchGet HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(ask), ask))
+        held = [socket.create_connection(("127.0.0.1", server.http_port)) for _ in range(count)]
+        for i, connection in enumerate(held):
+            connection.sendall(requests[i % 2])
+        statuses = [int(connection.recv(20)[9:12]) for connection in held]
+        assert set(statuses) == {200, 503}, statuses
+        assert resident_max(server) < before + hot, (before, resident_max(server), statuses)
+        for connection in held:
+            connection.close()
+        support.wait_until(lambda: granted_to_clients(client) < 1 << 20, "answers that are gone are granted no more")
+        assert http("GET", "/v1/keys/large").body == value
+        answer = http("POST", "/v1/keys:batchGet", ask).json()
+        assert [len(entry["value"]) for entry in answer["entries"]] == [4 << 20] * 3
+
+
+def resident_max(server):
+    with open(f"/proc/{server.process.pid}/status") as status:
+        return 1024 * next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
+
+
+def granted_to_clients(client):
+    return int(client.ask("INFO", "budget").decode().split("budget_granted_clients_bytes:")[1].split("\r\n")[0])
 
 
 def http_put(server, value):

@@ -7,6 +7,7 @@
 
 #include "document/print.h"
 #include "server/commands/handlers.h"
+#include "server/commands/json_support.h"
 #include "server/context.h"
 #include "server/http/etag.h"
 #include "server/kinds.h"
@@ -14,6 +15,9 @@
 
 namespace ullage::server {
 namespace {
+
+// Around a value in a reply, at most.
+constexpr std::size_t kFrameBytes = 128;
 
 // An entry as HTTP has it: bytes as they are, or a document as its JSON, which is printed anew.
 class Shown {
@@ -43,6 +47,28 @@ class Shown {
   bool document_ = false;
 };
 
+// Whether there is memory for a large value in the reply, and for a document's text beside it;
+// entries may go for them: then `found` is another view. False: an error takes the place of all
+// behind `before`.
+bool room_for(Context& c, const tier::Key& key, std::optional<tier::Found>& found,
+              std::optional<Loan>& printing, std::size_t before) {
+  if (!found || found->value.size() <= kFreeBufferBytes) [[likely]]
+    return true;
+  const std::size_t bytes = found->value.size();
+  if (found->kind == kJson) printing.emplace(c, 2 * bytes, Loan::How::kMakeRoom);
+  const bool lent =
+      (!printing || printing->granted()) && c.worker.lend_reply(c.out.buffer(), bytes);
+  found = c.shard(key).peek(key);
+  if (lent && found) {
+    // What is around it does not double it.
+    c.out.buffer().reserve(c.out.buffer().size() + found->value.size() + kFrameBytes);
+    return true;
+  }
+  c.out.buffer().truncate(before);
+  c.out_of_memory();
+  return false;
+}
+
 std::optional<tier::Found> read(Context& c, std::size_t word) {
   const tier::Key key = c.key(word);
   const auto found = c.shard(key).get(key);
@@ -68,7 +94,9 @@ bool fits(const Context& c, const std::optional<tier::Found>& now, std::size_t f
 
 // http.get KEY
 void http_get_command(Context& c) {
-  const auto found = read(c, 1);
+  auto found = read(c, 1);
+  std::optional<Loan> printing;
+  if (!room_for(c, c.key(1), found, printing, c.out.buffer().size())) return;
   if (!found) return c.out.null();
   Shown(*found).reply(c);
 }
@@ -77,9 +105,13 @@ void http_get_command(Context& c) {
 void http_mget_command(Context& c) {
   std::int64_t left = 0;
   if (!c.integer(1, left)) return;
+  const std::size_t before = c.out.buffer().size();
   c.out.array(c.words.size() - 2);
   for (std::size_t i = 2; i < c.words.size(); ++i) {
-    const auto found = read(c, i);
+    auto found = read(c, i);
+    std::optional<Loan> printing;
+    const bool fits = found && static_cast<std::int64_t>(found->value.size()) <= left;
+    if (fits && !room_for(c, c.key(i), found, printing, before)) return;
     if (!found) {
       c.out.null();
       continue;

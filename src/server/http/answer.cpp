@@ -60,7 +60,9 @@ int base64_digit(char c) {
 }  // namespace
 
 Answer text_answer(int status, std::string body, const char* type) {
-  return {.status = status, .type = type, .fields = {}, .body = std::move(body)};
+  Answer answer{.status = status, .type = type};
+  answer.body = std::move(body);
+  return answer;
 }
 
 Answer json_answer(std::string body) { return text_answer(200, std::move(body), kJsonType); }
@@ -83,7 +85,7 @@ std::string answer_head(const Answer& answer, bool keep) {
   if (!answer.type.empty()) head += "\r\nContent-Type: " + answer.type;
   // 204 and 304 have no body, and no length of one.
   if (answer.status != 204 && answer.status != 304) {
-    head += "\r\nContent-Length: " + std::to_string(answer.body.size());
+    head += "\r\nContent-Length: " + std::to_string(answer.content().size());
   }
   char date[64];
   const std::time_t now = std::time(nullptr);

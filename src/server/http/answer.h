@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "wire/byte_buffer.h"
+
 namespace ullage::server {
 
 struct Answer {
@@ -22,7 +24,12 @@ struct Answer {
   std::string type = {};  // Content-Type; empty: there is no body
   std::vector<std::pair<const char*, std::string>> fields = {};
   std::string body = {};
+  // Instead of a body of its own: a part of bytes that are there, which go along.
+  wire::ByteBuffer kept = {};
+  std::string_view part = {};
   bool close = false;  // nothing more is read from this connection
+
+  std::string_view content() const { return kept.empty() ? std::string_view(body) : part; }
 };
 
 inline constexpr const char* kJsonType = "application/json";

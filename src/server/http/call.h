@@ -39,7 +39,10 @@ struct Call {
 };
 
 // In the order of the asks. A reply that did not come in time ends the request before `then` runs.
-using Replies = std::vector<wire::Reply>;
+struct Replied : wire::Reply {
+  wire::ByteBuffer whole;  // what it was parsed from; long values are parts of it
+};
+using Replies = std::vector<Replied>;
 
 struct Stream {};  // events until the client goes
 struct Round;
@@ -72,6 +75,7 @@ bool may_look(Server& server, const Caller& caller);
 bool may_see_slow(Server& server, const Caller& caller);
 // Of an error reply: what HTTP says to it.
 Answer refused(const wire::Reply& reply);
+Answer refused_read(const wire::Reply& reply);
 Answer not_permitted(std::string_view detail);
 
 // Routes.

@@ -16,6 +16,8 @@ namespace {
 
 // Read at once.
 constexpr std::size_t kReadBytes = 64 * 1024;
+// Values up to here are copied out of their replies.
+constexpr std::size_t kCopiedBytesMax = 16 * 1024;
 
 bool has_body(const wire::HttpRequest& request) {
   return request.chunked || request.content_length.value_or(0) > 0;
@@ -177,7 +179,8 @@ void Connection::start(Round round) {
   phase_ = Phase::kWaiting;
   ++round_;
   missing_ = round.asks.size();
-  replies_.assign(missing_, {});
+  drop_replies();
+  replies_.resize(missing_);
   then_ = std::move(round.then);
   for (std::size_t i = 0; i < round.asks.size(); ++i) {
     // What was granted for the body goes with it.
@@ -187,8 +190,8 @@ void Connection::start(Round round) {
     }
     const bool sent = http_.errands().send(
         std::move(round.asks[i]), granted,
-        [&http = http_, id = id_, number = round_, i](std::optional<std::string_view> bytes) {
-          if (Connection* self = http.find(id)) self->take_reply(number, i, bytes);
+        [&http = http_, id = id_, number = round_, i](std::optional<ErrandReply> told) {
+          if (Connection* self = http.find(id)) self->take_reply(number, i, std::move(told));
         });
     if (!sent) {
       Answer busy = problem(503, "busy", "Too much is under way.",
@@ -196,6 +199,7 @@ void Connection::start(Round round) {
                             "Send it again after the time in Retry-After.");
       busy.fields.emplace_back("Retry-After", "1");
       ++round_;
+      drop_replies();
       return respond(std::move(busy));
     }
     granted_bytes_ -= granted;
@@ -203,24 +207,38 @@ void Connection::start(Round round) {
 }
 
 void Connection::take_reply(std::uint64_t round, std::size_t index,
-                            std::optional<std::string_view> bytes) {
+                            std::optional<ErrandReply> told) {
   if (round != round_ || phase_ != Phase::kWaiting) return;
-  if (!bytes) {
+  if (!told) {
     ++round_;
+    drop_replies();
     respond(
         problem(504, "no-reply", "The store did not answer in time.",
                 "It had " + std::to_string(kErrandMs / 1000) + " s. A write may still take effect.",
                 "Read the key before writing it again; see /v1/status for what is slow."));
   } else {
-    if (wire::parse_reply(*bytes, {}, replies_[index]).status != wire::Parsed::kCommand) {
-      replies_[index] = {};
+    Replied& reply = replies_[index];
+    constexpr wire::ReplyLimits kLimits{.copied_bytes_max = kCopiedBytesMax};
+    if (wire::parse_reply(told->view(), kLimits, reply).status != wire::Parsed::kCommand) {
+      reply = {};
     }
+    granted_bytes_ += told->take_granted();
+    reply.whole = told->take_bytes();
+    replies_memory_ += reply.whole.capacity();
     if (--missing_ > 0) return;
     const auto then = std::move(then_);
-    take(then(replies_));
+    Step step = then(replies_);
+    drop_replies();
+    take(std::move(step));
   }
   if (!dead()) advance();
   if (!dead()) watch();
+}
+
+// What was granted for them is the answer's, until that is accounted for.
+void Connection::drop_replies() {
+  replies_.clear();
+  replies_memory_ = 0;
 }
 
 void Connection::start_stream() {

@@ -77,11 +77,22 @@ class Connection {
   void run();
   void take(Step step);
   void start(Round round);
-  void take_reply(std::uint64_t round, std::size_t index, std::optional<std::string_view> bytes);
+  void take_reply(std::uint64_t round, std::size_t index, std::optional<ErrandReply> told);
+  void drop_replies();
   void start_stream();
   void respond(Answer answer);
   void respond_last(Answer answer);
-  void put(std::string bytes);
+  // What goes out: bytes of its own, or a part of others that it keeps.
+  struct Piece {
+    std::string bytes;
+    wire::ByteBuffer kept;
+    std::string_view part;
+    std::string_view view() const { return kept.empty() ? std::string_view(bytes) : part; }
+    std::size_t memory_bytes() const { return bytes.capacity() + kept.capacity(); }
+  };
+  void put(Piece piece);
+  void put(std::string bytes) { put(Piece{std::move(bytes), {}, {}}); }
+  void drop_output();
   void flush();
   bool account();
   void watch();
@@ -99,8 +110,9 @@ class Connection {
   wire::HttpTarget target_;
   wire::ByteBuffer body_;
   bool answered_ = false;  // by its head alone
-  std::deque<std::string> out_;
+  std::deque<Piece> out_;
   std::size_t out_at_ = 0, out_bytes_ = 0;  // in the first; all
+  std::size_t out_memory_ = 0;
   std::uint64_t since_ms_ = 0;
   std::uint64_t granted_bytes_ = 0;
   std::uint32_t watched_;
@@ -108,6 +120,7 @@ class Connection {
   std::uint64_t round_ = 0;
   std::size_t missing_ = 0;
   Replies replies_;
+  std::size_t replies_memory_ = 0;
   std::function<Step(Replies&)> then_;
   std::uint64_t cursor_ = 0;  // of its stream
 };

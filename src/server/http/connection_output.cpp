@@ -30,19 +30,19 @@ void Connection::respond(Answer answer) {
   phase_ = keep ? Phase::kReading : Phase::kLast;
   if (keep && request.minor == 0) answer.fields.emplace_back("Connection", "keep-alive");
   std::string head = answer_head(answer, keep);
-  if (request.method == "HEAD") answer.body.clear();
-  if (answer.body.size() <= kJoinBytes) {
-    put(head + answer.body);
+  if (request.method == "HEAD") {
+    put(std::move(head));
+  } else if (answer.content().size() <= kJoinBytes) {
+    put(head.append(answer.content()));
   } else {
     put(std::move(head));
-    put(std::move(answer.body));
+    put(Piece{std::move(answer.body), std::move(answer.kept), answer.part});
   }
   body_.release();
   since_ms_ = http_.now_ms();
   if (!account()) {
     // Nothing of it has gone out: another answer takes its place.
-    out_.clear();
-    out_at_ = out_bytes_ = 0;
+    drop_output();
     Answer instead = denied_buffer();
     put(answer_head(instead, keep) + (request.method == "HEAD" ? "" : instead.body));
     (void)account();
@@ -55,9 +55,15 @@ void Connection::respond_last(Answer answer) {
   respond(std::move(answer));
 }
 
-void Connection::put(std::string bytes) {
-  out_bytes_ += bytes.size();
-  out_.push_back(std::move(bytes));
+void Connection::put(Piece piece) {
+  out_bytes_ += piece.view().size();
+  out_memory_ += piece.memory_bytes();
+  out_.push_back(std::move(piece));
+}
+
+void Connection::drop_output() {
+  out_.clear();
+  out_at_ = out_bytes_ = out_memory_ = 0;
 }
 
 ssize_t Connection::read_some(char* into, std::size_t room) {
@@ -86,8 +92,8 @@ void Connection::shake() {
 
 void Connection::flush() {
   while (!out_.empty()) {
-    const std::string& first = out_.front();
-    const ssize_t sent = write_some(std::string_view(first).substr(out_at_));
+    const std::string_view first = out_.front().view();
+    const ssize_t sent = write_some(first.substr(out_at_));
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno == EAGAIN) return;
     if (sent < 0) return close();
@@ -95,6 +101,7 @@ void Connection::flush() {
     out_at_ += static_cast<std::size_t>(sent);
     out_bytes_ -= static_cast<std::size_t>(sent);
     if (out_at_ < first.size()) continue;
+    out_memory_ -= out_.front().memory_bytes();
     out_.pop_front();
     out_at_ = 0;
   }
@@ -108,7 +115,7 @@ void Connection::flush() {
 
 // Buffers beyond what is free are granted by the budget. False: it denied more.
 bool Connection::account() {
-  const std::uint64_t all = body_.capacity() + in_.capacity() + out_bytes_;
+  const std::uint64_t all = body_.capacity() + in_.capacity() + out_memory_ + replies_memory_;
   const std::uint64_t needed = all > kConnectionFreeBytes ? all - kConnectionFreeBytes : 0;
   tier::Budget& budget = http_.server().budget();
   if (needed > granted_bytes_) {

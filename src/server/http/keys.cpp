@@ -98,8 +98,8 @@ Ask ask(const Call& call, const Place& place, const char* name) {
   return ask;
 }
 
-Answer value_answer(wire::Reply& reply, const Condition& condition) {
-  std::string& value = reply.elements[1].text;
+Answer value_answer(Replied& reply, const Condition& condition) {
+  const std::string_view value = reply.elements[1].bytes();
   const auto expires_ms = static_cast<std::uint64_t>(reply.elements[0].integer);
   const std::string tag = etag_of(value);
   if (condition.has_match && !matches(condition.match, tag, false)) return failed_condition();
@@ -116,7 +116,12 @@ Answer value_answer(wire::Reply& reply, const Condition& condition) {
   }
   answer.type = reply.elements.size() > 2 ? kJsonType : kValueType;
   answer.fields.emplace_back("Content-Security-Policy", kValuePolicy);
-  answer.body = std::move(value);
+  if (reply.elements[1].kept.empty()) {
+    answer.body = std::move(reply.elements[1].text);
+  } else {
+    answer.part = value;
+    answer.kept = std::move(reply.whole);
+  }
   return answer;
 }
 
@@ -146,8 +151,8 @@ Step get_key(Call& call) {
   Round round;
   round.asks.push_back(ask(call, where, "http.get"));
   round.then = [where, condition = std::get<Condition>(condition)](Replies& replies) -> Step {
-    wire::Reply& reply = replies[0];
-    if (reply.is_error()) return refused(reply);
+    Replied& reply = replies[0];
+    if (reply.is_error()) return refused_read(reply);
     if (reply.elements.size() >= 2) return value_answer(reply, condition);
     return condition.has_match ? failed_condition() : missing(where);
   };

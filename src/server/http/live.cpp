@@ -36,9 +36,9 @@ bool Live::tick(std::uint64_t now_ms, bool watched) {
     curve_ms_ = now_ms;
     std::vector<Ask> asks = curve_asks();
     for (std::size_t i = 0; i < asks.size(); ++i) {
-      (void)errands_.send(std::move(asks[i]), 0, [this, i](std::optional<std::string_view> bytes) {
+      (void)errands_.send(std::move(asks[i]), 0, [this, i](std::optional<ErrandReply> told) {
         wire::Reply reply;
-        if (bytes && wire::parse_reply(*bytes, {}, reply).status == wire::Parsed::kCommand) {
+        if (told && wire::parse_reply(told->view(), {}, reply).status == wire::Parsed::kCommand) {
           take_curve(i, reply);
         }
       });

@@ -163,6 +163,14 @@ std::optional<Answer> parse_batch(std::string_view body, Batch& batch, std::uint
   return std::nullopt;
 }
 
+// About what an entry takes as JSON.
+std::size_t json_bytes(const wire::Reply& entry) {
+  constexpr std::size_t kAround = 200;
+  if (entry.elements.size() < 2) return kAround;
+  const std::string_view value = entry.elements[1].bytes();
+  return kAround + (document::is_utf8(value) ? value.size() : value.size() / 3 * 4);
+}
+
 void write_entry(JsonWriter& json, const std::string& key, const wire::Reply& reply) {
   json.begin_object();
   json.key("key");
@@ -177,9 +185,9 @@ void write_entry(JsonWriter& json, const std::string& key, const wire::Reply& re
     const std::uint64_t now = unix_ms();
     json.field("found", true);
     json.key("value");
-    write_bytes(json, reply.elements[1].text);
+    write_bytes(json, reply.elements[1].bytes());
     if (reply.elements.size() > 2) json.field("kind", reply.elements[2].text);
-    json.field("etag", etag_of(reply.elements[1].text));
+    json.field("etag", etag_of(reply.elements[1].bytes()));
     if (expires_ms != tier::kNoExpiry) {
       json.field("ttl_ms", expires_ms > now ? expires_ms - now : 0);
     }
@@ -249,10 +257,14 @@ Step batch_get(Call& call) {
         std::to_string(kBatchValuesBytesMax / static_cast<std::int64_t>(round.asks.size()));
   }
   round.then = [batch](Replies& replies) -> Step {
-    for (const wire::Reply& reply : replies) {
-      if (reply.is_error()) return refused(reply);
+    std::size_t bytes = 0;
+    for (const Replied& reply : replies) {
+      if (reply.is_error()) return refused_read(reply);
+      for (const wire::Reply& entry : reply.elements) bytes += json_bytes(entry);
     }
+    for (const std::string& key : batch->keys) bytes += key.size();
     JsonWriter json;
+    json.reserve(bytes);
     json.begin_object();
     json.begin_array("entries");
     for (std::size_t i = 0; i < batch->keys.size(); ++i) {
@@ -261,7 +273,7 @@ Step batch_get(Call& call) {
     }
     json.end_array();
     json.end_object();
-    return json_answer(json.text());
+    return json_answer(json.take());
   };
   if (round.asks.empty()) {
     Replies none;

@@ -179,6 +179,17 @@ Answer not_permitted(std::string_view detail) {
                  "Ask whoever keeps the users (ACL SETUSER).");
 }
 
+// Others hold what there is, until their answers have gone out.
+Answer refused_read(const wire::Reply& reply) {
+  if (!reply.text.starts_with("OOM")) return refused(reply);
+  Answer answer = problem(503, "no-room-for-answer", "There is no memory for the answer now.",
+                          "The budget denied a buffer for it, and nothing could be evicted for it.",
+                          "Send it again after the time in Retry-After, ask for less at once, or "
+                          "raise residency.hot (see the page at /).");
+  answer.fields.emplace_back("Retry-After", "1");
+  return answer;
+}
+
 Answer refused(const wire::Reply& reply) {
   const std::string& text = reply.text;
   if (text.starts_with("OOM")) {
