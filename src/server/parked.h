@@ -36,6 +36,8 @@ struct KeyWait {
   tier::Taken entry;
   std::uint64_t written_ms = 0;
   std::uint64_t read = 0;  // under way: its number
+  std::uint64_t asked_ms = 0;
+  std::uint64_t granted_bytes = 0;  // of its router's ReadRoom, for the value
   // Who waits, and which of its items this is.
   std::deque<std::pair<std::shared_ptr<Parked>, std::size_t>> queue;
   tier::Key key() const { return {db, text, hash}; }

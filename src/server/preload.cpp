@@ -65,8 +65,7 @@ void Router::preload_some() {
                                                                     tier::ColdEntry entry) {
       Answer answer;
       answer.preload = true;
-      answer.status = status;
-      answer.entry = std::move(entry);
+      keep_value(answer, status, entry);
       answer.db = db;
       answer.key = text;
       put(std::move(answer));
@@ -85,15 +84,17 @@ void Router::answer_preload(Answer& answer) {
   if (!changed) preload_hashes_.erase(mine);
   const std::uint64_t expires = answer.entry.expires_ms;
   if (answer.status != tier::ColdStatus::kOk) return;
-  if (expires != 0 && expires <= shard().now()) return;
-  if (changed || shard().contains(key) || find(key) != nullptr) {
+  room_.saw(answer.bytes);
+  if (answer.dropped) return;  // it does not fit
+  if (expires != 0 && expires <= shard().now()) {
+    // Gone meanwhile.
+  } else if (changed || shard().contains(key) || find(key) != nullptr) {
     figures_.dropped_fills.add();
-    return;
-  }
-  if (shard().fill(key, taken_of(std::move(answer.entry))) == tier::Status::kOk) {
+  } else if (shard().fill(key, taken_of(std::move(answer.entry))) == tier::Status::kOk) {
     figures_.preloaded.add();
     moved(key.hash, Moved::kPreloaded);
   }
+  room_.put_back(answer.bytes);
 }
 
 void Router::moved(std::uint64_t hash, Moved how) {

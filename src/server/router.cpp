@@ -55,7 +55,12 @@ const std::string kCantBeWritten =
 }  // namespace
 
 Router::Router(Worker& worker, ColdTier& cold)
-    : worker_(worker), cold_(cold), absent_(negative_bytes(worker.server().config())) {
+    : worker_(worker),
+      cold_(cold),
+      absent_(negative_bytes(worker.server().config())),
+      room_(
+          worker.server().budget(), static_cast<int>(worker.index()),
+          ReadRoom::window(worker.server().config().hot_bytes, worker.server().config().threads)) {
   // A share of memory like any other; without it there is still one line of it.
   if (!worker.server().budget().take(tier::Component::kTable, absent_.bytes(),
                                      static_cast<int>(worker.index()))) {
@@ -254,6 +259,7 @@ KeyWait& Router::wait_for(const KeyNeed& need) {
 
 void Router::erase(KeyWait& wait) {
   if (wait.read != 0) reads_.erase(wait.read);
+  drop_value(wait);
   const auto [begin, end] = waits_.equal_range(wait.hash);
   for (auto at = begin; at != end; ++at) {
     if (at->second.get() != &wait) continue;

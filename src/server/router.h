@@ -17,6 +17,8 @@
 // (2) An answer counts only if the key was not changed, flushed or swapped since the read began.
 // (3) What a turn changed is handed over before any read that begins after it, and at its end.
 // (4) A key is in memory, or in `absent_`, or the cold tier is asked.
+// (5) A value that was read is granted from its reader's thread on until its last command has run:
+// what the budget denies is dropped there, and read again once there is room. See read_room.h.
 //
 // Writes    The shard tells of every change, so no command can forget it; see changes.h. Replies of
 //           writes that must be durable first are held back until they are; so are those of writes
@@ -43,6 +45,7 @@
 #include "server/negative.h"
 #include "server/parked.h"
 #include "server/post.h"
+#include "server/read_room.h"
 #include "server/warmer.h"
 #include "tier/counters.h"
 
@@ -145,7 +148,7 @@ class Router {
   struct Figures {
     tier::Tally parked, reads, found, missing, failed, dropped_fills, denied_fills, lent;
     tier::Tally negative_hits, changes, handed_over, held, late, refused_writes, preloaded;
-    tier::Tally pressed, shed_writes;
+    tier::Tally pressed, shed_writes, dropped_reads, read_room;
     tier::Tally waiting_keys, waiting_commands, held_now, negative_entries, preload_waiting;
   };
   const Figures& figures() const { return figures_; }
@@ -155,12 +158,18 @@ class Router {
     std::uint64_t read = 0;
     tier::ColdStatus status = tier::ColdStatus::kFailed;
     tier::ColdEntry entry;
+    std::uint64_t bytes = 0;  // of the value, granted; or it was dropped, for there was no room
+    bool dropped = false;
     std::shared_ptr<Parked> survey;  // instead: a part of a survey
     std::uint64_t next = 0;
     std::vector<tier::ColdStore::ScannedEntry> scanned;
     bool preload = false;
     unsigned db = 0;
     std::string key;
+  };
+  struct Unsent {
+    std::uint64_t read = 0, since_ms = 0;
+    std::uint64_t bytes = 0;  // once dropped: the room that it takes
   };
   struct Held {
     std::uint64_t session = 0;
@@ -196,6 +205,11 @@ class Router {
   bool lend(Parked& parked);
   void start_read(KeyWait& wait);
   void send_reads();
+  void keep_value(Answer& answer, tier::ColdStatus status, tier::ColdEntry& entry);
+  void make_read_room(bool idle = false);
+  bool grow_room(std::uint64_t bytes);
+  bool room_for_one(std::uint64_t bytes);
+  void drop_value(KeyWait& wait);
   void fail(KeyWait& wait, tier::ColdStatus why);
   void reset(KeyWait& wait);
   void erase(KeyWait& wait);
@@ -235,9 +249,11 @@ class Router {
   std::unordered_multimap<std::uint64_t, std::unique_ptr<KeyWait>> waits_;  // by hash
   std::unordered_map<std::uint64_t, KeyWait*> reads_;                       // by number
   std::uint64_t next_read_ = 0;
-  std::deque<std::pair<std::uint64_t, std::uint64_t>> unsent_;  // reads, and since when they wait
+  std::deque<Unsent> unsent_;
   std::size_t in_flight_ = 0;
-  std::shared_ptr<Parked> next_parked_;  // of way(), for park()
+  ReadRoom room_;
+  std::uint64_t kept_bytes_ = 0, lent_bytes_ = 0;  // of waits_; of what the shard was lent
+  std::shared_ptr<Parked> next_parked_;            // of way(), for park()
   std::deque<std::shared_ptr<Parked>> ready_;
 
   std::deque<std::pair<unsigned, std::string>> preload_;

@@ -41,14 +41,16 @@ void Router::start_read(KeyWait& wait) {
   wait.state = KeyWait::State::kReading;
   wait.read = ++next_read_;
   reads_.emplace(wait.read, &wait);
-  unsent_.emplace_back(wait.read, worker_.steady_ms_);
+  wait.asked_ms = worker_.steady_ms_;
+  unsent_.push_back({wait.read, wait.asked_ms, 0});
   send_reads();
 }
 
 void Router::send_reads() {
   const std::size_t most = std::max<std::size_t>(kReadsMax / worker_.server().workers().size(), 64);
-  while (!unsent_.empty() && in_flight_ < most) {
-    const std::uint64_t number = unsent_.front().first;
+  while (!unsent_.empty() && in_flight_ < most && room_.fits_one_more(in_flight_)) {
+    if (unsent_.front().bytes > room_.free_bytes()) return;  // its turn comes when there is room
+    const std::uint64_t number = unsent_.front().read;
     unsent_.pop_front();
     const auto found = reads_.find(number);
     if (found == reads_.end()) continue;  // nobody needs it any more
@@ -58,11 +60,58 @@ void Router::send_reads() {
                        [this, number](tier::ColdStatus status, tier::ColdEntry entry) {
                          Answer answer;
                          answer.read = number;
-                         answer.status = status;
-                         answer.entry = std::move(entry);
+                         keep_value(answer, status, entry);
                          put(std::move(answer));
                        });
   }
+}
+
+// On a reader's thread, which has this one value: it goes on if there is room for it.
+void Router::keep_value(Answer& answer, tier::ColdStatus status, tier::ColdEntry& entry) {
+  answer.status = status;
+  if (status != tier::ColdStatus::kOk) return;
+  answer.bytes = entry.value.size();
+  answer.dropped = !room_.take(answer.bytes);
+  if (!answer.dropped) answer.entry = std::move(entry);
+}
+
+bool Router::grow_room(std::uint64_t bytes) {
+  const std::uint64_t free = room_.free_bytes();
+  if (free >= bytes) return true;
+  if (!worker_.borrow(bytes - free, 0)) return false;
+  room_.add(bytes - free);
+  return true;
+}
+
+bool Router::room_for_one(std::uint64_t bytes) {
+  if (grow_room(bytes)) return true;
+  if (bytes > ReadRoom::kAloneBytes) return false;
+  room_.add_ungranted(bytes - room_.free_bytes());
+  return true;
+}
+
+// Keeps (5): for those under way, and for one that was dropped, entries go. Not in a command.
+void Router::make_read_room(bool idle) {
+  const std::size_t under_way = in_flight_ + preloading_ + unsent_.size();
+  const std::uint64_t first = unsent_.empty() ? 0 : unsent_.front().bytes;
+  const std::uint64_t wanted = std::max(room_.wanted(under_way), first);
+  const bool all = under_way == 0 || grow_room(wanted);
+  const bool alone = in_flight_ == 0 && kept_bytes_ == 0;
+  if (!all && !(alone ? room_for_one(first) : grow_room(first)) && alone) {
+    // Nothing of ours will make room: it is no use to wait.
+    const auto found = reads_.find(unsent_.front().read);
+    unsent_.pop_front();
+    if (found != reads_.end()) fail(*found->second, tier::ColdStatus::kShed);
+  }
+  // What comes and goes within a few turns stays.
+  room_.keep(idle ? wanted : std::max(wanted, room_.window_bytes()));
+  figures_.read_room.set(kept_bytes_ + room_.free_bytes());
+}
+
+void Router::drop_value(KeyWait& wait) {
+  std::string().swap(wait.entry.value);
+  kept_bytes_ -= wait.granted_bytes;
+  room_.put_back(std::exchange(wait.granted_bytes, 0));
 }
 
 void Router::reset(KeyWait& wait) {
@@ -70,6 +119,7 @@ void Router::reset(KeyWait& wait) {
   wait.read = 0;
   wait.state = KeyWait::State::kUnknown;
   wait.present = false;
+  drop_value(wait);
   wait.entry = {};
 }
 
@@ -89,17 +139,25 @@ void Router::answer(Answer& answer) {
   if (answer.survey != nullptr) return answer_survey(answer);
   if (answer.preload) return answer_preload(answer);
   --in_flight_;
+  if (answer.status == tier::ColdStatus::kOk) room_.saw(answer.bytes);
   const auto found = reads_.find(answer.read);
   if (found == reads_.end()) {
     figures_.dropped_fills.add();
+    if (!answer.dropped) room_.put_back(answer.bytes);
     return;
   }
   KeyWait& wait = *found->second;
+  if (answer.dropped) {
+    figures_.dropped_reads.add();
+    unsent_.push_front({answer.read, wait.asked_ms, answer.bytes});
+    return;
+  }
   reads_.erase(found);
   wait.read = 0;
   const std::uint64_t expires = answer.entry.expires_ms;
   if (answer.status == tier::ColdStatus::kOk && expires != 0 && expires <= shard().now()) {
     answer.status = tier::ColdStatus::kMissing;
+    room_.put_back(answer.bytes);
   }
   switch (answer.status) {
     case tier::ColdStatus::kOk:
@@ -108,6 +166,8 @@ void Router::answer(Answer& answer) {
       wait.present = true;
       wait.written_ms = answer.entry.written_ms;
       wait.entry = taken_of(std::move(answer.entry));
+      wait.granted_bytes = answer.bytes;
+      kept_bytes_ += answer.bytes;
       fill(wait);
       break;
     case tier::ColdStatus::kMissing:
@@ -150,11 +210,14 @@ bool Router::lend(Parked& parked) {
   }
   if (!all) return false;
   for (const Parked::Item& item : parked.items) {
-    const KeyWait& wait = *item.wait;
+    KeyWait& wait = *item.wait;
     if (item.need == Need::kTurn || wait.state != KeyWait::State::kKnown || !wait.present) continue;
     tier::Shard& shard = item.owner->shard();
     if (shard.contains(wait.key())) continue;
-    shard.lend(wait.key(), wait.entry);
+    // One copy: who comes in a later turn has it read again.
+    shard.lend(wait.key(), std::move(wait.entry));
+    item.owner->lent_bytes_ += std::exchange(wait.granted_bytes, 0);
+    item.owner->reset(wait);
     figures_.lent.add();
     if (item.owner != this) item.owner->tell();
   }
@@ -173,24 +236,38 @@ bool Router::read_now(Context& c) {
     figures_.reads.add();
     struct Wait {
       std::promise<void> done;
-      tier::ColdStatus status = tier::ColdStatus::kFailed;
-      tier::ColdEntry entry;
+      Answer answer;
+      ReadRoom* room;
+      explicit Wait(ReadRoom& of) : room(&of) {}
+      ~Wait() {
+        if (!answer.dropped) room->put_back(answer.bytes);
+      }
     };
-    const auto wait = std::make_shared<Wait>();
-    std::future<void> done = wait->done.get_future();
-    cold_.store().read(cold_.key(key), [wait](tier::ColdStatus status, tier::ColdEntry entry) {
-      wait->status = status;
-      wait->entry = std::move(entry);
-      wait->done.set_value();
-    });
-    if (done.wait_for(std::chrono::milliseconds(kReadWaitMs)) != std::future_status::ready) {
-      return false;
+    std::shared_ptr<Wait> wait;
+    for (int tries = 0; tries < 2; ++tries) {
+      wait = std::make_shared<Wait>(owner.room_);
+      std::future<void> done = wait->done.get_future();
+      cold_.store().read(cold_.key(key),
+                         [wait, &owner](tier::ColdStatus status, tier::ColdEntry entry) {
+                           owner.keep_value(wait->answer, status, entry);
+                           wait->done.set_value();
+                         });
+      if (done.wait_for(std::chrono::milliseconds(kReadWaitMs)) != std::future_status::ready) {
+        return false;
+      }
+      if (!wait->answer.dropped) break;
+      figures_.dropped_reads.add();
+      const bool alone = owner.kept_bytes_ == 0 && owner.lent_bytes_ == 0;
+      const std::uint64_t bytes = wait->answer.bytes;
+      if (!(alone ? owner.room_for_one(bytes) : owner.grow_room(bytes))) return false;
     }
-    if (wait->status == tier::ColdStatus::kMissing) continue;
-    if (wait->status != tier::ColdStatus::kOk) return false;
-    const std::uint64_t expires = wait->entry.expires_ms;
+    Answer& answer = wait->answer;
+    if (answer.status == tier::ColdStatus::kMissing) continue;
+    if (answer.status != tier::ColdStatus::kOk || answer.dropped) return false;
+    const std::uint64_t expires = answer.entry.expires_ms;
     if (expires != 0 && expires <= shard().now()) continue;
-    owner.shard().lend(key, taken_of(std::move(wait->entry)));
+    owner.shard().lend(key, taken_of(std::move(answer.entry)));
+    owner.lent_bytes_ += std::exchange(answer.bytes, 0);
     owner.tell();
   }
   return true;
@@ -277,6 +354,7 @@ void Router::turn() {
     }
     for (Answer& each : taken_) answer(each);
     taken_.clear();
+    make_read_room();
     send_reads();
     take_preloads();
     run_ready();
@@ -290,6 +368,11 @@ void Router::turn() {
   preload_some();
   hand_over();
   shard().return_lent();
+  room_.put_back(std::exchange(lent_bytes_, 0));
+  if (moved) {  // what ran has left room
+    make_read_room();
+    send_reads();
+  }
   if (held_.empty() && worker_.waiting_.empty() && pressed_.empty()) {
     wants_progress_.store(false, std::memory_order_relaxed);
     return;
@@ -300,11 +383,13 @@ void Router::turn() {
 
 void Router::tick() {
   const std::uint64_t now = worker_.steady_ms_;
-  while (!unsent_.empty() && now - std::min(now, unsent_.front().second) > kReadWaitMs) {
-    const auto found = reads_.find(unsent_.front().first);
+  while (!unsent_.empty() && now - std::min(now, unsent_.front().since_ms) > kReadWaitMs) {
+    const auto found = reads_.find(unsent_.front().read);
     unsent_.pop_front();
     if (found != reads_.end()) fail(*found->second, tier::ColdStatus::kShed);
   }
+  make_read_room(true);
+  send_reads();
   if (!pressed_.empty()) relieve();
   figures_.waiting_keys.set(waits_.size());
   figures_.held_now.set(held_.size());

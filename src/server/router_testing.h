@@ -38,6 +38,8 @@ class TieredServer {
     config.persistence = how;
     auto store = std::make_unique<tier::MemoryCold>(threads);
     cold_ = store.get();
+    // Its memory is that of a disk: it presses on nobody.
+    store->budget_bytes(std::uint64_t{1} << 40);
     server_ =
         std::move(Server::start(config, std::make_unique<ColdTier>(std::move(store), how)).value());
     server_->launch();

@@ -5,13 +5,16 @@
 //
 //   auto store = std::make_unique<MemoryCold>(shards);
 //   store->hold_reads(true);  ...  store->hold_reads(false);   // answers come now
+//   store->answer_reads(2);                                    // these come, others stay held
 //   store->hold_syncs(true);                                   // durable() stands still
 //   store->grow_old();                                         // what waits does so since long ago
 //   store->fail(true, false, "the disk is full");              // reads, writes
 //
 // Answers come on the caller's thread, or that of whoever lets them go.
 
+#include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <string>
@@ -144,6 +147,18 @@ class MemoryCold final : public ColdStore {
       if (!held) waiting.swap(waiting_);
     }
     for (Waiting& each : waiting) each.done(each.status, std::move(each.entry));
+  }
+  // The first of those that are held, though others stay.
+  void answer_reads(std::size_t count) {
+    std::vector<Waiting> first;
+    {
+      const std::lock_guard lock(mutex_);
+      count = std::min(count, waiting_.size());
+      const auto end = waiting_.begin() + static_cast<std::ptrdiff_t>(count);
+      std::move(waiting_.begin(), end, std::back_inserter(first));
+      waiting_.erase(waiting_.begin(), end);
+    }
+    for (Waiting& each : first) each.done(each.status, std::move(each.entry));
   }
   std::size_t reads_waiting() const {
     const std::lock_guard lock(mutex_);
