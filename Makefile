@@ -2,7 +2,7 @@
 #
 # The one entry point. Every target is a thin call of a CMake preset or of a script in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test check crash build install deb bench fuzz format tidy clean
+.PHONY: help setup run serve test check crash build install deb deb-check bench fuzz format tidy clean
 SHELL := /bin/bash
 
 PREFIX ?= /usr/local
@@ -19,8 +19,8 @@ quiet_build = $(quiet_configure) && tools/progress.sh "build: $(1)" cmake --buil
 help:  ## show this list
 	@echo "Ullage: finds the memory growth that stops a program, and says what to reserve."
 	@echo
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null || \
-	  sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1    \2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null || \
+	  sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1    \2/p' $(MAKEFILE_LIST)
 
 setup:  ## install every package that run, test, check and bench need
 	@tools/setup.sh run test check bench
@@ -40,7 +40,7 @@ test:  ## build and run every test
 	@$(call quiet_build,dev)
 	@tools/ctest.sh dev
 
-check:  ## what `test` leaves out: sanitizers, clang, clang-tidy, half a minute of fuzzing per target
+check:  ## what `test` leaves out: sanitizers, clang, clang-tidy, fuzzing for half a minute per target, deb-check
 	@tools/setup.sh run test check
 	@$(call quiet_build,asan)
 	@tools/ctest.sh asan
@@ -51,6 +51,7 @@ check:  ## what `test` leaves out: sanitizers, clang, clang-tidy, half a minute 
 	@tools/tidy.sh
 	@$(call quiet_build,fuzz)
 	@tools/fuzz.sh 30
+	@$(MAKE) --no-print-directory deb-check
 
 crash:  ## kill -9 a server under load 200 times, and look for what it acknowledged: make crash [ROUNDS=200]
 	@tools/setup.sh run test
@@ -68,6 +69,12 @@ install: build  ## install it: make install [PREFIX=/usr/local] [DESTDIR=]
 deb: build  ## a Debian package with the service: build/release/package/ullage_*.deb
 	@tools/progress.sh "package" cpack --config build/release/CPackConfig.cmake -B build/release/package
 	@ls build/release/package/ullage_*.deb
+
+# 77: skipped, with the reason told, where no systemd can be booted.
+deb-check: deb  ## boot a systemd that installs, upgrades and removes the Debian package
+	@cd tests && ULLAGE_DEB=$$(ls -t $(CURDIR)/build/release/package/ullage_*.deb | head -1) \
+	  ULLAGE_BIN=$(CURDIR)/build/release/bin/ullage ULLAGE_SRC=$(CURDIR) ULLAGE_BUILD=$(CURDIR)/build/release \
+	  PYTHONPATH=lib python3 serve/systemd.py package || [ $$? = 77 ]
 
 bench:  ## compare with the rivals and print the table: make bench [TASK=recording]
 	@tools/setup.sh run bench

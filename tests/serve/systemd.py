@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The unit under a real systemd: it is booted in namespaces of its own, over a copy of the root that
 is thrown away, without a network but its own machine's, and starts, reloads, restarts and stops the
-store. With ULLAGE_DEB=ullage_*.deb the package is installed, upgraded and removed there as well.
+store. With ULLAGE_DEB=ullage_*.deb (`make deb-check`) the package is installed, upgraded to a later
+version of itself and removed there as well.
 """
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -31,8 +33,8 @@ mkdir "$R/dev/shm" "$R/dev/pts"
 mount -t devpts -o newinstance,ptmxmode=0666 devpts "$R/dev/pts"
 ln -s pts/ptmx "$R/dev/ptmx"
 ln -s /proc/self/fd "$R/dev/fd"
-# Nothing of this machine's own services.
-rm -rf "$R"/etc/systemd/system "$R"/var/lib/ullage "$R"/etc/ullage
+# Nothing of this machine's own services, nor what forbids packages to start theirs.
+rm -rf "$R"/etc/systemd/system "$R"/var/lib/ullage "$R"/etc/ullage "$R"/usr/sbin/policy-rc.d
 mkdir -p "$R"/etc/systemd/system "$R"/test/out
 mount --bind "$FOLDER/out" "$R/test/out"
 cp -r "$FOLDER/fill/." "$R/"
@@ -201,10 +203,14 @@ def test_a_real_systemd_starts_reloads_restarts_and_stops_it(folder):
 PACKAGE = r"""
 export DEBIAN_FRONTEND=noninteractive
 state() { systemctl is-active ullage; systemctl is-enabled ullage; }
-echo "== install"; dpkg -i /test/ullage.deb >/test/out/dpkg.txt 2>&1; echo $?; state; ask "SET k v"
+version() { dpkg-query -W -f '${Version}\n' ullage; }
+echo "== install"; dpkg -i /test/ullage.deb >/test/out/dpkg.txt 2>&1; echo $?; state; ask "SET k lost"
+echo "== persist"; sed -i 's/^# \(directory = \|durability = \)/\1/' /etc/ullage/ullage.toml
+systemctl restart ullage; echo $?; ask "GET k"; ask "SET k v"
 echo "== upgrade"; echo '# mine' >> /etc/ullage/ullage.toml; BEFORE=$(systemctl show ullage -p MainPID --value)
-dpkg -i /test/ullage.deb >>/test/out/dpkg.txt 2>&1; echo $?; state; grep -c mine /etc/ullage/ullage.toml
-[ $(systemctl show ullage -p MainPID --value) != $BEFORE ] && echo restarted; ask "PING"
+version; dpkg -i --force-confold /test/later.deb >>/test/out/dpkg.txt 2>&1; echo $?; version; state
+grep -c mine /etc/ullage/ullage.toml
+[ $(systemctl show ullage -p MainPID --value) != $BEFORE ] && echo restarted; ask "GET k"
 echo "== remove"; dpkg -r ullage >>/test/out/dpkg.txt 2>&1; echo $?; systemctl is-active ullage; ls /etc/ullage
 [ -e /usr/bin/ullage ] || echo gone
 echo "== purge"; dpkg -P ullage >>/test/out/dpkg.txt 2>&1; echo $?
@@ -212,16 +218,33 @@ ls -d /etc/ullage /var/lib/ullage 2>&1 | grep -c 'No such'
 """
 
 
+def later_version(folder, deb, package):
+    """The same package as a later version, with other settings of its own, and the version that it was."""
+    tree, later = folder / "tree", folder / "later.deb"
+    subprocess.run([deb, "-R", package, tree], check=True)
+    control, settings = tree / "DEBIAN/control", tree / "etc/ullage/ullage.toml"
+    version, = re.findall(r"^Version: (.*)$", control.read_text(), re.MULTILINE)
+    control.write_text(control.read_text().replace(f"Version: {version}\n", f"Version: {version}+later\n"))
+    settings.write_text(settings.read_text() + "# of a later version\n")
+    subprocess.run([deb, "-b", "--root-owner-group", tree, later], check=True, stdout=subprocess.DEVNULL)
+    return later, version
+
+
 def test_the_package_installs_starts_upgrades_and_is_removed(folder):
     package = os.environ.get("ULLAGE_DEB")
     if not package:
         raise support.Skip("ULLAGE_DEB does not name a package (make deb)")
-    told = parts(boot(folder, PACKAGE, ((package, "test/ullage.deb"),)))
+    deb, = support.need("dpkg-deb")
+    later, version = later_version(folder, deb, package)
+    told = parts(boot(folder, PACKAGE, ((package, "test/ullage.deb"), (later, "test/later.deb"))))
     log = (folder / "out/dpkg.txt").read_text()
     assert told["install"] == "0\nactive\nenabled\nb'+OK\\r\\n'", f"{told}\n{log}"
-    assert told["upgrade"] == "0\nactive\nenabled\n1\nrestarted\nb'+PONG\\r\\n'", f"{told}\n{log}"
-    assert told["remove"] == "0\ninactive\nullage.toml\ngone", f"{told}\n{log}"
-    assert told["purge"] == "0\n2", f"{told}\n{log}"
+    # As it is delivered the store is in memory only; with what its settings show it keeps its data.
+    assert told["persist"] == "0\nb'$-1\\r\\n'\nb'+OK\\r\\n'", f"{told}\n{log}"
+    upgraded = f"{version}\n0\n{version}+later\nactive\nenabled\n1\nrestarted\nb'$1\\r\\nv\\r\\n'"
+    assert told["upgrade"] == upgraded, f"{told}\n{log}"
+    assert told["remove"] == "0\ninactive\nullage.toml\nullage.toml.dpkg-dist\ngone", f"{told}\n{log}"
+    assert told["purge"] == "0\n2\nTHE END", f"{told}\n{log}"
 
 
 if __name__ == "__main__":
