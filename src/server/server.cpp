@@ -173,6 +173,7 @@ void Server::apply_config() {
   active_expire.store(config_.active_expire, std::memory_order_relaxed);
   max_key_bytes.store(config_.max_key_bytes, std::memory_order_relaxed);
   max_value_bytes.store(config_.max_value_bytes, std::memory_order_relaxed);
+  warm_keys.store(config_.persistence.warm_keys, std::memory_order_relaxed);
   tier::Eviction policy = tier::Eviction::kAll;
   if (config_.maxmemory_policy == "noeviction") policy = tier::Eviction::kNone;
   if (config_.maxmemory_policy.starts_with("volatile-")) policy = tier::Eviction::kVolatile;

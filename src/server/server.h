@@ -119,7 +119,7 @@ class Server {
   std::atomic<bool> active_expire{true};
   std::atomic<std::uint32_t> notify_flags{0};
   // As config() has them, for threads that serve no clients of RESP.
-  std::atomic<std::uint64_t> max_key_bytes{0}, max_value_bytes{0};
+  std::atomic<std::uint64_t> max_key_bytes{0}, max_value_bytes{0}, warm_keys{0};
   // For Standstill.
   std::atomic<bool> standing{false};
   std::atomic<std::uint64_t> standstills{0};

@@ -91,6 +91,29 @@ TEST(Budget, ALimitThatIsSetAnewLeavesWhatTheProcessTakesAside) {
   EXPECT_EQ(budget.allowed_bytes(), 80u << 20);
 }
 
+TEST(Budget, ABoundOfTheProcessMayChangeWhileItRuns) {
+  Machine machine;
+  machine.resident(50 << 10);
+  Budget budget({.limit_bytes = 80 << 20,
+                 .process_bytes = 40 << 20,
+                 .proc = machine.proc(),
+                 .cgroup = machine.cgroup()});
+  ASSERT_TRUE(budget.take(Component::kEntries, 30 << 20, 0));
+  budget.tick();  // 20 beside, so 20 are left
+  EXPECT_EQ(budget.allowed_bytes(), 20u << 20);
+  budget.process_bytes(120 << 20);
+  budget.tick();
+  EXPECT_EQ(budget.allowed_bytes(), 80u << 20);
+  budget.process_bytes(60 << 20);
+  budget.tick();
+  EXPECT_EQ(budget.allowed_bytes(), 40u << 20);
+  budget.limit_bytes(80 << 20);
+  EXPECT_EQ(budget.allowed_bytes(), 40u << 20) << "it was so before";
+  budget.process_bytes(0);
+  budget.tick();
+  EXPECT_EQ(budget.allowed_bytes(), 80u << 20);
+}
+
 TEST(Budget, KeepsBelowTheLimitOfItsCgroup) {
   Machine machine;
   machine.resident(50 << 10);
