@@ -51,6 +51,14 @@ class Changes {
     change.db = static_cast<std::uint8_t>(db);
   }
 
+  // Beside all entries, in its turn.
+  void note(const char* name, std::string text) {
+    tier::ColdChange& change = list_.emplace_back();
+    change.kind = tier::ColdChange::Kind::kNote;
+    change.key = name;
+    change.entry.value = std::move(text);
+  }
+
   // All of them with their values as they are now.
   std::vector<tier::ColdChange> take(tier::Shard& shard) {
     for (const auto& [hash, at] : open_) {

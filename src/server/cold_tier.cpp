@@ -16,8 +16,6 @@ namespace {
 
 using contract::Durability;
 
-// In the directory: which place of the store each database is. Absent: each is its own.
-constexpr const char* kPlacesFile = "/databases";
 // Of the cold tier's budget, what may wait to be written. It comes and goes within a tick of the
 // budget's, so it has to be small beside it.
 constexpr std::uint64_t kPendingShare = 32, kPendingBytesMin = std::uint64_t{1} << 20;
@@ -79,8 +77,13 @@ std::pair<std::string, Durability> ColdTier::rule(std::string_view key) const {
 }
 
 Result<void> ColdTier::read_places() {
-  const std::string path = directory_ + kPlacesFile;
-  const Result<std::string> text = read_file(path);
+  // Directories in which databases were swapped by an earlier version have a file instead.
+  std::string where = directory_ + ": the note \"" + kPlaces + "\"";
+  Result<std::string> text = store_->note(kPlaces);
+  if (!text.ok() && text.error().code == Code::kNotFound && !directory_.empty()) {
+    where = directory_ + "/" + kPlaces;
+    text = read_file(where);
+  }
   if (!text.ok()) return text.error().code == Code::kNotFound ? Result<void>() : text.error();
   std::istringstream words(text.value());
   std::array<std::uint8_t, tier::kDatabases> places{};
@@ -90,29 +93,24 @@ Result<void> ColdTier::read_places() {
     words >> number;
     if (number >= tier::kDatabases || (seen >> number & 1) != 0) {
       return Error{Code::kInvalid,
-                   path +
+                   where +
                        ": expected each number from 0 to 15 once.\n  It says which "
-                       "database SWAPDB made of which; restore it from a backup, or "
-                       "remove it if no database was ever swapped."};
+                       "database SWAPDB made of which; restore a backup of the directory."};
     }
     seen |= 1u << number;
     place = static_cast<std::uint8_t>(number);
   }
-  places_ = places;
+  std::copy(places.begin(), places.end(), places_.begin());
   return {};
 }
 
-Result<void> ColdTier::swap(unsigned one, unsigned other) {
-  auto places = places_;
-  std::swap(places[one], places[other]);
+std::string ColdTier::swap(unsigned one, unsigned other) {
+  const std::uint8_t place_of_one = place(one);
+  places_[one].store(place(other), std::memory_order_relaxed);
+  places_[other].store(place_of_one, std::memory_order_relaxed);
   std::string text;
-  for (const std::uint8_t place : places) text += std::to_string(place) + "\n";
-  if (!directory_.empty()) {
-    Result<void> done = replace_file(directory_ + kPlacesFile, text);
-    if (!done.ok()) return done;
-  }
-  places_ = places;
-  return {};
+  for (unsigned db = 0; db < tier::kDatabases; ++db) text += std::to_string(place(db)) + "\n";
+  return text;
 }
 
 void ColdTier::close() {

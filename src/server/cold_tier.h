@@ -8,7 +8,8 @@
 //   cold->durability(key)             // kOff: its keys are in memory only
 //   cold->store().read(cold->key(key), ...)
 //
-// Databases that were swapped keep their places in the store; which is which is in the directory.
+// Databases that were swapped keep their places in the store; which is which is noted there, in
+// turn with the changes, so that after a crash neither is older than the other.
 //
 // Threads   Any; swap() while all stand still, look() by one.
 
@@ -57,9 +58,11 @@ class ColdTier {
   std::pair<std::string, contract::Durability> rule(std::string_view key) const;
 
   // Where a database lies in the store.
-  std::uint8_t place(unsigned db) const { return places_[db]; }
+  std::uint8_t place(unsigned db) const { return places_[db].load(std::memory_order_relaxed); }
   tier::Key key(const tier::Key& key) const { return {place(key.db), key.text, key.hash}; }
-  Result<void> swap(unsigned one, unsigned other);
+  // The text to be noted under kPlaces, behind all changes so far and before any later one.
+  static constexpr const char* kPlaces = "databases";
+  std::string swap(unsigned one, unsigned other);
   Result<void> read_places();  // at the start
 
   // How it is, as of the last news.
@@ -84,7 +87,7 @@ class ColdTier {
   contract::Prefixes prefixes_;  // the longest first
   bool some_off_ = false, some_on_ = false, some_always_ = false;
   std::uint64_t window_ns_ = 0;
-  std::array<std::uint8_t, tier::kDatabases> places_{};
+  std::array<std::atomic<std::uint8_t>, tier::kDatabases> places_{};
   std::atomic<bool> reads_ok_{true}, writes_ok_{true};
   std::atomic<std::uint64_t> failing_ms_{0};
   mutable std::mutex mutex_;

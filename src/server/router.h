@@ -29,6 +29,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -86,6 +87,7 @@ class Router {
   void expired(const tier::Key& key);
   // All threads stand still.
   void flushed(unsigned db);
+  void swapped(std::string places);
   void forget_all();
   // For tests: what is persisted leaves memory, and nothing is known to be absent.
   void evict_all();
@@ -126,6 +128,11 @@ class Router {
   // them read here and now. False: that failed.
   bool read_now(Context& context);
 
+  // What a command may wait for the disk while its thread stands, of `most`. Once that was not
+  // enough it is next to nothing for a while: a disk that hangs is waited for once, not each time.
+  std::chrono::milliseconds patience(std::chrono::milliseconds most) const;
+  void waited(bool enough);
+
   // Which of these are in either tier: those that memory does not know are read here and now, side
   // by side. All threads stand still. False: that failed.
   bool there_now(const std::vector<KeyNeed>& keys, std::vector<bool>& there);
@@ -133,6 +140,7 @@ class Router {
   // --- Reading ahead (preload.cpp): at low priority, and only what fits. From any thread:
   void put_preloads(std::vector<std::pair<unsigned, std::string>> keys);
   std::size_t preloads_outstanding() const { return outstanding_.load(std::memory_order_relaxed); }
+  std::size_t preload_bytes() const { return outstanding_bytes_.load(std::memory_order_relaxed); }
 
   // Why an entry is where it is: the last time that it came into memory, or left.
   enum class Moved : std::uint8_t { kNever, kEvicted, kRead, kPreloaded };
@@ -227,6 +235,7 @@ class Router {
   void fail_held();
   void preload_some();
   void take_preloads();
+  void preload_done(std::size_t name_bytes);
   void moved(std::uint64_t hash, Moved how);
   void collect_hot();
   tier::Shard& shard();
@@ -242,6 +251,7 @@ class Router {
   std::deque<Pressed> pressed_;
   std::size_t pressed_bytes_ = 0;
   std::uint64_t last_number_ = 0;
+  std::atomic<std::uint64_t> impatient_until_ns_{0};
   std::deque<Held> held_;
   std::size_t unnumbered_ = 0;  // at the end of held_: of this turn
 
@@ -258,7 +268,7 @@ class Router {
 
   std::deque<std::pair<unsigned, std::string>> preload_;
   std::vector<std::pair<unsigned, std::string>> preload_box_;
-  std::atomic<std::size_t> outstanding_{0};
+  std::atomic<std::size_t> outstanding_{0}, outstanding_bytes_{0};
   std::size_t preloading_ = 0;
   std::vector<std::uint64_t> preload_hashes_;  // being read, and not changed since
 
@@ -286,7 +296,7 @@ class Router {
 // FLUSHDB, FLUSHALL, SWAPDB: the cold tier's part, if there is one. All threads stand still.
 void flush_cold(Context& context, unsigned first_db, unsigned end_db);
 // Before the shards swap; and behind it.
-Result<void> swap_cold(Server& server, unsigned one, unsigned other);
+void swap_cold(Context& context, unsigned one, unsigned other);
 void forget_cold(Server& server);
 
 }  // namespace ullage::server

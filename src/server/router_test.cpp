@@ -189,6 +189,31 @@ TEST_P(RouterTest, DatabasesSwapAndFlushInBothTiers) {
   EXPECT_EQ(cold().size(), 0u);
 }
 
+TEST_P(RouterTest, ASwapIsAcknowledgedWhenItIsDurableAndHoldsNobodyElseUp) {
+  TestClient client(*site), other(*site), transaction(*site);
+  other.ask("SET k zero");
+  cold().hold_syncs(true);
+  client.send("SWAPDB 0 1");
+  client.send("GET k");
+  site->until([&] { return site->sum(&Router::Figures::held) == 1; });
+  EXPECT_EQ(other.ask("GET k"), "$-1") << "it has taken place";
+  EXPECT_EQ(other.ask("SET k one"), "+OK") << "what nobody asked to be durable does not wait";
+  EXPECT_EQ(other.ask("SELECT 1"), "+OK");
+  EXPECT_EQ(other.ask("GET k"), "$zero");
+  transaction.ask("MULTI");
+  transaction.ask("SWAPDB 2 3");
+  transaction.send("EXEC");
+  EXPECT_TRUE(client.silent());
+  EXPECT_TRUE(transaction.silent());
+  EXPECT_EQ(cold().note("databases").value().substr(0, 4), "1\n0\n");
+  cold().hold_syncs(false);
+  EXPECT_EQ(client.read(), "+OK");
+  EXPECT_THAT(client.read(), testing::AnyOf("$-1", "$one"));
+  EXPECT_EQ(transaction.read(), "*[+OK]");
+  EXPECT_EQ(cold().find(1, "k")->value, "one") << "the first database lies there now";
+  EXPECT_EQ(cold().find(0, "k")->value, "zero");
+}
+
 TEST_P(RouterTest, AlwaysIsAcknowledgedWhenItIsDurable) {
   Persistence how = lasting("always");
   how.prefixes = contract::parse_prefixes("fast:=no").value();

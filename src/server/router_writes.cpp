@@ -141,6 +141,13 @@ void Router::flushed(unsigned db) {
   }
 }
 
+// As with a flush, but it is always durable before it is acknowledged.
+void Router::swapped(std::string places) {
+  if (changes_.empty()) unhanded_since_ns_.store(steady_ns(), std::memory_order_seq_cst);
+  changes_.note(ColdTier::kPlaces, std::move(places));
+  must_hold_ = sync_ = true;
+}
+
 // After a flush or a swap nothing that was read, or is being read, counts.
 void Router::forget_all() {
   absent_.clear();
@@ -253,10 +260,14 @@ void flush_cold(Context& c, unsigned first_db, unsigned end_db) {
   forget_cold(c.server);
 }
 
-Result<void> swap_cold(Server& server, unsigned one, unsigned other) {
-  if (server.cold() == nullptr || one == other) return {};
-  for (const auto& worker : server.workers()) worker->router()->hand_over();
-  return server.cold()->swap(one, other);
+// What was changed before it goes before it, under the old places; all else comes behind. So what a
+// crash leaves of the queue has changes and places that belong together.
+void swap_cold(Context& c, unsigned one, unsigned other) {
+  if (c.server.cold() == nullptr || one == other) return;
+  for (const auto& worker : c.server.workers()) worker->router()->hand_over();
+  Router& mine = *c.worker.router();
+  mine.swapped(c.server.cold()->swap(one, other));
+  mine.hand_over();
 }
 
 void forget_cold(Server& server) {

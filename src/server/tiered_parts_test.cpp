@@ -206,20 +206,33 @@ TEST(ColdTier, SwappedDatabasesAreFoundAgain) {
   ASSERT_NE(::mkdtemp(folder.data()), nullptr);
   Persistence how;
   how.directory = folder;
+  Changes changes;
+  tier::Budget budget({.limit_bytes = 4 << 20, .proc = "/nowhere"});
+  tier::Shard shard({}, budget);
   {
     ColdTier cold(std::make_unique<tier::MemoryCold>(1), how);
     ASSERT_TRUE(cold.read_places().ok()) << "none yet";
-    ASSERT_TRUE(cold.swap(0, 5).ok());
+    changes.note(ColdTier::kPlaces, cold.swap(0, 5));
     EXPECT_EQ(cold.place(0), 5);
     EXPECT_EQ(cold.key({5, "k"}).db, 0);
   }
-  ColdTier again(std::make_unique<tier::MemoryCold>(1), how);
+  // A file of an earlier version holds until something is noted.
+  ASSERT_TRUE(replace_file(folder + "/databases", "1 0 2 3 4 5 6 7 8 9 10 11 12 13 14 15\n").ok());
+  auto store = std::make_unique<tier::MemoryCold>(1);
+  tier::MemoryCold& noted = *store;
+  ColdTier again(std::move(store), how);
+  ASSERT_TRUE(again.read_places().ok());
+  EXPECT_EQ(again.place(0), 1);
+  EXPECT_EQ(again.place(5), 5);
+  noted.write(0, changes.take(shard), true, 0);
   ASSERT_TRUE(again.read_places().ok());
   EXPECT_EQ(again.place(0), 5);
-  ASSERT_TRUE(replace_file(folder + "/databases", "0 1 2\n").ok());
+  EXPECT_EQ(again.place(1), 1);
+  changes.note(ColdTier::kPlaces, "0 1 2\n");
+  noted.write(0, changes.take(shard), true, 0);
   const Result<void> damaged = again.read_places();
   ASSERT_FALSE(damaged.ok());
-  EXPECT_THAT(damaged.error().message, testing::HasSubstr(folder + "/databases"));
+  EXPECT_THAT(damaged.error().message, testing::HasSubstr(folder + ": the note"));
   std::filesystem::remove_all(folder);
 }
 

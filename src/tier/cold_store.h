@@ -65,7 +65,12 @@ struct ColdEntry {
 };
 
 struct ColdChange {
-  enum class Kind : std::uint8_t { kPut, kErase, kFlush };  // kFlush: the whole database
+  enum class Kind : std::uint8_t {
+    kPut,
+    kErase,
+    kFlush,  // the whole database
+    kNote,   // no entry: what `key` names is kept beside them, see ColdStore::note
+  };
   Kind kind = Kind::kPut;
   std::uint8_t db = 0;
   std::uint64_t hash = 0;
@@ -111,6 +116,10 @@ class ColdStore {
   // per shard from 1.
   virtual std::uint64_t write(unsigned shard, std::vector<ColdChange> changes, bool sync,
                               std::uint64_t since_ns = 0) = 0;
+  // What was noted last under this name, by a change of kNote that took its turn among the others:
+  // after a crash it is as old as they are. Reads the disk, here and now: for the start. Error
+  // kNotFound: nothing was.
+  virtual Result<std::string> note(const std::string& name) = 0;
   virtual bool congested() const noexcept = 0;
   // By the steady clock, since when there is a change that is not durable; 0: all are.
   virtual std::uint64_t oldest_ns() const noexcept = 0;

@@ -70,6 +70,13 @@ class MemoryCold final : public ColdStore {
         out.push_back({std::get<2>(at->first), std::move(entry)});
       }
     }
+    {
+      const std::lock_guard lock(mutex_);
+      if (held_scans_) {
+        scans_.push_back([done = std::move(done)] { done(ColdStatus::kShed, 0, {}); });
+        return;
+      }
+    }
     done(good ? ColdStatus::kOk : ColdStatus::kFailed, next, std::move(out));
   }
 
@@ -94,6 +101,9 @@ class MemoryCold final : public ColdStore {
           case ColdChange::Kind::kFlush:
             entries_.erase(first, entries_.lower_bound({change.db + 1u, 0, ""}));
             break;
+          case ColdChange::Kind::kNote:
+            notes_[change.key] = std::move(change.entry.value);
+            break;
         }
       }
       last = numbers_[shard] += changes.size();
@@ -106,6 +116,12 @@ class MemoryCold final : public ColdStore {
     }
     if (progress) progress();
     return last;
+  }
+  Result<std::string> note(const std::string& name) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = notes_.find(name);
+    if (found == notes_.end()) return Error{Code::kNotFound, name + ": not noted"};
+    return found->second;
   }
   bool congested() const noexcept override { return congested_; }
   std::uint64_t oldest_ns() const noexcept override { return oldest_ns_; }
@@ -160,6 +176,16 @@ class MemoryCold final : public ColdStore {
     }
     for (Waiting& each : first) each.done(each.status, std::move(each.entry));
   }
+  // Those that are held are shed when they are let go.
+  void hold_scans(bool held) {
+    std::vector<std::function<void()>> scans;
+    {
+      const std::lock_guard lock(mutex_);
+      held_scans_ = held;
+      scans.swap(scans_);
+    }
+    for (const auto& each : scans) each();
+  }
   std::size_t reads_waiting() const {
     const std::lock_guard lock(mutex_);
     return waiting_.size();
@@ -208,13 +234,15 @@ class MemoryCold final : public ColdStore {
 
   mutable std::mutex mutex_;
   std::map<std::tuple<unsigned, std::uint64_t, std::string>, ColdEntry> entries_;
+  std::map<std::string, std::string> notes_;
   std::vector<std::uint64_t> numbers_, durable_;
   std::vector<Waiting> waiting_;
+  std::vector<std::function<void()>> scans_;
   std::function<void()> progress_;
   ColdHealth health_;
   ColdFigures figures_;
   std::uint64_t budget_ = 0, last_place_ = 0;
-  bool held_reads_ = false, held_syncs_ = false, last_sync_ = false;
+  bool held_scans_ = false, held_reads_ = false, held_syncs_ = false, last_sync_ = false;
   std::atomic<bool> congested_{false};
   std::atomic<std::uint64_t> oldest_ns_{0};
 };

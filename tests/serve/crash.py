@@ -183,6 +183,64 @@ def test_at_most_the_window_is_lost_when_it_is_killed(folder):
           f"at worst {widest[1]} lost, acknowledged within {widest[0]:.1f} ms")
 
 
+def swapped(count):
+    """Which database is where after so many swaps, each of two neighbours: it comes back after 240."""
+    order = list(range(16))
+    for i in range(count % 240):
+        one = i % 15
+        order[one], order[one + 1] = order[one + 1], order[one]
+    return order
+
+
+def swap_until_killed(port, done, acknowledged):
+    """Swaps, and behind each writes how many there were, without waiting; as many as were acknowledged."""
+    with wire.Client(port) as client:
+        client.send("SET", "count", done)
+        client.read()
+        while True:
+            for i in range(done, done + 5):
+                client.send("SWAPDB", i % 15, i % 15 + 1)
+                client.send("SET", "count", i + 1)
+            for _ in range(5):
+                assert client.read() == "OK"
+                done += 1
+                acknowledged.append(done)
+                assert client.read() == "OK"
+
+
+def test_swapped_databases_and_what_was_written_after_it_are_of_one_moment(folder):
+    flags = [f"--persistence.directory={folder}/swap", "--persistence.durability=no"]
+    with wire.store(*flags) as server, server.client() as client:
+        for db in range(16):
+            client.ask("SELECT", db)
+            client.ask("SET", "name", db)
+    done, total = 0, 0
+    for i in range(ROUNDS):
+        acknowledged = [done]
+        with wire.store(*flags, f"--server.threads={1 + i % 2}", signal_at_end=signal.SIGKILL,
+                        expect=-signal.SIGKILL) as server:
+            timer = threading.Timer(random.uniform(0.1, 0.6), server.process.kill)
+            timer.start()
+            try:
+                swap_until_killed(server.port, done, acknowledged)
+            except (OSError, EOFError):
+                pass  # it is gone, as it should be
+            timer.join()
+        names, counts = [], []
+        with wire.store(*flags) as server, server.client() as client:
+            for db in range(16):
+                client.ask("SELECT", db)
+                names.append(int(client.ask("GET", "name")))
+                counts.append(int(client.ask("GET", "count") or 0))
+        count = max(counts)
+        told = f"round {i}: {acknowledged[-1]} were acknowledged, {count} written down, and it is {names}"
+        assert names in (swapped(count), swapped(count + 1)), told
+        total += acknowledged[-1] - done
+        done = count if names == swapped(count) else count + 1
+        assert done >= acknowledged[-1], told
+    assert total > ROUNDS, total
+
+
 def test_the_checker_finds_what_a_store_that_lies_has_lost(folder):
     # It says OK and keeps nothing.
     lies = ["--persistence.prefixes=crash:=off"]

@@ -61,6 +61,20 @@ TEST_F(ColdBackup, HoldsWhatWasAppliedAndNothingLater) {
   EXPECT_TRUE(fs::exists(folder_ / "copy/databases"));
 }
 
+TEST_F(ColdBackup, HoldsTheNoteThatItsEntriesHad) {
+  store_->write(0, changes(testing::note("map", "old"), put(0, "a", "old")), false);
+  ASSERT_TRUE(store_->backup(folder_ / "copy").ok());
+  store_->write(0, changes(testing::note("map", "new")), true);
+  ASSERT_TRUE(store_->backup(folder_ / "later").ok());
+  for (const char* name : {"copy", "later"}) {
+    const auto opened = open_store({.directory = folder_ / name});
+    ASSERT_TRUE(opened.ok()) << opened.error().message;
+    const std::string expected = name == std::string("copy") ? "old" : "new";
+    EXPECT_EQ(opened.value()->note("map").value(), expected);
+    EXPECT_EQ(value_of(*opened.value(), 0, "a"), "old");
+  }
+}
+
 TEST_F(ColdBackup, HoldsWhatWasHandedOverAndNotYetApplied) {
   std::vector<ColdChange> many;
   for (int i = 0; i < 10'000; ++i) many.push_back(put(0, "last", std::to_string(i)));

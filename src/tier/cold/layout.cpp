@@ -60,6 +60,11 @@ std::string first_key(unsigned db, std::uint64_t hash) {
   return key;
 }
 
+void encode_note(std::string_view name, std::string& out) {
+  out.assign(1, '\0');
+  out.append(name);
+}
+
 std::size_t encode_header(const ColdEntry& entry, char (&out)[kValueHeaderBytesMax]) noexcept {
   out[0] = static_cast<char>(kValueFormat);
   out[1] = static_cast<char>(entry.kind);

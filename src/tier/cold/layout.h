@@ -4,6 +4,7 @@
 // Layout: how an entry lies on the disk. docs/tiers/cold.md has the drawing, too.
 //
 //   key    | format << 4 | database: 1 B | hash: 8 B, big-endian | key |
+//   note   | 0 | name |                                      its value as that of an entry
 //   value  | format: 1 B | kind: 1 B | written, expires: Unix ms, varint each | value |
 //
 // So one database lies together, in the order of hashes, which is the order of scans. Each value
@@ -35,6 +36,8 @@ void encode_key(unsigned db, std::uint64_t hash, std::string_view text, std::str
 bool decode_key(std::string_view bytes, StoredKey& key) noexcept;
 // The first key of a database; that of database 16 ends the last.
 std::string first_key(unsigned db, std::uint64_t hash = 0);
+// Where a note lies: before all databases.
+void encode_note(std::string_view name, std::string& out);
 
 struct StoredValue {
   std::uint64_t written_ms = 0, expires_ms = 0;

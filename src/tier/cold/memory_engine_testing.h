@@ -52,8 +52,13 @@ class MemoryEngine final : public Engine {
     if (!apply_fault.ok()) return apply_fault;
     std::string key;
     for (const ColdChange* change : changes) {
-      encode_key(change->db, change->hash, change->key, key);
-      if (change->kind == ColdChange::Kind::kPut) {
+      const bool note = change->kind == ColdChange::Kind::kNote;
+      if (note) {
+        encode_note(change->key, key);
+      } else {
+        encode_key(change->db, change->hash, change->key, key);
+      }
+      if (change->kind == ColdChange::Kind::kPut || note) {
         char header[kValueHeaderBytesMax];
         const std::size_t length = encode_header(change->entry, header);
         rows_[key] = std::string(header, length) + change->entry.value;

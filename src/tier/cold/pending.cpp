@@ -13,7 +13,7 @@ void Pending::add(const HandedPtr& handed) {
       std::atomic<std::uint64_t>& last = flushed_[change.db];
       last.store(std::max(last.load(std::memory_order_relaxed), order + 1),
                  std::memory_order_release);
-    } else {
+    } else if (change.kind != ColdChange::Kind::kNote) {  // nobody looks for one here
       Stripe& stripe = stripes_[stripe_of(change.hash)];
       const std::lock_guard lock(stripe.mutex);
       const Name name{change.hash, change.key, change.db};
@@ -41,7 +41,7 @@ void Pending::remove(const Handed& handed) noexcept {
     if (change.kind == ColdChange::Kind::kFlush) {
       std::uint64_t mine = order + 1;
       flushed_[change.db].compare_exchange_strong(mine, 0, std::memory_order_acq_rel);
-    } else {
+    } else if (change.kind != ColdChange::Kind::kNote) {
       Stripe& stripe = stripes_[stripe_of(change.hash)];
       const std::lock_guard lock(stripe.mutex);
       const auto at = stripe.changes.find(Name{change.hash, change.key, change.db});

@@ -151,9 +151,14 @@ class Rocks final : public Engine {
     }
     rocksdb::ColumnFamilyHandle* family = db_->DefaultColumnFamily();
     for (const ColdChange* change : changes) {
-      encode_key(change->db, change->hash, change->key, key_);
+      if (change->kind == ColdChange::Kind::kNote) {
+        encode_note(change->key, key_);
+      } else {
+        encode_key(change->db, change->hash, change->key, key_);
+      }
       switch (change->kind) {
-        case ColdChange::Kind::kPut: {
+        case ColdChange::Kind::kPut:
+        case ColdChange::Kind::kNote: {
           char header[kValueHeaderBytesMax];
           const std::size_t length = encode_header(change->entry, header);
           const rocksdb::Slice key = slice(key_);

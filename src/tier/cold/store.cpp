@@ -78,6 +78,20 @@ class Store final : public ColdStore {
                       std::uint64_t since_ns) override {
     return writer_.write(shard, std::move(changes), sync, since_ns);
   }
+  Result<std::string> note(const std::string& name) override {
+    std::string key, text;
+    encode_note(name, key);
+    bool understood = false;
+    const Outcome outcome = engine_->get(key, [&](std::string_view bytes) {
+      StoredValue stored;
+      understood = decode_value(bytes, stored);
+      text = stored.value;
+    });
+    if (outcome.fault == Fault::kMissing) return Error{Code::kNotFound, name + ": not noted"};
+    if (!outcome.ok()) return Error{Code::kIo, advice(outcome, options_.directory)};
+    if (!understood) return Error{Code::kInvalid, name + ": noted by a later version of Ullage"};
+    return text;
+  }
   bool congested() const noexcept override { return writer_.congested(); }
   std::uint64_t oldest_ns() const noexcept override { return writer_.oldest_ns(); }
   std::uint64_t applied(unsigned shard) const noexcept override { return writer_.applied(shard); }

@@ -345,6 +345,38 @@ TEST_F(ColdRepairTest, AReadThatBeganBeforeSeesNothingOlderEither) {
   EXPECT_EQ(answer.get_future().get(), "3");
 }
 
+TEST_F(ColdStoreTest, ANoteTakesItsTurnAmongTheChanges) {
+  open({.shards = 2, .sync_window_ms = 0});
+  EXPECT_EQ(store_->note("map").error().code, Code::kNotFound);
+  wait_durable(store_->write(0, changes(put(0, "a", "1"), testing::note("map", "old")), true));
+  EXPECT_EQ(store_->note("map").value(), "old");
+  // What another shard changes later is durable only with it.
+  engine_->hold_writes(true);
+  engine_->hold_syncs(true);
+  const std::uint64_t noted = store_->write(0, changes(testing::note("map", "new")), true);
+  const std::uint64_t later = store_->write(1, changes(put(1, "a", "2"), flush(0)), false);
+  engine_->hold_writes(false);
+  engine_->wait_for_a_held_sync();
+  EXPECT_EQ(store_->durable(0), noted - 1);
+  engine_->hold_syncs(false);
+  wait_durable(noted);
+  store_->write(1, {}, true);
+  wait_durable(store_->write(1, changes(put(1, "b", "3")), true), 1);
+  EXPECT_GT(store_->durable(1), later);
+  EXPECT_EQ(store_->note("map").value(), "new") << "flushing databases leaves it";
+  EXPECT_THAT(keys_of(*store_, 0), ::testing::IsEmpty());
+  EXPECT_THAT(keys_of(*store_, 1), UnorderedElementsAre("a", "b")) << "it is no entry";
+  // Where the file loses what was not synced, it is written again.
+  engine_->set([](MemoryEngine& e) { e.sync_fault = {Fault::kFailed, "Input/output error"}; });
+  const std::uint64_t last = store_->write(0, changes(testing::note("map", "newest")), true);
+  progress_->until([&] { return !store_->health().writes; });
+  engine_->crash();
+  EXPECT_EQ(store_->note("map").value(), "new");
+  for (int i = 0; i < 10; ++i) store_->tick(0);
+  wait_durable(last);
+  EXPECT_EQ(store_->note("map").value(), "newest");
+}
+
 TEST_F(ColdStoreTest, AReadThatFailsSaysSoAndIsInTheHealth) {
   open();
   store_->write(0, changes(put(0, "a", "1")), true);

@@ -121,6 +121,14 @@ inline ColdChange flush(unsigned db) {
   return change;
 }
 
+inline ColdChange note(std::string name, std::string text) {
+  ColdChange change;
+  change.kind = ColdChange::Kind::kNote;
+  change.key = std::move(name);
+  change.entry.value = std::move(text);
+  return change;
+}
+
 // Waits for what the store says of itself, told by its progress.
 class Progress {
  public:
