@@ -16,6 +16,8 @@ namespace {
 constexpr std::size_t kPreloadsMax = 8;
 // Keys that wait for it, of one thread; more are not taken.
 constexpr std::size_t kPreloadQueueMax = 2'000'000;
+// What a name takes beside its bytes.
+constexpr std::size_t kNameBytes = 64;
 
 // Entries looked at in one tick for how hot they are: some 100 us.
 constexpr std::size_t kHotSlice = 300;
@@ -24,12 +26,20 @@ constexpr std::chrono::milliseconds kLastPass{300};
 }  // namespace
 
 void Router::put_preloads(std::vector<std::pair<unsigned, std::string>> keys) {
+  std::size_t bytes = 0;
+  for (const auto& [db, name] : keys) bytes += kNameBytes + name.size();
   outstanding_.fetch_add(keys.size(), std::memory_order_relaxed);
+  outstanding_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   {
     const std::lock_guard lock(box_mutex_);
     std::move(keys.begin(), keys.end(), std::back_inserter(preload_box_));
   }
   tell();
+}
+
+void Router::preload_done(std::size_t name_bytes) {
+  outstanding_.fetch_sub(1, std::memory_order_relaxed);
+  outstanding_bytes_.fetch_sub(kNameBytes + name_bytes, std::memory_order_relaxed);
 }
 
 void Router::take_preloads() {
@@ -42,7 +52,7 @@ void Router::take_preloads() {
     if (preload_.size() < kPreloadQueueMax) {
       preload_.push_back(std::move(each));
     } else {
-      outstanding_.fetch_sub(1, std::memory_order_relaxed);
+      preload_done(each.second.size());
     }
   }
 }
@@ -55,7 +65,7 @@ void Router::preload_some() {
     const tier::Key key(db, text);
     if (!cold_.persisted(text) || shard().contains(key) || known_absent(key) ||
         find(key) != nullptr) {
-      outstanding_.fetch_sub(1, std::memory_order_relaxed);
+      preload_done(text.size());
       continue;
     }
     if (!changes_.empty()) hand_over();
@@ -76,7 +86,7 @@ void Router::preload_some() {
 // Into memory as a newcomer: only what is used again stays there.
 void Router::answer_preload(Answer& answer) {
   --preloading_;
-  outstanding_.fetch_sub(1, std::memory_order_relaxed);
+  preload_done(answer.key.size());
   const tier::Key key(answer.db, answer.key);
   // Gone from there: it was written, erased or flushed since, and what was read is not what it is.
   const auto mine = std::find(preload_hashes_.begin(), preload_hashes_.end(), key.hash);

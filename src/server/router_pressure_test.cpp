@@ -5,6 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
 
 #include "server/clock.h"
 #include "server/errand.h"
@@ -63,6 +67,59 @@ TEST_P(RouterPressure, AWriteThatIsLateGetsAnErrorWhenTheDiskFails) {
   EXPECT_TRUE(client.silent());
   site.cold().fail(false, true, "the disk is full");
   EXPECT_THAT(client.read(), StartsWith("-MISCONF"));
+}
+
+TEST_P(RouterPressure, WhatIsReadAheadIsBoundedAndTheRestIsTold) {
+  TieredServer site(GetParam(), lasting("no"));
+  TestClient client(site);
+  std::string folder = "/tmp/ullage-ahead-XXXXXX";
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  {
+    std::ofstream names(folder + "/names");
+    for (int i = 0; i < 100'000; ++i) names << "a-name-of-a-key:" << i << '\n';
+  }
+  site.cold().hold_reads(true);
+  const auto outstanding = [&] {
+    std::size_t names = 0;
+    for (const auto& worker : site.server().workers()) {
+      names += worker->router()->preloads_outstanding();
+    }
+    return names;
+  };
+  const std::string command = "ULLAGE.PRELOAD FILE " + folder + "/names";
+  EXPECT_EQ(client.ask(command), "+OK");
+  site.until([&] { return outstanding() >= 20'000; });
+  // One is under way, and so many wait.
+  int taken = 0;
+  while (client.ask(taken % 2 == 0 ? command : "ULLAGE.PRELOAD a*") == "+OK") ++taken;
+  EXPECT_EQ(taken, 16);
+  EXPECT_THAT(client.ask("ULLAGE.PRELOAD FILE " + folder), StartsWith("-ERR"));
+  EXPECT_THAT(client.ask("ULLAGE.PRELOAD KEYS some"), StartsWith(":1"));
+  const std::string word(16'000, 'k');
+  int commands = 0;
+  while (client.ask("ULLAGE.PRELOAD KEYS " + std::to_string(++commands) + word) == ":1") {
+    ASSERT_LT(commands, 400);
+  }
+  EXPECT_GT(commands, 50);
+  EXPECT_THAT(client.ask("ULLAGE.PRELOAD KEYS one"), StartsWith("-TRYAGAIN"));
+  EXPECT_LT(outstanding(), 22'000u);
+  site.cold().hold_reads(false);
+  EXPECT_EQ(client.ask("GET absent"), "$-1");
+  std::filesystem::remove_all(folder);
+}
+
+TEST_P(RouterPressure, ABudgetThatIsRaisedWhileItRunsIsRaisedOfTheWholeProcess) {
+  Persistence how = lasting("no");
+  how.directory = "/nowhere";
+  TieredServer site(GetParam(), how);
+  TestClient client(site);
+  EXPECT_EQ(client.ask("CONFIG SET residency.cold 16MiB"), "+OK");
+  EXPECT_EQ(client.ask("CONFIG SET maxmemory 128mb"), "+OK");
+  EXPECT_EQ(site.server().budget().process_bytes(), 144u << 20);
+  EXPECT_EQ(client.ask("CONFIG SET residency.cold 32MiB"), "+OK");
+  EXPECT_EQ(site.server().budget().process_bytes(), 160u << 20);
+  EXPECT_EQ(client.ask("CONFIG SET maxmemory 32mb"), "+OK");
+  EXPECT_EQ(site.server().budget().process_bytes(), 64u << 20);
 }
 
 TEST_P(RouterPressure, PopulateLeavesWhatTheColdTierHasAsItIs) {

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "server/files.h"
 #include "server/glob.h"
+#include "server/names_file.h"
 #include "server/router.h"
 #include "server/server.h"
 #include "server/worker.h"
@@ -25,13 +26,16 @@ constexpr std::string_view kHead = "ullage hot keys 1\n";
 constexpr std::chrono::minutes kSaveEvery{1};
 // Names handed over at once, and how many may wait at the routers before more are.
 constexpr std::size_t kPart = 1000, kWaitingMax = 20'000;
+// The same in bytes: they are in no budget.
+constexpr std::size_t kWaitingBytesMax = std::size_t{4} << 20;
+// Lists and patterns that wait for their turn; of a pattern.
+constexpr std::size_t kTasksMax = 16, kPatternBytesMax = std::size_t{64} << 10;
+constexpr const char* kTooMany = "as much as may waits to be read ahead already; try again later";
 constexpr std::chrono::milliseconds kPause{5};
 constexpr std::chrono::seconds kScanWaitMax{10};
 // Names kept for the next start: this share of the hot tier's budget; if that has none, so much.
 constexpr std::uint64_t kNameShare = 128;
 constexpr std::size_t kUnboundedNameBytes = std::size_t{64} << 20;
-// A file of names; larger ones are refused.
-constexpr std::uint64_t kFileBytesMax = 256u << 20;
 
 bool number(std::string_view& text, unsigned& out, char end) {
   const auto [at, problem] = std::from_chars(text.data(), text.data() + text.size(), out);
@@ -127,7 +131,7 @@ HotNames Warmer::room_for_names() const {
 
 void Warmer::save() {
   // Ended before the old list was read back: that one is the better one.
-  if (server_.config().persistence.warm_keys == 0 || !warm_) return;
+  if (server_.warm_keys.load(std::memory_order_relaxed) == 0 || !warm_) return;
   HotLists names;
   {
     const std::lock_guard lock(mutex_);
@@ -142,19 +146,24 @@ void Warmer::save() {
   (void)replace_file(server_.cold()->directory() + kFile, hot_list(names)).ok();
 }
 
-void Warmer::wait_for_routers() {
-  std::unique_lock lock(mutex_);
-  while (!over_) {
-    std::uint64_t waiting = 0;
-    for (const auto& worker : server_.workers()) {
-      waiting += worker->router()->preloads_outstanding();
-    }
-    if (waiting < kWaitingMax) return;
-    wake_.wait_for(lock, kPause, [this] { return over_; });
+bool Warmer::routers_full(std::size_t names_max) const {
+  std::size_t names = 0, bytes = 0;
+  for (const auto& worker : server_.workers()) {
+    names += worker->router()->preloads_outstanding();
+    bytes += worker->router()->preload_bytes();
   }
+  return names >= names_max || bytes >= kWaitingBytesMax;
 }
 
-void Warmer::preload_keys(unsigned db, std::vector<std::string> keys) {
+bool Warmer::wait_for_routers() {
+  std::unique_lock lock(mutex_);
+  while (!over_ && routers_full(kWaitingMax)) {
+    wake_.wait_for(lock, kPause, [this] { return over_; });
+  }
+  return !over_;
+}
+
+void Warmer::hand_out(unsigned db, std::vector<std::string> keys) {
   const auto& workers = server_.workers();
   std::vector<std::vector<std::pair<unsigned, std::string>>> parts(workers.size());
   for (std::string& key : keys) {
@@ -164,6 +173,12 @@ void Warmer::preload_keys(unsigned db, std::vector<std::string> keys) {
   for (std::size_t i = 0; i < workers.size(); ++i) {
     if (!parts[i].empty()) workers[i]->router()->put_preloads(std::move(parts[i]));
   }
+}
+
+Result<void> Warmer::preload_keys(unsigned db, std::vector<std::string> keys) {
+  if (routers_full(~std::size_t{0})) return Error{Code::kExhausted, kTooMany};
+  hand_out(db, std::move(keys));
+  return {};
 }
 
 void Warmer::warm_up() {
@@ -179,33 +194,45 @@ void Warmer::read_back() {
   if (!keys.ok()) return;
   std::vector<std::string> part;
   const std::size_t most =
-      std::min<std::size_t>(keys->size(), server_.config().persistence.warm_keys);
+      std::min<std::size_t>(keys->size(), server_.warm_keys.load(std::memory_order_relaxed));
   for (std::size_t i = 0; i < most; ++i) {
     const HotKey& each = keys.value()[i];
     part.push_back(each.key);
     const bool last = i + 1 == most || keys.value()[i + 1].db != each.db;
     if (part.size() < kPart && !last) continue;
-    wait_for_routers();
-    preload_keys(each.db, std::exchange(part, {}));
+    if (!wait_for_routers()) return;
+    hand_out(each.db, std::exchange(part, {}));
   }
 }
 
-void Warmer::preload_pattern(unsigned db, std::string pattern) {
+Result<void> Warmer::add(std::function<void()> task) {
   {
     const std::lock_guard lock(mutex_);
-    tasks_.push_back([this, db, pattern = std::move(pattern)] { go_through(db, pattern); });
+    if (tasks_.size() >= kTasksMax) return Error{Code::kExhausted, kTooMany};
+    tasks_.push_back(std::move(task));
   }
   wake_.notify_all();
+  return {};
+}
+
+Result<void> Warmer::preload_pattern(unsigned db, std::string pattern) {
+  if (pattern.size() > kPatternBytesMax) {
+    return Error{Code::kInvalid, "the pattern is longer than 64 KiB"};
+  }
+  return add([this, db, pattern = std::move(pattern)] { go_through(db, pattern); });
+}
+
+Result<void> Warmer::preload_file(unsigned db, const std::string& path) {
+  Result<std::unique_ptr<NamesFile>> opened = NamesFile::open(path);
+  if (!opened.ok()) return opened.error();
+  const std::shared_ptr<NamesFile> file = std::move(opened.value());
+  return add([this, db, file] { go_through(db, *file); });
 }
 
 void Warmer::go_through(unsigned db, const std::string& pattern) {
   std::uint64_t place = 0;
   do {
-    wait_for_routers();
-    {
-      const std::lock_guard lock(mutex_);
-      if (over_) return;
-    }
+    if (!wait_for_routers()) return;
     struct Wait {
       std::promise<void> done;
       tier::ColdStatus status = tier::ColdStatus::kFailed;
@@ -228,38 +255,24 @@ void Warmer::go_through(unsigned db, const std::string& pattern) {
     for (auto& [key, entry] : wait->entries) {
       if (glob_match(pattern, key)) names.push_back(std::move(key));
     }
-    preload_keys(db, std::move(names));
+    hand_out(db, std::move(names));
     place = wait->next;
   } while (place != 0);
 }
 
-Result<std::uint64_t> Warmer::preload_file(unsigned db, const std::string& path) {
-  const Result<std::string> text = read_file(path, kFileBytesMax);
-  if (!text.ok()) return text.error();
-  std::vector<std::string> keys;
-  std::string_view rest = text.value();
-  while (!rest.empty()) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
-    std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    if (!line.empty() && line.size() <= tier::kKeyBytesMax) keys.emplace_back(line);
+void Warmer::go_through(unsigned db, NamesFile& file) {
+  std::vector<std::string> names;
+  for (bool more = true; more;) {
+    const Result<bool> read = file.next(names);
+    if (!read.ok()) return server_.log().warning("preload_stopped", read.error().message);
+    more = read.value();
+    for (std::size_t at = 0; at < names.size(); at += kPart) {
+      if (!wait_for_routers()) return;
+      const auto begin = names.begin() + static_cast<std::ptrdiff_t>(at);
+      const auto end = begin + static_cast<std::ptrdiff_t>(std::min(kPart, names.size() - at));
+      hand_out(db, {std::make_move_iterator(begin), std::make_move_iterator(end)});
+    }
   }
-  const std::uint64_t count = keys.size();
-  {
-    const std::lock_guard lock(mutex_);
-    tasks_.push_back([this, db, keys = std::move(keys)]() mutable {
-      for (std::size_t at = 0; at < keys.size(); at += kPart) {
-        wait_for_routers();
-        const auto begin = keys.begin() + static_cast<std::ptrdiff_t>(at);
-        const auto end =
-            keys.begin() + static_cast<std::ptrdiff_t>(std::min(at + kPart, keys.size()));
-        preload_keys(db, {std::make_move_iterator(begin), std::make_move_iterator(end)});
-      }
-    });
-  }
-  wake_.notify_all();
-  return count;
 }
 
 }  // namespace ullage::server

@@ -15,7 +15,8 @@
 //
 // Bounds: persistence.warm_keys names, and a 128th of residency.hot for their bytes (twice: a pass
 // is under way while the last one's names are kept). A pass over memory takes some 100 us of each
-// thread's tick.
+// thread's tick. Of what somebody names, 16 files and patterns wait, and as many names as 4 MiB
+// hold are under way.
 
 #include <condition_variable>
 #include <cstdint>
@@ -32,6 +33,7 @@
 
 namespace ullage::server {
 
+class NamesFile;
 class Server;
 
 struct HotKey {
@@ -50,10 +52,11 @@ class Warmer {
 
   void begin();
   void end();
-  void preload_pattern(unsigned db, std::string pattern);
-  // Keys, one on a line. Error: the file can't be read.
-  Result<std::uint64_t> preload_file(unsigned db, const std::string& path);
-  void preload_keys(unsigned db, std::vector<std::string> keys);
+  // Errors: too many wait already, a file that can't be opened, is none, or waits for who writes
+  // it.
+  Result<void> preload_pattern(unsigned db, std::string pattern);
+  Result<void> preload_file(unsigned db, const std::string& path);  // keys, one on a line
+  Result<void> preload_keys(unsigned db, std::vector<std::string> keys);
   // What a pass over memory has found; of one thread.
   void take_hot(unsigned worker, std::shared_ptr<const HotNames> names);
   // What a pass of one thread may keep, all in all.
@@ -66,7 +69,11 @@ class Warmer {
   void warm_up();
   void read_back();
   void go_through(unsigned db, const std::string& pattern);
-  void wait_for_routers();
+  void go_through(unsigned db, NamesFile& file);
+  Result<void> add(std::function<void()> task);
+  void hand_out(unsigned db, std::vector<std::string> keys);
+  bool routers_full(std::size_t names_max) const;
+  bool wait_for_routers();  // false: it is over
 
   Server& server_;
   std::mutex mutex_;

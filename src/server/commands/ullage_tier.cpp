@@ -131,6 +131,10 @@ std::string explain_none(Context& c, const tier::Key& key) {
          ".";
 }
 
+void refuse(Context& c, const Error& error) {
+  c.error((error.code == Code::kExhausted ? "TRYAGAIN " : "ERR ") + error.message);
+}
+
 }  // namespace
 
 void ullage_tier_command(Context& c) {
@@ -174,16 +178,14 @@ void ullage_preload_command(Context& c) {
   if (c.is(1, "keys") && c.words.size() > 2) {
     std::vector<std::string> keys(c.words.begin() + 2, c.words.end());
     const auto count = static_cast<std::int64_t>(keys.size());
-    warmer->preload_keys(c.caller.db, std::move(keys));
-    return c.out.integer(count);
+    const Result<void> begun = warmer->preload_keys(c.caller.db, std::move(keys));
+    return begun.ok() ? c.out.integer(count) : refuse(c, begun.error());
   }
-  if (c.is(1, "file") && c.words.size() == 3) {
-    const Result<std::uint64_t> count = warmer->preload_file(c.caller.db, std::string(c.word(2)));
-    if (!count.ok()) return c.error("ERR " + count.error().message);
-    return c.out.integer(static_cast<std::int64_t>(count.value()));
-  }
-  if (c.words.size() != 2) return c.syntax_error();
-  warmer->preload_pattern(c.caller.db, std::string(c.word(1)));
+  const bool file = c.is(1, "file") && c.words.size() == 3;
+  if (!file && c.words.size() != 2) return c.syntax_error();
+  const Result<void> begun = file ? warmer->preload_file(c.caller.db, std::string(c.word(2)))
+                                  : warmer->preload_pattern(c.caller.db, std::string(c.word(1)));
+  if (!begun.ok()) return refuse(c, begun.error());
   c.out.ok();
 }
 
