@@ -7,6 +7,7 @@
 #include <future>
 #include <mutex>
 
+#include "server/clock.h"
 #include "server/context.h"
 #include "server/router.h"
 #include "server/server.h"
@@ -19,6 +20,9 @@ namespace {
 constexpr std::size_t kReadsMax = 2048;
 // What a read may wait for its turn before its clients are told to try again.
 constexpr std::uint64_t kReadWaitMs = 2000;
+// After a thread stood in vain: what it waits from then on, and for how long it does not try again.
+constexpr std::chrono::milliseconds kImpatient{20};
+constexpr std::uint64_t kImpatientNs = 10'000'000'000;
 
 }  // namespace
 
@@ -224,6 +228,19 @@ bool Router::lend(Parked& parked) {
   return true;
 }
 
+std::chrono::milliseconds Router::patience(std::chrono::milliseconds most) const {
+  return steady_ns() < impatient_until_ns_ ? std::min(most, kImpatient) : most;
+}
+
+void Router::waited(bool enough) {
+  const std::uint64_t now = steady_ns();
+  if (enough) {
+    impatient_until_ns_ = 0;
+  } else if (now >= impatient_until_ns_) {
+    impatient_until_ns_ = now + kImpatientNs;
+  }
+}
+
 bool Router::read_now(Context& c) {
   std::vector<KeyNeed> needs;
   needs_of(*c.command, c.words, c.caller.db, false, 0, needs);
@@ -252,9 +269,10 @@ bool Router::read_now(Context& c) {
                            owner.keep_value(wait->answer, status, entry);
                            wait->done.set_value();
                          });
-      if (done.wait_for(std::chrono::milliseconds(kReadWaitMs)) != std::future_status::ready) {
-        return false;
-      }
+      const auto most = patience(std::chrono::milliseconds(kReadWaitMs));
+      const bool enough = done.wait_for(most) == std::future_status::ready;
+      waited(enough);
+      if (!enough) return false;
       if (!wait->answer.dropped) break;
       figures_.dropped_reads.add();
       const bool alone = owner.kept_bytes_ == 0 && owner.lent_bytes_ == 0;
@@ -301,10 +319,10 @@ bool Router::there_now(const std::vector<KeyNeed>& keys, std::vector<bool>& ther
     });
   }
   std::unique_lock lock(wait->mutex);
-  if (!wait->told.wait_for(lock, std::chrono::milliseconds(kReadWaitMs),
-                           [&] { return wait->missing == 0; })) {
-    return false;
-  }
+  const auto most = patience(std::chrono::milliseconds(kReadWaitMs));
+  const bool enough = wait->told.wait_for(lock, most, [&] { return wait->missing == 0; });
+  waited(enough);
+  if (!enough) return false;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (wait->statuses[i] == tier::ColdStatus::kOk) there[i] = true;
     if (wait->statuses[i] == tier::ColdStatus::kShed) return false;

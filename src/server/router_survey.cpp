@@ -24,7 +24,7 @@ constexpr std::size_t kGuardedCount = 64;
 // Up to so many entries DBSIZE counts them; beyond it says what the store estimates.
 constexpr std::uint64_t kCountedMax = 20'000;
 // What a transaction waits for all of a survey, while its thread stands.
-constexpr std::chrono::seconds kSurveyWaitMax{1};
+constexpr std::chrono::milliseconds kSurveyWaitMax{1000};
 
 }  // namespace
 
@@ -140,7 +140,7 @@ std::unique_ptr<Surveyed> Router::survey_now(Context& c) {
     std::vector<tier::ColdStore::ScannedEntry> entries;
   };
   Surveyed& survey = *parked.survey;
-  const auto until = std::chrono::steady_clock::now() + kSurveyWaitMax;
+  const auto until = std::chrono::steady_clock::now() + patience(kSurveyWaitMax);
   for (;;) {
     const auto wait = std::make_shared<Wait>();
     cold_.store().scan(cold_.place(survey.db), survey.place, survey.count, false,
@@ -154,12 +154,15 @@ std::unique_ptr<Surveyed> Router::survey_now(Context& c) {
                          wait->told.notify_all();
                        });
     std::unique_lock lock(wait->mutex);
-    if (!wait->told.wait_until(lock, until, [&] { return wait->done; })) {
+    const bool enough = wait->told.wait_until(lock, until, [&] { return wait->done; });
+    if (!enough) {
+      waited(false);
       survey.failed = true;
       break;
     }
     if (add_to_survey(survey, wait->status, wait->next, wait->entries)) break;
   }
+  if (!survey.failed) waited(true);
   return std::move(parked.survey);
 }
 

@@ -170,6 +170,33 @@ TEST_P(RouterTest, TheKeyspaceIsThatOfBothTiers) {
   EXPECT_EQ(cold().size(), 50u);
 }
 
+TEST_P(RouterTest, ATransactionWaitsForADiskThatHangsOnce) {
+  TestClient client(*site);
+  client.ask("SET k v");
+  site->evict_all();
+  const auto names = [&] {
+    client.ask("MULTI");
+    client.ask("KEYS *");
+    return client.ask("EXEC");
+  };
+  const auto least_patience = [&] {
+    std::chrono::milliseconds least{1000};
+    for (const auto& worker : site->server().workers()) {
+      least = std::min(least, worker->router()->patience(std::chrono::milliseconds(1000)));
+    }
+    return least.count();
+  };
+  EXPECT_EQ(names(), "*[*[$k]]");
+  EXPECT_EQ(least_patience(), 1000);
+  cold().hold_scans(true);
+  EXPECT_THAT(names(), HasSubstr("-TRYAGAIN"));
+  EXPECT_EQ(least_patience(), 20);
+  EXPECT_THAT(names(), HasSubstr("-TRYAGAIN"));
+  cold().hold_scans(false);
+  site->until([&] { return names() == "*[*[$k]]"; });
+  EXPECT_EQ(least_patience(), 1000);
+}
+
 TEST_P(RouterTest, DatabasesSwapAndFlushInBothTiers) {
   TestClient client(*site);
   client.ask("SET k zero");
