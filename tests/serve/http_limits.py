@@ -85,7 +85,7 @@ def test_answers_that_nobody_reads_stay_within_the_budget(_folder):
             assert http("PUT", f"/v1/keys/l{i}", value).status == 201
         client.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
         before = resident_max(server)
-        ask = b'{"keys": ["large", "l0", "l1"]}'
+        ask = b'{"keys": ["large", "none"]}'
         requests = (b"GET /v1/keys/large HTTP/1.1\r\nHost: x\r\n\r\n",
                     b"POST /v1/keys:batchGet HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(ask), ask))
         held = [socket.create_connection(("127.0.0.1", server.http_port)) for _ in range(count)]
@@ -99,7 +99,7 @@ def test_answers_that_nobody_reads_stay_within_the_budget(_folder):
         support.wait_until(lambda: granted_to_clients(client) < 1 << 20, "answers that are gone are granted no more")
         assert http("GET", "/v1/keys/large").body == value
         answer = http("POST", "/v1/keys:batchGet", ask).json()
-        assert [len(entry["value"]) for entry in answer["entries"]] == [4 << 20] * 3
+        assert [entry.get("value") for entry in answer["entries"]] == [value.decode(), None]
 
 
 def resident_max(server):
