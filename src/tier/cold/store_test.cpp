@@ -334,6 +334,29 @@ TEST_F(ColdRepairTest, WhatWasWrongBeforeARepairIsNotToldBehindIt) {
   EXPECT_TRUE(store_->health().writes);
 }
 
+TEST_F(ColdStoreTest, WhatIsSyncedWhileRecoveringFailsIsNotPendingForEver) {
+  open({.sync_window_ms = 0});
+  engine_->hold_syncs(true);
+  store_->write(0, changes(put(0, "a", "1")), true);
+  engine_->wait_for_a_held_sync();
+  engine_->set([](MemoryEngine& e) {
+    e.apply_fault = {Fault::kFull, "No space left"};
+    e.recover_fault = {Fault::kFull, "No space left, still"};
+  });
+  store_->write(0, changes(put(0, "b", "1")), true);
+  progress_->until([&] { return !store_->health().writes; });
+  for (int i = 0; i < 10; ++i) store_->tick(0);
+  progress_->until([&] { return store_->health().message.find("still") != std::string::npos; });
+  engine_->hold_syncs(false);
+  wait_durable(1);
+  engine_->set([](MemoryEngine& e) { e.apply_fault = e.recover_fault = {}; });
+  for (int i = 0; i < 10; ++i) store_->tick(0);
+  store_->write(0, changes(flush(0)), true);
+  wait_durable(3);
+  EXPECT_EQ(value_of(*store_, 0, "a"), "missing");
+  EXPECT_THAT(keys_of(*store_, 0), UnorderedElementsAre());
+}
+
 TEST_F(ColdRepairTest, AReadThatBeganBeforeSeesNothingOlderEither) {
   break_it();
   engine_->hold_reads(true);

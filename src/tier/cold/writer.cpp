@@ -250,17 +250,19 @@ void Writer::run_writer() {
 bool Writer::repair() {
   // They were applied before; whether the engine still has them is not known after a failure, and
   // is not while it recovers: readers see them here until it has them again.
-  std::vector<HandedPtr> again;
   {
     const std::lock_guard lock(mutex_);
-    again.assign(kept_.begin(), kept_.end());
-    pending_.put_back(again);
+    // After a try that failed they are there already, also those that a sync was still under way
+    // for then.
+    if (again_.empty()) again_.assign(kept_.begin(), kept_.end());
+    pending_.put_back(again_);
   }
   Outcome outcome = engine_.recover();
   // In one piece: a process that ends in the middle of it leaves no older value behind.
-  if (outcome.ok() && !again.empty()) outcome = apply(again);
+  if (outcome.ok() && !again_.empty()) outcome = apply(again_);
   if (outcome.ok()) {
-    for (const HandedPtr& handed : again) pending_.remove(*handed);
+    for (const HandedPtr& handed : again_) pending_.remove(*handed);
+    again_.clear();
   }
   const std::lock_guard lock(mutex_);
   if (!outcome.ok()) {

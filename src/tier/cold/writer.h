@@ -108,6 +108,8 @@ class Writer {
   std::uint64_t queued_bytes_ = 0, gathers_until_ns_ = 0;
   std::deque<HandedPtr> kept_;  // applied, not yet durable
   std::uint64_t kept_bytes_ = 0;
+  // Of the writer's thread: pending again until they are applied anew
+  std::vector<HandedPtr> again_;
   // Of what is not durable: those older than all that was handed over later, by order. The first is
   // the oldest of all.
   struct Old {
