@@ -21,7 +21,7 @@ struct FaultyEnv::Disk {
   std::mutex mutex;
   std::condition_variable changed;
   std::string write_fault, sync_fault;
-  bool held = false, lies = false;
+  bool held = false, tables_held = false, lies = false;
   std::map<std::string, Lengths> files;
 
   static rocks::IOStatus status(const std::string& path, const std::string& reason) {
@@ -29,7 +29,10 @@ struct FaultyEnv::Disk {
     return rocks::IOStatus::IOError(path, reason);
   }
   rocks::IOStatus may_write(const std::string& path) {
-    const std::lock_guard lock(mutex);
+    std::unique_lock lock(mutex);
+    if (path.ends_with(".sst")) {
+      changed.wait(lock, [&] { return !tables_held || !write_fault.empty(); });
+    }
     return write_fault.empty() ? rocks::IOStatus::OK() : status(path, write_fault);
   }
 };
@@ -142,6 +145,13 @@ rocks::Env* FaultyEnv::env() { return env_.get(); }
 void FaultyEnv::fail_writes(const std::string& reason) {
   const std::lock_guard lock(disk_->mutex);
   disk_->write_fault = reason;
+  disk_->changed.notify_all();
+}
+
+void FaultyEnv::hold_tables(bool held) {
+  const std::lock_guard lock(disk_->mutex);
+  disk_->tables_held = held;
+  disk_->changed.notify_all();
 }
 
 void FaultyEnv::fail_syncs(const std::string& reason) {
@@ -181,7 +191,7 @@ void FaultyEnv::heal() {
   const std::lock_guard lock(disk_->mutex);
   disk_->write_fault.clear();
   disk_->sync_fault.clear();
-  disk_->held = disk_->lies = false;
+  disk_->held = disk_->tables_held = disk_->lies = false;
   disk_->changed.notify_all();
 }
 

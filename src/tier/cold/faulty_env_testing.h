@@ -29,6 +29,8 @@ class FaultyEnv {
   void fail_syncs(const std::string& reason);
   // Syncs wait until they are let go.
   void hold_syncs(bool held);
+  // Tables (not the log) are not written on until they are let go, or writes fail.
+  void hold_tables(bool held);
   // Says that it synced, and did not.
   void lie(bool lies);
   // Nothing arrives any more; what was not synced goes with drop_unsynced().

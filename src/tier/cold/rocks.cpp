@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <functional>
 #include <mutex>
 #include <shared_mutex>
 #include <utility>
@@ -64,9 +65,13 @@ Outcome probe(const std::string& directory) {
 // Hears what RocksDB tells from its threads.
 class Listener final : public rocksdb::EventListener {
  public:
+  explicit Listener(std::function<void()> failed) : failed_(std::move(failed)) {}
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
-    const std::lock_guard lock(mutex_);
-    background_ = to_outcome(*status);
+    {
+      const std::lock_guard lock(mutex_);
+      background_ = to_outcome(*status);
+    }
+    failed_();
   }
   void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) override {
     const std::lock_guard lock(mutex_);
@@ -91,6 +96,7 @@ class Listener final : public rocksdb::EventListener {
   }
 
  private:
+  const std::function<void()> failed_;
   mutable std::mutex mutex_;
   Outcome background_;
   std::uint64_t stalls_ = 0, stalled_ns_ = 0, since_ns_ = 0;
@@ -102,7 +108,8 @@ class Rocks final : public Engine {
       : options_(options),
         recipe_(options.cache_bytes, memtable_bytes_of(options.cache_bytes), options.now_ms,
                 options.env),
-        listener_(std::make_shared<Listener>()) {
+        listener_(std::make_shared<Listener>([this] { failed(); })),
+        memtable_bytes_(memtable_bytes_of(options.cache_bytes)) {
     recipe_.options().listeners.push_back(listener_);
   }
 
@@ -114,7 +121,7 @@ class Rocks final : public Engine {
   }
 
   Outcome get(std::string_view key, const See& see) override {
-    const std::shared_lock lock(mutex_);
+    const std::shared_lock lock = enter();
     if (!db_) return closed();
     rocksdb::PinnableSlice value;
     rocksdb::ReadOptions how;
@@ -125,7 +132,7 @@ class Rocks final : public Engine {
   }
 
   Outcome visit(std::string_view from, std::string_view until, const Visit& fn) override {
-    const std::shared_lock lock(mutex_);
+    const std::shared_lock lock = enter();
     if (!db_) return closed();
     rocksdb::ReadOptions how;
     const rocksdb::Slice end = slice(until);
@@ -139,7 +146,7 @@ class Rocks final : public Engine {
   }
 
   Outcome apply(std::span<const ColdChange* const> changes) override {
-    const std::shared_lock lock(mutex_);
+    const std::shared_lock lock = enter();
     if (!db_) return closed();
     batch_.Clear();
     std::size_t bytes = 0;
@@ -181,7 +188,7 @@ class Rocks final : public Engine {
   }
 
   Outcome sync() override {
-    const std::shared_lock lock(mutex_);
+    const std::shared_lock lock = enter();
     if (!db_) return closed();
     Outcome outcome = to_outcome(db_->SyncWAL());
     // Files without a name are synced without complaint, and nobody will find them again.
@@ -196,22 +203,26 @@ class Rocks final : public Engine {
   Outcome recover() override {
     if (Outcome writable = probe(options_.directory); !writable.ok()) return writable;
     {
-      const std::shared_lock lock(mutex_);
+      const std::shared_lock lock = enter();
       if (db_ && !reopen_ && db_->Resume().ok() && db_->SyncWAL().ok()) {
-        listener_->forget();
+        forget();
         return {};
       }
     }
+    // Behind the door, nobody comes in between who would keep it open for this one.
+    const std::lock_guard door(door_);
+    door_shut_ = true;
     const std::unique_lock lock(mutex_);
+    door_shut_ = false;
     db_.reset();
     const Outcome opened = open();
     reopen_ = !opened.ok();
-    if (opened.ok()) listener_->forget();
+    if (opened.ok()) forget();
     return opened;
   }
 
   Outcome backup(const std::string& directory) override {
-    const std::shared_lock lock(mutex_);
+    const std::shared_lock lock = enter();
     if (!db_) return closed();
     rocksdb::Checkpoint* checkpoint = nullptr;
     rocksdb::Status status = rocksdb::Checkpoint::Create(db_.get(), &checkpoint);
@@ -231,7 +242,7 @@ class Rocks final : public Engine {
   EngineState state() override {
     EngineState state;
     listener_->tell(state);
-    const std::shared_lock lock(mutex_);
+    const std::shared_lock lock = enter();
     if (!db_) return state;
     using Of = rocksdb::DB::Properties;
     std::uint64_t live = 0;
@@ -251,13 +262,37 @@ class Rocks final : public Engine {
   }
 
   void cache_bytes(std::uint64_t bytes) override { recipe_.cache().SetCapacity(bytes); }
-  void memtable_bytes(std::uint64_t bytes) override { recipe_.writes().SetBufferSize(bytes); }
+  void memtable_bytes(std::uint64_t bytes) override {
+    const std::lock_guard lock(limit_mutex_);
+    memtable_bytes_ = bytes;
+    if (!unlimited_) recipe_.writes().SetBufferSize(bytes);
+  }
   void give_back(std::uint64_t bytes) override { recipe_.blocks().give_back(bytes); }
 
  private:
   static constexpr std::size_t kBatchBytesKept = std::size_t{2} << 20;
   // Of a change in a batch, beside its key and value.
   static constexpr std::size_t kChangeBytesMax = 64;
+  static constexpr std::size_t kNoLimit = std::size_t{1} << 40;
+
+  std::shared_lock<std::shared_mutex> enter() {
+    if (door_shut_) const std::lock_guard wait(door_);
+    return std::shared_lock(mutex_);
+  }
+
+  // Whoever writes may be waiting until memtables were written out, which is not going to happen,
+  // and recovering needs its place: it goes on, and is told why when it writes.
+  void failed() {
+    const std::lock_guard lock(limit_mutex_);
+    unlimited_ = true;
+    recipe_.writes().SetBufferSize(kNoLimit);
+  }
+  void forget() {
+    listener_->forget();
+    const std::lock_guard lock(limit_mutex_);
+    unlimited_ = false;
+    recipe_.writes().SetBufferSize(memtable_bytes_);
+  }
 
   Outcome closed() const {
     return {Fault::kFailed, options_.directory + " could not be opened again"};
@@ -267,6 +302,11 @@ class Rocks final : public Engine {
   Recipe recipe_;
   const std::shared_ptr<Listener> listener_;
   std::shared_mutex mutex_;  // held alone to close the database and open it anew
+  std::mutex door_;
+  std::atomic<bool> door_shut_{false};
+  std::mutex limit_mutex_;
+  std::uint64_t memtable_bytes_;
+  bool unlimited_ = false;  // what memtables may take does not hold while flushing fails
   std::unique_ptr<rocksdb::DB> db_;
   // A file failed to sync: what it holds is not known, so it is not to be written on.
   std::atomic<bool> reopen_{false};

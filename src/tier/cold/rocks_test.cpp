@@ -10,7 +10,9 @@
 #include <atomic>
 #include <fstream>
 #include <iterator>
+#include <thread>
 
+#include "tier/cold/faulty_env_testing.h"
 #include "tier/cold/meta.h"
 #include "tier/cold/store.h"
 #include "tier/cold/store_testing.h"
@@ -20,6 +22,7 @@ namespace {
 
 using testing::changes;
 using testing::erase;
+using testing::FaultyEnv;
 using testing::flush;
 using testing::Folder;
 using ::testing::HasSubstr;
@@ -27,6 +30,8 @@ using testing::keys_of;
 using testing::Progress;
 using testing::put;
 using testing::value_of;
+
+constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 
 std::unique_ptr<ColdStore> open(const std::string& directory) {
   auto store = open_store({.directory = directory});
@@ -168,6 +173,50 @@ TEST(ColdOnDisk, ARecordThatWasCutOrChangedIsRefused) {
     std::string changed = text;
     changed[i] ^= 1;
     EXPECT_FALSE(parse_meta(changed, "f").ok()) << changed;
+  }
+}
+
+// Flushing fails while the writer waits for it: it is told, and what it needs to recover is free.
+TEST(RocksStall, AWriterThatWaitsForAFlushGoesOnWhenItFails) {
+  for (const char* reason : {"No space left on device", "Input/output error"}) {
+    const Folder folder;
+    FaultyEnv disk;
+    RocksOptions options;
+    options.directory = folder / "db";
+    options.cache_bytes = 32 * kMiB;
+    options.now_ms = [] { return std::uint64_t{1}; };
+    options.env = disk.env();
+    auto opened = open_rocks(options);
+    ASSERT_TRUE(opened.ok());
+    Engine& engine = *opened.value();
+    engine.memtable_bytes(kMiB);
+    disk.hold_tables(true);
+    std::atomic<int> applied{0};
+    std::atomic<bool> failed{false};
+    std::thread writer([&] {
+      while (!failed && applied < 10'000) {
+        const ColdChange change = put(0, std::to_string(applied), std::string(50'000, 'x'));
+        const ColdChange* one[] = {&change};
+        if (engine.apply(one).ok()) {
+          ++applied;
+        } else {
+          failed = true;
+        }
+      }
+    });
+    // It stands when nothing comes any more for a while.
+    for (int before = -1; before != applied; ::usleep(200'000)) before = applied;
+    EXPECT_GT(applied, 0);
+    EXPECT_LT(applied, 10'000);
+    disk.fail_writes(reason);
+    writer.join();
+    EXPECT_TRUE(failed);
+    disk.heal();
+    EXPECT_TRUE(engine.recover().ok());
+    const ColdChange change = put(0, "after", "1");
+    const ColdChange* one[] = {&change};
+    EXPECT_TRUE(engine.apply(one).ok());
+    EXPECT_TRUE(engine.sync().ok());
   }
 }
 
