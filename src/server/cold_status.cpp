@@ -45,6 +45,8 @@ constexpr Figure kFigures[] = {
     figure("reads_waiting", "Reads that wait.", Kind::kGauge, &ColdFigures::reads_waiting),
     figure("writes", "Changes written.", Kind::kCounter, &ColdFigures::writes),
     figure("batches", "Batches of them.", Kind::kCounter, &ColdFigures::batches),
+    figure("write_seconds", "Time that writing them took, stalls included.", Kind::kSeconds,
+           &ColdFigures::write_ns),
     figure("failed_writes", "Batches that could not be written.", Kind::kCounter,
            &ColdFigures::failed_writes),
     figure("syncs", "Syncs of the log.", Kind::kCounter, &ColdFigures::syncs),

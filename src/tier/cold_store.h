@@ -22,6 +22,7 @@
 
 #include <ullage/growth.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -91,6 +92,7 @@ struct ColdMemory {
 struct ColdFigures {
   std::uint64_t reads = 0, hits = 0, shed = 0, read_ns = 0;
   std::uint64_t writes = 0, batches = 0, syncs = 0, sync_ns = 0, failed_writes = 0;
+  std::uint64_t write_ns = 0;  // in the engine's writes, its stalls included
   std::uint64_t reads_waiting = 0, stalls = 0, stalled_ns = 0, compactions_pending = 0;
   std::uint64_t entries = 0;  // an estimate; 0 only if there are none
 };
@@ -142,6 +144,11 @@ class ColdStore {
   // Drawn when the directory was made: keys have the same hashes whenever it is opened. For
   // set_hash_seed(), before the first Key.
   virtual std::uint64_t hash_seed() const noexcept = 0;
+
+  // Before the end: brings what was handed over to the disk, for at most so long. The bytes that
+  // are not there then: the disk fails, or does not answer. Taking the store apart waits for the
+  // disk however long that takes.
+  virtual std::uint64_t finish(std::chrono::milliseconds most) = 0;
 
   // A copy that can be opened, with all that was handed over before; made while everything goes
   // on. The directory must not exist, or be empty. Returns when it is made.

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <mutex>
@@ -87,8 +88,10 @@ class MemoryCold final : public ColdStore {
     {
       const std::lock_guard lock(mutex_);
       ++figures_.batches;
+      std::size_t bytes = 0;
       for (ColdChange& change : changes) {
         ++figures_.writes;
+        bytes += change.key.size() + change.entry.value.size();
         last_sync_ = sync;
         const auto first = entries_.lower_bound({change.db, 0, ""});
         switch (change.kind) {
@@ -106,6 +109,7 @@ class MemoryCold final : public ColdStore {
             break;
         }
       }
+      largest_write_ = std::max(largest_write_, bytes);
       last = numbers_[shard] += changes.size();
       if (!held_syncs_) {
         durable_[shard] = last;
@@ -152,6 +156,7 @@ class MemoryCold final : public ColdStore {
   void budget_bytes(std::uint64_t bytes) override { budget_ = bytes; }
   void tick(std::uint64_t) override {}
   std::uint64_t hash_seed() const noexcept override { return 1; }
+  std::uint64_t finish(std::chrono::milliseconds) override { return 0; }
   Result<void> backup(const std::string&) override { return {}; }
 
   // --- For tests.
@@ -205,6 +210,11 @@ class MemoryCold final : public ColdStore {
   void congest(bool on) {
     change([&] { congested_ = on; });
   }
+  // Keys and values of one call of write(), at most.
+  std::size_t largest_write() const {
+    const std::lock_guard lock(mutex_);
+    return largest_write_;
+  }
   std::size_t size() const {
     const std::lock_guard lock(mutex_);
     return entries_.size();
@@ -243,6 +253,7 @@ class MemoryCold final : public ColdStore {
   ColdFigures figures_;
   std::uint64_t budget_ = 0, last_place_ = 0;
   bool held_scans_ = false, held_reads_ = false, held_syncs_ = false, last_sync_ = false;
+  std::size_t largest_write_ = 0;
   std::atomic<bool> congested_{false};
   std::atomic<std::uint64_t> oldest_ns_{0};
 };

@@ -103,6 +103,7 @@ class MemoryEngine final : public Engine {
     EngineState state;
     state.entries = rows_.size();
     state.background = background_fault;
+    ++looks;
     looking_ = true;
     open_.notify_all();
     open_.wait(lock, [this] { return !looks_held_; });
@@ -169,7 +170,7 @@ class MemoryEngine final : public Engine {
   bool lies = false;  // says that it synced, and did not
   std::uint64_t cache_used = 0, spare = 0, given_back = 0;
   std::uint64_t cache_capacity = 0, memtable_capacity = 0;
-  int applies = 0, syncs = 0, recoveries = 0, gets = 0;
+  int applies = 0, syncs = 0, recoveries = 0, gets = 0, looks = 0;
 
  private:
   void hold(bool& what, bool held) {

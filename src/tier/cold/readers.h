@@ -29,7 +29,7 @@ class Readers {
   struct Task {
     std::string key;  // as it is stored; of a scan: where it begins
     ColdStore::Read read;
-    ColdStore::Scanned scanned;  // instead of `read`
+    ColdStore::Scanned scanned;  // instead of `read`; neither: a look at the engine itself
     std::uint64_t since_ns = 0;
     std::size_t count = 0;  // of a scan
     bool values = false;    // of a scan

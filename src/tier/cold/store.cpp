@@ -130,6 +130,7 @@ class Store final : public ColdStore {
     f.batches = written.batches.load(kRelaxed);
     f.syncs = written.syncs.load(kRelaxed);
     f.sync_ns = written.sync_ns.load(kRelaxed);
+    f.write_ns = writer_.write_ns();
     f.failed_writes = written.failures.load(kRelaxed);
     f.reads_waiting = readers_.waiting();
     const std::lock_guard lock(state_mutex_);
@@ -147,11 +148,15 @@ class Store final : public ColdStore {
   void tick(std::uint64_t resident_bytes) override {
     keeper_.tick(resident_bytes);
     const unsigned now = ticks_++;
-    if (now % kFigureTicks == 0) look();
+    if (now % kFigureTicks == 0 && !looking_.exchange(true)) {
+      if (!readers_.add({})) looking_ = false;
+    }
     if (now % kRetryTicks == 0) writer_.retry();
     const std::lock_guard lock(state_mutex_);
     if (!reading_.ok() && ++sound_ticks_ >= kSoundTicks) reading_ = {};
   }
+
+  std::uint64_t finish(std::chrono::milliseconds most) override { return writer_.finish(most); }
 
   Result<void> backup(const std::string& directory) override {
     const Outcome settled = writer_.settle();
@@ -179,6 +184,11 @@ class Store final : public ColdStore {
     const std::uint64_t now_ms = options_.now_ms();
     std::uint64_t begin = steady_ns();
     for (Readers::Task& task : tasks) {
+      if (!task.read && !task.scanned) {
+        look();
+        looking_ = false;
+        continue;
+      }
       if (options_.read_wait_ms_max != 0 &&
           begin > task.since_ns + options_.read_wait_ms_max * 1'000'000) {
         shed_.fetch_add(1, kRelaxed);
@@ -267,7 +277,7 @@ class Store final : public ColdStore {
     progress();
   }
 
-  // Asks the engine for what costs more than a load.
+  // Asks the engine for what costs more than a load, and may wait for the disk.
   void look() {
     const std::uint64_t repairs = writer_.repairs();
     const EngineState state = engine_->state();
@@ -288,6 +298,7 @@ class Store final : public ColdStore {
   Keeper keeper_;
   std::atomic<std::uint64_t> reads_{0}, hits_{0}, shed_{0}, read_ns_{0};
   unsigned ticks_ = 0;
+  std::atomic<bool> looking_{false};
   std::mutex progress_mutex_;
   std::function<void()> progress_;
   mutable std::mutex state_mutex_;

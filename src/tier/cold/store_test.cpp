@@ -8,7 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <thread>
+#include <chrono>
 
 #include "tier/cold/memory_engine_testing.h"
 #include "tier/cold/store_testing.h"
@@ -186,6 +186,46 @@ TEST_F(ColdStoreTest, WhatWaitsIsDurableWhenItIsClosed) {
   EXPECT_EQ(durable, 10u);
 }
 
+TEST_F(ColdStoreTest, FinishingBringsAllToTheDiskOrTellsWhatIsNotThere) {
+  using std::chrono::milliseconds;
+  open({.sync_window_ms = 0});
+  engine_->hold_syncs(true);
+  for (int i = 0; i < 10; ++i) store_->write(0, changes(put(0, std::to_string(i), "1")), false);
+  EXPECT_GE(store_->finish(milliseconds(20)), 10u) << "the disk does not answer";
+  engine_->hold_syncs(false);
+  EXPECT_EQ(store_->finish(milliseconds(60'000)), 0u);
+  EXPECT_EQ(engine_->after_a_crash().size(), 10u);
+  engine_->set([](MemoryEngine& e) { e.apply_fault = {Fault::kFull, "No space left"}; });
+  store_->write(0, changes(put(0, "a", "1")), false);
+  EXPECT_GE(store_->finish(milliseconds(60'000)), 1u) << "the disk is full";
+  EXPECT_FALSE(store_->health().writes);
+  EXPECT_GE(store_->finish(milliseconds(60'000)), 1u) << "it was tried again";
+  engine_->set([](MemoryEngine& e) { e.apply_fault = {}; });
+  EXPECT_EQ(store_->finish(milliseconds(60'000)), 0u) << "once more, and there was room";
+  EXPECT_EQ(engine_->after_a_crash().size(), 11u);
+}
+
+TEST_F(ColdStoreTest, TheTimeOfAWriteThatStallsIsToldWhileItDoes) {
+  open();
+  engine_->hold_writes(true);
+  store_->write(0, changes(put(0, "a", "1")), true);
+  engine_->wait_for_a_held_write();
+  const std::uint64_t begun = store_->figures().write_ns;
+  while (store_->figures().write_ns <= begun) {
+  }
+  engine_->hold_writes(false);
+  wait_durable(1);
+  EXPECT_GT(store_->figures().write_ns, begun);
+}
+
+TEST_F(ColdStoreTest, ATickDoesNotWaitForTheEngine) {
+  open();
+  engine_->hold_looks(true);
+  for (int i = 0; i < 30; ++i) store_->tick(0);
+  engine_->wait_for_a_held_look();
+  EXPECT_EQ(value_of(*store_, 0, "a"), "missing") << "nor does more than one of its readers";
+}
+
 TEST_F(ColdStoreTest, ReadsBeyondTheBoundAreShed) {
   open({.readers = 1, .reads_max = 3});
   engine_->hold_reads(true);
@@ -323,15 +363,20 @@ TEST_F(ColdRepairTest, WhatWasWrongBeforeARepairIsNotToldBehindIt) {
   engine_->hold_recoveries(true);
   store_->tick(0);
   engine_->hold_looks(true);
-  std::thread ticks([&] {
-    for (int i = 0; i < 10; ++i) store_->tick(0);
-  });
+  for (int i = 0; i < 10; ++i) store_->tick(0);
   engine_->wait_for_a_held_look();
   engine_->hold_recoveries(false);
   progress_->until([&] { return store_->health().writes; });
+  const auto looks = [&] {
+    int count = 0;
+    engine_->set([&](MemoryEngine& e) { count = e.looks; });
+    return count;
+  };
+  const int before = looks();
   engine_->hold_looks(false);
-  ticks.join();
-  EXPECT_TRUE(store_->health().writes);
+  // One begins when the one before has ended.
+  while (looks() == before) store_->tick(0);
+  EXPECT_EQ(store_->figures().failed_writes, 1u);
 }
 
 TEST_F(ColdStoreTest, WhatIsSyncedWhileRecoveringFailsIsNotPendingForEver) {

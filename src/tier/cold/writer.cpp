@@ -154,6 +154,22 @@ void Writer::retry() {
   to_writer_.notify_one();
 }
 
+std::uint64_t Writer::finish(std::chrono::milliseconds most) {
+  std::unique_lock lock(mutex_);
+  finishing_ = true;
+  if (broken_) retry_ = true;
+  to_writer_.notify_one();
+  to_syncer_.notify_one();
+  to_settler_.wait_for(
+      lock, most, [this] { return pending_bytes() == 0 || (broken_ && !retry_ && !repairing_); });
+  return pending_bytes();
+}
+
+std::uint64_t Writer::write_ns() const {
+  const std::lock_guard lock(mutex_);
+  return write_ns_ + (writing_since_ns_ == 0 ? 0 : steady_ns() - writing_since_ns_);
+}
+
 void Writer::broken(const Outcome& why) {
   broken_ = true;
   to_settler_.notify_all();
@@ -167,7 +183,14 @@ Outcome Writer::apply(const std::vector<HandedPtr>& turn) {
   for (const HandedPtr& handed : turn) {
     for (const ColdChange& change : handed->changes) changes.push_back(&change);
   }
-  return engine_.apply(changes);
+  {
+    const std::lock_guard lock(mutex_);
+    writing_since_ns_ = steady_ns();
+  }
+  Outcome outcome = engine_.apply(changes);
+  const std::lock_guard lock(mutex_);
+  write_ns_ += steady_ns() - std::exchange(writing_since_ns_, 0);
+  return outcome;
 }
 
 void Writer::applied_now(const std::vector<HandedPtr>& turn) {
@@ -199,15 +222,18 @@ void Writer::run_writer() {
     to_writer_.wait(lock, [this] { return stopping_ || (broken_ ? retry_ : !queue_.empty()); });
     if (broken_) {
       retry_ = false;
+      repairing_ = true;
       lock.unlock();
       const bool repaired = repair();
       progress_();
       lock.lock();
+      repairing_ = false;
+      to_settler_.notify_all();
       if (!repaired && stopping_) break;
       continue;
     }
     if (queue_.empty()) break;  // stopping
-    if (!urgent_ && !stopping_) {
+    if (!urgent_ && !stopping_ && !finishing_) {
       const std::uint64_t now = steady_ns();
       if (now < gathers_until_ns_) {
         to_writer_.wait_for(lock, std::chrono::nanoseconds(gathers_until_ns_ - now));
@@ -278,7 +304,8 @@ bool Writer::repair() {
 
 bool Writer::sync_due(std::uint64_t now_ns) const {
   if (kept_.empty() || broken_) return false;
-  if (sync_wanted_ || writer_ended_ || kept_bytes_ >= options_.pending_bytes_max / 4) return true;
+  if (sync_wanted_ || finishing_ || writer_ended_ || kept_bytes_ >= options_.pending_bytes_max / 4)
+    return true;
   return options_.sync_window_ms != 0 && now_ns >= sync_due_ns();
 }
 
@@ -320,6 +347,7 @@ void Writer::run_syncer() {
       }
       kept_bytes_ -= bytes;
       pending_bytes_.fetch_sub(bytes, kRelaxed);
+      to_settler_.notify_all();
     } else if (!broken_) {
       // A file that failed to sync may say yes the next time and have lost what it was given: so
       // nothing is synced until everything was applied anew.

@@ -18,6 +18,7 @@
 // Threads   write: each shard's from one. The rest: any.
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -71,6 +72,11 @@ class Writer {
   Outcome settle();
   // After a failure: try to recover, on the writer's thread.
   void retry();
+  // Before the end: brings everything to the disk, for at most so long. The bytes that are not
+  // there then, because the engine fails or does not answer.
+  std::uint64_t finish(std::chrono::milliseconds most);
+  // Time spent in the engine's writes, with that of one that is under way.
+  std::uint64_t write_ns() const;
 
   struct Counts {
     std::atomic<std::uint64_t> writes{0}, batches{0}, syncs{0}, sync_ns{0}, failures{0};
@@ -118,6 +124,8 @@ class Writer {
   std::deque<Old> oldest_;
   bool urgent_ = false;  // what is queued waits no longer
   bool sync_wanted_ = false, broken_ = false, retry_ = false;
+  bool repairing_ = false, finishing_ = false;
+  std::uint64_t write_ns_ = 0, writing_since_ns_ = 0;
   bool stopping_ = false, last_try_ = false, writer_ended_ = false;
   Outcome why_;
   std::uint64_t repairs_ = 0;
