@@ -6,10 +6,13 @@
 //
 //   changes.add(key, durable);                 // it has changed
 //   changes.keep(key, found);                  // it is about to leave memory: this is its value
+//   changes.measure(shard);                    // behind each command
+//   if (changes.full(bytes)) ...               // enough for one write
 //   store.write(shard, changes.take(shard), ...);
 //
-// Memory: a change holds its key, and from take() on its value; beyond kChangesMax the thread hands
-// over in the middle of its turn. Threads: as the shard.
+// Memory: a change holds its key, and from take() on its value; beyond kChangesMax, or once their
+// values are so much, the thread hands over in the middle of its turn. A single one never makes it
+// full, so that a large value that changes often is copied once a turn. Threads: as the shard.
 
 #include <cstdint>
 #include <string>
@@ -26,10 +29,18 @@ class Changes {
   static constexpr std::size_t kChangesMax = 4096;
 
   bool empty() const { return list_.empty(); }
-  bool full() const { return list_.size() >= kChangesMax; }
+  bool full(std::size_t bytes_max) const {
+    return list_.size() >= kChangesMax || (bytes_ >= bytes_max && list_.size() > 1);
+  }
+  // As of the last measure().
+  std::size_t bytes() const { return bytes_; }
 
   void add(const tier::Key& key) {
-    if (find(key) != kNone) return;
+    if (const std::size_t at = find(key); at != kNone) {
+      if (unmeasured_.empty() || unmeasured_.back() != at) unmeasured_.push_back(at);
+      return;
+    }
+    unmeasured_.push_back(list_.size());
     open_.emplace(key.hash, static_cast<std::uint32_t>(list_.size()));
     tier::ColdChange& change = list_.emplace_back();
     change.db = key.db;
@@ -43,6 +54,17 @@ class Changes {
     if (at == kNone) return;
     fill(list_[at], found);
     close(key.hash, at);
+    size(at, key.text.size() + found.value.size());
+  }
+
+  void measure(tier::Shard& shard) {
+    for (const std::size_t at : unmeasured_) {
+      const tier::ColdChange& change = list_[at];
+      if (change.kind != tier::ColdChange::Kind::kPut || !change.entry.value.empty()) continue;
+      const auto found = shard.peek({change.db, change.key, change.hash});
+      size(at, change.key.size() + (found ? found->value.size() : 0));
+    }
+    unmeasured_.clear();
   }
 
   void flush(unsigned db) {
@@ -71,6 +93,9 @@ class Changes {
       }
     }
     open_.clear();
+    sizes_.clear();
+    unmeasured_.clear();
+    bytes_ = 0;
     return std::exchange(list_, {});
   }
 
@@ -82,6 +107,11 @@ class Changes {
     change.entry.value = found.value;
     change.entry.expires_ms = found.expires_ms;
     change.entry.kind = found.kind;
+  }
+  void size(std::size_t at, std::size_t bytes) {
+    if (sizes_.size() <= at) sizes_.resize(at + 1);
+    bytes_ += bytes + sizeof(tier::ColdChange) - sizes_[at];
+    sizes_[at] = bytes + sizeof(tier::ColdChange);
   }
   std::size_t find(const tier::Key& key) const {
     const auto [begin, end] = open_.equal_range(key.hash);
@@ -101,6 +131,8 @@ class Changes {
   }
 
   std::vector<tier::ColdChange> list_;
+  std::vector<std::size_t> sizes_, unmeasured_;
+  std::size_t bytes_ = 0;
   std::unordered_multimap<std::uint64_t, std::uint32_t> open_;  // by hash: not written down yet
 };
 

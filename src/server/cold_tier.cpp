@@ -19,6 +19,8 @@ using contract::Durability;
 // Of the cold tier's budget, what may wait to be written. It comes and goes within a tick of the
 // budget's, so it has to be small beside it.
 constexpr std::uint64_t kPendingShare = 32, kPendingBytesMin = std::uint64_t{1} << 20;
+// Of what may be pending, the part that one thread hands over at once.
+constexpr std::uint64_t kTurnShare = 4;
 
 }  // namespace
 
@@ -57,6 +59,7 @@ Result<std::unique_ptr<ColdTier>> ColdTier::open(const Config& config) {
   if (!store.ok()) return store.error();
   tier::set_hash_seed(store.value()->hash_seed());
   auto cold = std::make_unique<ColdTier>(std::move(store.value()), config.persistence);
+  cold->turn_bytes_max = std::min(cold->turn_bytes_max, options.pending_bytes_max / kTurnShare);
   Result<void> done = cold->read_places();
   if (!done.ok()) return done.error();
   return cold;

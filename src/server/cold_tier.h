@@ -74,6 +74,10 @@ class ColdTier {
   // Everything is written and synced; nothing calls back any more.
   void close();
 
+  // What a thread hands over at once; more goes in the middle of its turn, so that little is
+  // pending beyond what may be.
+  std::size_t turn_bytes_max = std::size_t{1} << 20;
+
   // Nothing of what it has was evicted from memory, so that counting there is counting.
   std::atomic<bool> all_hot{false};
 

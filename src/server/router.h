@@ -105,7 +105,7 @@ class Router {
   Others hand_over_others(std::uint64_t now_ns);
   // Behind each command: a turn may have changed as much as may wait.
   void after_call() {
-    if (changes_.full()) hand_over();
+    if (!changes_.empty()) hand_over_if_full();
   }
   std::uint64_t hand_over();
 
@@ -196,6 +196,7 @@ class Router {
   // Commands and bytes that wait on one thread because the cold tier is congested.
   static constexpr std::size_t kPressedMax = 4096, kPressedBytesMax = std::size_t{16} << 20;
 
+  void hand_over_if_full();
   void gather(Context& context);
   void gather_exec(Session& session);
   bool refuses(Context& context);

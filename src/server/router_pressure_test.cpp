@@ -135,6 +135,22 @@ TEST_P(RouterPressure, PopulateLeavesWhatTheColdTierHasAsItIs) {
   EXPECT_THAT(client.ask("DEBUG POPULATE 3"), StartsWith("-TRYAGAIN"));
 }
 
+TEST_P(RouterPressure, ATurnHandsOverAMegabyteAtOnce) {
+  TieredServer site(GetParam(), lasting("no"));
+  TestClient client(site);
+  const std::string value(60'000, 'v');
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(client.ask("SET k" + std::to_string(i) + " " + value), "+OK");
+  }
+  // So short that all of them are one turn.
+  for (int i = 0; i < 100; ++i) client.append("APPEND k" + std::to_string(i) + " x");
+  client.flush();
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(client.read(), ":60001");
+  const std::size_t most = site.server().cold()->turn_bytes_max + 70'000;
+  EXPECT_LE(site.cold().largest_write(), most);
+  EXPECT_EQ(site.cold().find(0, "k99")->value, value + "x");
+}
+
 // Commands as those of another thread, or of HTTP.
 class Elsewhere {
  public:

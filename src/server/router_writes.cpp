@@ -54,6 +54,11 @@ void Router::expired(const tier::Key& key) {
   absent_.insert(key, worker_.now_ms() + worker_.server().config().persistence.negative_ms);
 }
 
+void Router::hand_over_if_full() {
+  changes_.measure(shard());
+  if (changes_.full(cold_.turn_bytes_max)) hand_over();
+}
+
 std::uint64_t Router::hand_over() {
   if (!changes_.empty()) {
     std::vector<tier::ColdChange> list = changes_.take(shard());

@@ -119,6 +119,27 @@ TEST(Changes, AKeyIsThereOnceWithItsLastValue) {
   EXPECT_TRUE(changes.empty());
 }
 
+TEST(Changes, AreFullOnceTheirValuesAreSoMuch) {
+  tier::Budget budget({.limit_bytes = 8 << 20, .shards = 1});
+  tier::Shard shard({}, budget);
+  Changes changes;
+  const auto write = [&](const std::string& name, std::size_t bytes) {
+    ASSERT_EQ(shard.set({0, name}, std::string(bytes, 'v')), tier::Status::kOk);
+    changes.add({0, name});
+    changes.measure(shard);
+  };
+  write("a", 5000);
+  EXPECT_FALSE(changes.full(1000)) << "one key is written once a turn, however large it is";
+  write("a", 6000);
+  write("b", 10);
+  EXPECT_TRUE(changes.full(6000));
+  EXPECT_FALSE(changes.full(7000)) << "the value that was replaced does not count";
+  write("a", 10);
+  EXPECT_FALSE(changes.full(6000));
+  changes.take(shard);
+  EXPECT_EQ(changes.bytes(), 0u);
+}
+
 TEST(Changes, WhatIsEvictedBeforeTheEndOfTheTurnKeepsItsValue) {
   tier::Budget budget({.limit_bytes = 8 << 20, .shards = 1});
   tier::Shard shard({}, budget);
