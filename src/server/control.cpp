@@ -119,7 +119,20 @@ bool Control::workers_turn() {
   return true;
 }
 
-void Control::run() {
+// Threads end with the drain, unless one waits for a disk.
+bool Control::stops_too_long() {
+  if (!server_.stopping()) return false;
+  const std::uint64_t now = steady_ms();
+  if (stop_until_ms_ == 0) {
+    stop_until_ms_ = now + server_.config().drain_ns / 1'000'000 +
+                     static_cast<std::uint64_t>(Server::kCloseWait.count());
+  }
+  if (now < stop_until_ms_) return false;
+  server_.log().error("disk_hangs", "the cold tier's disk does not answer: it is left as it is");
+  return true;
+}
+
+bool Control::run() {
   if (http_) http_->start();
   server_.log().info("started", "started",
                      {{"port", std::to_string(server_.port())},
@@ -144,12 +157,15 @@ void Control::run() {
         if (read(timer_, &ticks, sizeof ticks) < 0) continue;
         server_.tick();
         supervisor_.tick(steady_ms(), workers_turn());
+        if (stops_too_long()) return false;
       }
     }
   }
   if (http_) http_->stop();
   server_.join();
+  const bool closed = server_.close();
   server_.log().info("stopped", "stopped");
+  return closed;
 }
 
 }  // namespace ullage::server

@@ -32,18 +32,22 @@ class Control {
 
   int http_port() const { return http_ ? http_->port() : -1; }
   int https_port() const { return http_ ? http_->tls_port() : -1; }
-  void run();
+  // Until the server has ended. False: a disk that does not answer holds threads of it; all that is
+  // left to do is to end the process.
+  [[nodiscard]] bool run();
 
  private:
   Control(Server& server, Reload reload);
   void on_signal();
   void reload();
   bool workers_turn();
+  bool stops_too_long();
 
   Server& server_;
   Reload reload_;
   int epoll_ = -1, signals_ = -1, timer_ = -1;
   bool told_to_stop_ = false;
+  std::uint64_t stop_until_ms_ = 0;
   Supervisor supervisor_;
   std::vector<std::uint64_t> turns_;  // of each worker, when it was last seen to turn
   std::unique_ptr<Http> http_;

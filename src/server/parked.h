@@ -35,8 +35,9 @@ struct KeyWait {
   bool present = false;  // kKnown: with this value
   tier::Taken entry;
   std::uint64_t written_ms = 0;
-  std::uint64_t read = 0;  // under way: its number
+  std::uint64_t read = 0;  // under way: its number,
   std::uint64_t asked_ms = 0;
+  bool sent = false;                // whether the store has it
   std::uint64_t granted_bytes = 0;  // of its router's ReadRoom, for the value
   // Who waits, and which of its items this is.
   std::deque<std::pair<std::shared_ptr<Parked>, std::size_t>> queue;
@@ -56,6 +57,7 @@ struct Surveyed {
   std::uint64_t next = 0;           // kScan: where to go on
   std::vector<std::string> names;
   bool failed = false;
+  std::uint64_t since_ms = 0;  // when the part that is under way was asked for
 };
 
 struct Parked {
@@ -77,6 +79,7 @@ struct Parked {
   std::atomic<std::size_t> blocked{0};
   std::atomic<bool> failed{false};  // a key can't be read
   std::atomic<bool> shed{false};    // because too many wait
+  std::atomic<bool> late{false};    // because the store does not answer
   std::atomic<bool> ready{false};
   bool done = false;  // it has run; for its home
 };

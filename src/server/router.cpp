@@ -149,6 +149,8 @@ void Router::refuse(Context& c, const Parked& parked) {
     c.error(kTooMuchToWrite);
   } else if (parked.press == Parked::Press::kRefused) {
     c.error(kCantBeWritten + c.server.cold()->trouble());
+  } else if (parked.late) {
+    c.error("TRYAGAIN the cold tier does not answer; try again later");
   } else if (parked.shed) {
     c.error("TRYAGAIN the cold tier has more reads waiting than it may have; try again later");
   } else {

@@ -219,7 +219,8 @@ class Router {
   bool grow_room(std::uint64_t bytes);
   bool room_for_one(std::uint64_t bytes);
   void drop_value(KeyWait& wait);
-  void fail(KeyWait& wait, tier::ColdStatus why);
+  void fail(KeyWait& wait, std::atomic<bool> Parked::*why = nullptr);
+  void fail_late();
   void reset(KeyWait& wait);
   void erase(KeyWait& wait);
   void answer(Answer& answer);
@@ -261,7 +262,8 @@ class Router {
   std::unordered_map<std::uint64_t, KeyWait*> reads_;                       // by number
   std::uint64_t next_read_ = 0;
   std::deque<Unsent> unsent_;
-  std::size_t in_flight_ = 0;
+  std::size_t in_flight_ = 0;  // those that the store has, also when nobody needs them now
+  std::vector<std::shared_ptr<Parked>> surveys_;  // with a part under way
   ReadRoom room_;
   std::uint64_t kept_bytes_ = 0, lent_bytes_ = 0;  // of waits_; of what the shard was lent
   std::shared_ptr<Parked> next_parked_;            // of way(), for park()

@@ -151,6 +151,58 @@ TEST_P(RouterPressure, ATurnHandsOverAMegabyteAtOnce) {
   EXPECT_EQ(site.cold().find(0, "k99")->value, value + "x");
 }
 
+TEST_P(RouterPressure, AReadThatTheDiskNeverAnswersEndsAndWhatComesLaterComesToNobody) {
+  Persistence how = lasting("no");
+  how.read_wait_ms = 50;
+  TieredServer site(GetParam(), how);
+  TestClient client(site), other(site);
+  EXPECT_EQ(client.ask("MSET a 1 b 2 c 3"), "+OK");
+  site.evict_all();
+  EXPECT_EQ(other.ask("SET hot v"), "+OK");
+  site.cold().hold_reads(true);
+  site.cold().hold_scans(true);
+  const auto late = StartsWith("-TRYAGAIN the cold tier does not answer");
+  EXPECT_THAT(client.ask("GET a"), late);
+  EXPECT_THAT(client.ask("MGET a b c"), late);
+  for (const char* command : {"SCAN 0", "KEYS *", "DBSIZE", "RANDOMKEY"}) {
+    EXPECT_THAT(client.ask(command), late) << command;
+  }
+  client.append("GET a");
+  client.append("SET a new");
+  client.append("GET hot");
+  client.flush();
+  EXPECT_THAT(client.read(), late);
+  EXPECT_EQ(client.read(), "+OK");
+  EXPECT_EQ(client.read(), "$v");
+  site.cold().hold_reads(false);
+  site.cold().hold_scans(false);
+  site.until([&] { return site.sum(&Router::Figures::dropped_fills) >= 5; });
+  site.until([&] { return client.ask("MGET a b c") == "*[$new,$2,$3]"; });
+  site.until([&] { return client.ask("DBSIZE") == ":4"; });
+}
+
+TEST_P(RouterPressure, ManyReadsThatTheDiskNeverAnswersLeaveNothingBehind) {
+  Persistence how = lasting("no");
+  how.read_wait_ms = 50;
+  TieredServer site(GetParam(), how);
+  TestClient client(site);
+  // More than may be under way; of a few clients, each for many keys.
+  for (int i = 0; i < 5000; ++i) client.append("SET k" + std::to_string(i) + " v");
+  client.flush();
+  for (int i = 0; i < 5000; ++i) EXPECT_EQ(client.read(), "+OK");
+  site.evict_all();
+  site.cold().hold_reads(true);
+  std::string all = "EXISTS";
+  for (int i = 0; i < 5000; ++i) all += " k" + std::to_string(i);
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_THAT(client.ask(all), StartsWith("-TRYAGAIN the cold tier"));
+  }
+  EXPECT_LE(site.cold().reads_waiting(), 2048u);
+  site.cold().hold_reads(false);
+  site.until([&] { return client.ask(all) == ":5000"; });
+  site.until([&] { return site.sum(&Router::Figures::waiting_keys) == 0; });
+}
+
 // Commands as those of another thread, or of HTTP.
 class Elsewhere {
  public:

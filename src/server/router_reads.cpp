@@ -18,8 +18,6 @@ namespace {
 
 // Reads that all threads together have under way; the store sheds beyond twice as many.
 constexpr std::size_t kReadsMax = 2048;
-// What a read may wait for its turn before its clients are told to try again.
-constexpr std::uint64_t kReadWaitMs = 2000;
 // After a thread stood in vain: what it waits from then on, and for how long it does not try again.
 constexpr std::chrono::milliseconds kImpatient{20};
 constexpr std::uint64_t kImpatientNs = 10'000'000'000;
@@ -46,6 +44,7 @@ void Router::start_read(KeyWait& wait) {
   wait.read = ++next_read_;
   reads_.emplace(wait.read, &wait);
   wait.asked_ms = worker_.steady_ms_;
+  wait.sent = false;
   unsent_.push_back({wait.read, wait.asked_ms, 0});
   send_reads();
 }
@@ -59,6 +58,7 @@ void Router::send_reads() {
     const auto found = reads_.find(number);
     if (found == reads_.end()) continue;  // nobody needs it any more
     ++in_flight_;
+    found->second->sent = true;
     figures_.reads.add();
     cold_.store().read(cold_.key(found->second->key()),
                        [this, number](tier::ColdStatus status, tier::ColdEntry entry) {
@@ -105,7 +105,7 @@ void Router::make_read_room(bool idle) {
     // Nothing of ours will make room: it is no use to wait.
     const auto found = reads_.find(unsent_.front().read);
     unsent_.pop_front();
-    if (found != reads_.end()) fail(*found->second, tier::ColdStatus::kShed);
+    if (found != reads_.end()) fail(*found->second, &Parked::shed);
   }
   // What comes and goes within a few turns stays.
   room_.keep(idle ? wanted : std::max(wanted, room_.window_bytes()));
@@ -127,15 +127,42 @@ void Router::reset(KeyWait& wait) {
   wait.entry = {};
 }
 
-void Router::fail(KeyWait& wait, tier::ColdStatus why) {
+void Router::fail(KeyWait& wait, std::atomic<bool> Parked::*why) {
   figures_.failed.add();
   reset(wait);
   for (const auto& [parked, index] : wait.queue) {
     if (parked->items[index].need == Need::kTurn) continue;
-    if (why == tier::ColdStatus::kShed) parked->shed = true;
+    if (why != nullptr) (*parked).*why = true;
     parked->failed = true;
   }
   settle(wait);
+}
+
+// A disk may hang, and the store's threads with it: who waits is told to try again. What comes
+// later comes to nobody.
+void Router::fail_late() {
+  const std::uint64_t now = worker_.steady_ms_;
+  const auto late = [&](std::uint64_t since_ms) {
+    return now > since_ms + worker_.server().config().persistence.read_wait_ms;
+  };
+  std::vector<std::uint64_t> numbers;
+  for (const auto& [number, wait] : reads_) {
+    if (late(wait->asked_ms)) numbers.push_back(number);
+  }
+  for (const std::uint64_t number : numbers) {
+    const auto found = reads_.find(number);
+    if (found == reads_.end()) continue;
+    KeyWait& wait = *found->second;
+    fail(wait, wait.sent ? &Parked::late : &Parked::shed);
+  }
+  while (!unsent_.empty() && !reads_.contains(unsent_.front().read)) unsent_.pop_front();
+  std::erase_if(surveys_, [&](const std::shared_ptr<Parked>& parked) {
+    if (!late(parked->survey->since_ms)) return false;
+    parked->late = true;
+    parked->survey->failed = true;
+    unblock(parked);
+    return true;
+  });
 }
 
 // Keeps (2): a read that was dropped meanwhile has no number any more.
@@ -153,6 +180,7 @@ void Router::answer(Answer& answer) {
   KeyWait& wait = *found->second;
   if (answer.dropped) {
     figures_.dropped_reads.add();
+    wait.sent = false;
     unsent_.push_front({answer.read, wait.asked_ms, answer.bytes});
     return;
   }
@@ -181,8 +209,9 @@ void Router::answer(Answer& answer) {
                      worker_.now_ms() + worker_.server().config().persistence.negative_ms);
       break;
     case tier::ColdStatus::kShed:
+      return fail(wait, &Parked::shed);
     case tier::ColdStatus::kFailed:
-      return fail(wait, answer.status);
+      return fail(wait);
   }
   settle(wait);
 }
@@ -269,7 +298,8 @@ bool Router::read_now(Context& c) {
                            owner.keep_value(wait->answer, status, entry);
                            wait->done.set_value();
                          });
-      const auto most = patience(std::chrono::milliseconds(kReadWaitMs));
+      const auto most =
+          patience(std::chrono::milliseconds(worker_.server().config().persistence.read_wait_ms));
       const bool enough = done.wait_for(most) == std::future_status::ready;
       waited(enough);
       if (!enough) return false;
@@ -319,7 +349,8 @@ bool Router::there_now(const std::vector<KeyNeed>& keys, std::vector<bool>& ther
     });
   }
   std::unique_lock lock(wait->mutex);
-  const auto most = patience(std::chrono::milliseconds(kReadWaitMs));
+  const auto most =
+      patience(std::chrono::milliseconds(worker_.server().config().persistence.read_wait_ms));
   const bool enough = wait->told.wait_for(lock, most, [&] { return wait->missing == 0; });
   waited(enough);
   if (!enough) return false;
@@ -400,12 +431,7 @@ void Router::turn() {
 }
 
 void Router::tick() {
-  const std::uint64_t now = worker_.steady_ms_;
-  while (!unsent_.empty() && now - std::min(now, unsent_.front().since_ms) > kReadWaitMs) {
-    const auto found = reads_.find(unsent_.front().read);
-    unsent_.pop_front();
-    if (found != reads_.end()) fail(*found->second, tier::ColdStatus::kShed);
-  }
+  if (!reads_.empty() || !surveys_.empty()) fail_late();
   make_read_room(true);
   send_reads();
   if (!pressed_.empty()) relieve();

@@ -71,7 +71,9 @@ bool Router::begin_survey(Context& c, Parked& parked) {
 }
 
 void Router::scan_more(const std::shared_ptr<Parked>& parked) {
-  const Surveyed& survey = *parked->survey;
+  Surveyed& survey = *parked->survey;
+  survey.since_ms = worker_.steady_ms_;
+  surveys_.push_back(parked);
   cold_.store().scan(cold_.place(survey.db), survey.place, survey.count, false,
                      [this, parked](tier::ColdStatus status, std::uint64_t next,
                                     std::vector<tier::ColdStore::ScannedEntry> entries) {
@@ -121,6 +123,7 @@ bool Router::add_to_survey(Surveyed& survey, tier::ColdStatus status, std::uint6
 
 void Router::answer_survey(Answer& answer) {
   const std::shared_ptr<Parked> parked = std::move(answer.survey);
+  if (std::erase(surveys_, parked) == 0) return;  // it was too late
   if (add_to_survey(*parked->survey, answer.status, answer.next, answer.scanned)) {
     unblock(parked);
   } else {

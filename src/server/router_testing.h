@@ -36,6 +36,8 @@ class TieredServer {
     config.resp_port = 0;
     config.hot_bytes = hot_bytes;
     config.persistence = how;
+    // Reads are held for as long as a test likes, unless it is about that.
+    if (how.read_wait_ms == Persistence{}.read_wait_ms) config.persistence.read_wait_ms = 60'000;
     auto store = std::make_unique<tier::MemoryCold>(threads);
     cold_ = store.get();
     // Its memory is that of a disk: it presses on nobody.

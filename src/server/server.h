@@ -10,6 +10,7 @@
 // What threads share lives here; what one of them owns is its Worker's.
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -105,6 +106,10 @@ class Server {
   bool running() const { return live_workers_.load(std::memory_order_acquire) > 0; }
   bool stopping() const { return stopping_.load(std::memory_order_acquire); }
   void join();
+  // Once the threads have ended: what they changed lies on the disk. False: the disk did not answer
+  // within kCloseWait, which was told; this can't be taken apart, the process ends as it is.
+  static constexpr std::chrono::milliseconds kCloseWait{10'000};
+  [[nodiscard]] bool close();
 
   std::uint64_t commands_per_second() const {
     return commands_per_second_.load(std::memory_order_relaxed);
@@ -155,6 +160,7 @@ class Server {
   std::unique_ptr<metrics::GrowthMetrics> growth_metrics_;
   std::unique_ptr<ColdTier> cold_;
   std::unique_ptr<Warmer> warmer_;
+  bool closed_ = false;
   BackupJob backup_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<int> listeners_, tls_listeners_;

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import threading
 
@@ -33,6 +34,74 @@ def slow_disk(folder, ms):
     source.write_text(SLOW)
     subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-o", library, source], check=True)
     return "env", f"LD_PRELOAD={library}", f"FSYNC_MS={ms}"
+
+
+# From when the file $HUNG is there until it is gone, nothing below $BELOW is read, written or synced.
+HUNG = r"""
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+static void wait(int fd) {
+  char link[64], path[512];
+  if (access(getenv("HUNG"), F_OK) != 0) return;
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  const ssize_t n = readlink(link, path, sizeof path - 1);
+  if (n <= 0) return;
+  path[n] = 0;
+  if (strncmp(path, getenv("BELOW"), strlen(getenv("BELOW"))) != 0) return;
+  while (access(getenv("HUNG"), F_OK) == 0) usleep(1000);
+}
+ssize_t write(int fd, const void* p, size_t n) { wait(fd); return syscall(SYS_write, fd, p, n); }
+ssize_t pwrite64(int fd, const void* p, size_t n, off_t at) { wait(fd); return syscall(SYS_pwrite64, fd, p, n, at); }
+ssize_t pwrite(int fd, const void* p, size_t n, off_t at) { return pwrite64(fd, p, n, at); }
+ssize_t pread64(int fd, void* p, size_t n, off_t at) { wait(fd); return syscall(SYS_pread64, fd, p, n, at); }
+ssize_t pread(int fd, void* p, size_t n, off_t at) { return pread64(fd, p, n, at); }
+int fdatasync(int fd) { wait(fd); return (int)syscall(SYS_fdatasync, fd); }
+int fsync(int fd) { wait(fd); return (int)syscall(SYS_fsync, fd); }
+"""
+
+
+def test_a_disk_that_hangs_fails_reads_and_does_not_hold_up_the_end(folder):
+    support.need("cc")
+    source, library, hung = folder / "hung.c", folder / "hung.so", folder / "hung"
+    source.write_text(HUNG)
+    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-o", library, source], check=True)
+    before = "env", f"LD_PRELOAD={library}", f"HUNG={hung}", f"BELOW={folder}/cold/"
+    flags = "--persistence.durability=no", "--persistence.prefixes=memory:=off", "--persistence.warm_keys=0"
+    count = 4000
+    with tiered(folder, *flags) as server, server.client() as client:
+        for i in range(count):
+            client.send("SET", f"key:{i}", os.urandom(500))
+        for _ in range(count):
+            assert client.read() == "OK"
+    with tiered(folder, *flags):
+        pass  # what was in the log is in tables now
+    with tiered(folder, *flags, "--server.drain=1s", before=before) as server, server.client() as client:
+        client.ask("SET", "hot", "v")
+        hung.touch()
+        # Whatever is not in memory ends, for everybody who asks.
+        with server.client() as other:
+            client.send("MGET", *[f"key:{i}" for i in range(0, count, 40)])
+            other.send("GET", "key:7")
+            for each in (client, other):
+                try:
+                    raise AssertionError(each.read())
+                except wire.ReplyError as error:
+                    assert str(error).startswith("TRYAGAIN the cold tier"), error
+        assert client.ask("GET", "hot") == b"v" and client.ask("SET", "memory:k", "w") == "OK"
+        assert client.ask("SET", "late", "v") == "OK"  # nothing was promised
+        server.process.send_signal(signal.SIGTERM)
+        _, told = server.process.communicate(timeout=support.TIMEOUT_S)
+        assert server.process.returncode == 0, told
+        assert "does not answer: not all is on it bytes=" in told and "it is left as it is" in told, told
+        assert told.rstrip().endswith("stopped"), told
+    hung.unlink()
+    with tiered(folder, *flags) as server, server.client() as client:
+        assert len(client.ask("GET", "key:7")) == 500
 
 
 def test_a_slow_disk_holds_up_those_who_write_and_nobody_else(folder):

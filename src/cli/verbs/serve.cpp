@@ -63,7 +63,7 @@ class ServeVerb : public Verb {
     const bool journal = std::getenv("NOTIFY_SOCKET") != nullptr;
     if (!quiet_ && !journal) greet(*server.value(), *control.value());
     server.value()->launch();
-    control.value()->run();
+    if (!control.value()->run()) std::_Exit(kExitOk);
     return kExitOk;
   }
 
