@@ -92,6 +92,43 @@ std::vector<std::string> seen_names(Context& c) {
   return names;
 }
 
+// The names that KEYS tells this client. All threads stand still.
+template <class Tell>
+void each_name(Context& c, Tell tell) {
+  if (c.surveyed != nullptr) {
+    for (const std::string& name : c.surveyed->names) {
+      if (may_see(c, name)) tell(std::string_view(name));
+    }
+  }
+  const std::string_view pattern = c.word(1);
+  for (const auto& worker : c.server.workers()) {
+    std::uint64_t cursor = 0;
+    do {
+      cursor = worker->shard().scan(c.caller.db, cursor, 1024,
+                                    [&](std::string_view name, const tier::Found&) {
+                                      if (!glob_match(pattern, name)) return;
+                                      if (told_by_cold(c, name)) return;
+                                      if (may_see(c, name)) tell(name);
+                                    });
+    } while (cursor != 0);
+  }
+}
+
+struct NameSizes {
+  std::size_t count = 0, bytes = 0;  // in the reply
+};
+
+NameSizes sizes_of_names(Context& c) {
+  // "$16000\r\n" and "\r\n".
+  constexpr std::size_t kFrameBytes = 10;
+  NameSizes all;
+  each_name(c, [&all](std::string_view name) {
+    ++all.count;
+    all.bytes += name.size() + kFrameBytes;
+  });
+  return all;
+}
+
 }  // namespace
 
 void del_command(Context& c) { erase_keys(c); }
@@ -169,22 +206,15 @@ void swapdb_command(Context& c) {
 }
 
 void keys_command(Context& c) {
-  std::vector<std::string> names;
-  if (c.surveyed != nullptr) names = seen_names(c);
-  const std::string_view pattern = c.word(1);
-  for (const auto& worker : c.server.workers()) {
-    std::uint64_t cursor = 0;
-    do {
-      cursor = worker->shard().scan(c.caller.db, cursor, 1024,
-                                    [&](std::string_view name, const tier::Found&) {
-                                      if (!glob_match(pattern, name)) return;
-                                      if (told_by_cold(c, name)) return;
-                                      if (may_see(c, name)) names.emplace_back(name);
-                                    });
-    } while (cursor != 0);
+  // How much it is first: the room for it is granted before it is there. What goes for that is not
+  // told any more, so it is counted again.
+  NameSizes all = sizes_of_names(c);
+  if (Worker::reply_grows(c.out.buffer(), all.bytes)) {
+    if (!c.worker.lend_reply(c.out.buffer(), all.bytes)) return c.out_of_memory();
+    all = sizes_of_names(c);
   }
-  c.out.array(names.size());
-  for (const std::string& name : names) c.out.bulk(name);
+  c.out.array(all.count);
+  each_name(c, [&c](std::string_view name) { c.out.bulk(name); });
 }
 
 void scan_command(Context& c) {
