@@ -2,7 +2,8 @@
 #pragma once
 
 // OutQueue: bytes that a socket did not take yet, in chunks: it grows by one chunk at a time, and
-// nothing moves. A large reply may join as the buffer it is. Threads: one at a time.
+// nothing moves. A large reply may join as the buffer it is, and bytes that several queues share as
+// what they are. Threads: one at a time.
 
 #include <sys/uio.h>
 
@@ -54,6 +55,16 @@ class OutQueue {
     size_ += last.end - skip;
     memory_ += last.memory();
   }
+  // Bytes that `keeper` keeps, and that count for nobody here.
+  void share(std::shared_ptr<const void> keeper, std::string_view bytes) {
+    if (bytes.empty()) return;
+    if (!chunks_) chunks_ = std::make_unique<std::deque<Chunk>>();
+    Chunk& last = chunks_->emplace_back();
+    last.keeper = std::move(keeper);
+    last.shared = bytes.data();
+    last.end = bytes.size();
+    size_ += last.end;
+  }
   // The first bytes, for writev.
   std::size_t vectors(iovec (&out)[kVectors]) const {
     std::size_t count = 0;
@@ -81,11 +92,16 @@ class OutQueue {
 
  private:
   struct Chunk {
-    std::unique_ptr<char[]> bytes;  // of our own; null: adopted
+    std::unique_ptr<char[]> bytes;  // of our own; null: adopted, or shared
     wire::ByteBuffer adopted;
+    std::shared_ptr<const void> keeper;
+    const char* shared = nullptr;
     std::size_t begin = 0, end = 0;
     std::size_t memory() const { return bytes ? kChunkBytes : adopted.capacity(); }
-    char* data() const { return bytes ? bytes.get() : const_cast<char*>(adopted.data()); }
+    char* data() const {  // iovec has no other; nobody writes there
+      if (bytes) return bytes.get();
+      return const_cast<char*>(keeper ? shared : adopted.data());
+    }
   };
   std::unique_ptr<std::deque<Chunk>> chunks_;
   std::size_t size_ = 0, memory_ = 0;

@@ -22,6 +22,25 @@ std::string take(OutQueue& queue, std::size_t bytes) {
   return taken;
 }
 
+TEST(OutQueue, SharesBytesThatAreKeptUntilTheLastQueueHasSentThem) {
+  const auto text = std::make_shared<const std::string>(std::string(100'000, 's'));
+  OutQueue one, other;
+  for (OutQueue* queue : {&one, &other}) {
+    queue->append("before");
+    queue->share(text, *text);
+    queue->append("behind");
+    EXPECT_EQ(queue->size(), 100'012u);
+    EXPECT_EQ(queue->memory_bytes(), 2 * OutQueue::kChunkBytes) << "what is shared counts nowhere";
+  }
+  EXPECT_EQ(text.use_count(), 3);
+  EXPECT_EQ(take(one, 50'006), "before" + std::string(50'000, 's'));
+  EXPECT_EQ(take(one, 60'000), std::string(50'000, 's') + "behind");
+  EXPECT_TRUE(one.empty());
+  EXPECT_EQ(text.use_count(), 2);
+  EXPECT_EQ(take(other, 200'000), "before" + *text + "behind");
+  EXPECT_EQ(text.use_count(), 1);
+}
+
 TEST(OutQueue, TakesALargeReplyOverAsItIs) {
   OutQueue queue;
   wire::ByteBuffer large;

@@ -14,6 +14,7 @@
 
 #include "server/command.h"
 #include "server/session.h"
+#include "server/shared_bytes.h"
 #include "wire/byte_buffer.h"
 
 namespace ullage::server {
@@ -36,13 +37,16 @@ struct Post {
   Caller caller;
   std::uint64_t first_hash = 0;
   Slot* slot = nullptr;    // of the session `caller.id`, as long as that lives
-  std::uint64_t lent = 0;  // of the budget, for a large reply
+  std::uint64_t lent = 0;  // of the budget: by `from` for large words, by `ran_by` for a reply
+  std::uint64_t owed = 0;  // of the reply: what counts as under way from `ran_by`
   bool part = false;       // of a command that the slot gathers
-  unsigned ran_by = 0;     // the thread of that part, and what it tells
+  bool cut = false;        // there was no room for the reply: its client is closed
+  unsigned ran_by = 0;     // the thread that has made the reply, and what it tells of a part
   Gather::Ran ran;
   wire::ByteBuffer bytes;  // all words behind each other; then the reply
   std::vector<std::uint32_t> lengths;
-  wire::ByteBuffer last;  // one more word behind them, of an errand
+  std::vector<std::size_t> starts;  // of the words in `bytes`; none: behind each other
+  wire::ByteBuffer last;            // one more word behind them, of an errand
   bool has_last = false;
   std::uint64_t errand = 0;  // its number, when no worker waits for the reply (errand.h); 0: none
   // kPush
@@ -50,6 +54,7 @@ struct Post {
   PushKind push = PushKind::kMessage;
   bool redirected = false;  // an invalidation for another connection's tracking
   std::vector<std::string> words;
+  SharedText shared;  // of a large message: in the place of the last word
 };
 
 using PostPtr = std::unique_ptr<Post>;

@@ -25,26 +25,38 @@ void PubSub::unsubscribe(std::string_view channel, bool pattern, Subscriber who)
   if (found->second.empty()) table.erase(found);
 }
 
-std::size_t PubSub::publish(Worker& by, std::string_view channel, std::string_view message) {
+std::optional<std::size_t> PubSub::publish(Worker& by, std::string_view channel,
+                                           std::string_view message) {
   if (!any()) return 0;
-  std::size_t count = 0;
-  const std::lock_guard lock(mutex_);
-  if (const auto found = channels_.find(channel); found != channels_.end()) {
-    for (const Subscriber& who : found->second) {
-      by.push(who.worker, who.session, PushKind::kMessage,
-              {std::string(channel), std::string(message)});
-      ++count;
+  // Who listens is noted under the lock; what they are sent is made without it.
+  std::vector<std::pair<Subscriber, std::string>> listeners;
+  std::size_t exact = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = channels_.find(channel); found != channels_.end()) {
+      for (const Subscriber& who : found->second) listeners.emplace_back(who, std::string());
+    }
+    exact = listeners.size();
+    for (const auto& [pattern, those] : patterns_) {
+      if (!glob_match(pattern, channel)) continue;
+      for (const Subscriber& who : those) listeners.emplace_back(who, pattern);
     }
   }
-  for (const auto& [pattern, listeners] : patterns_) {
-    if (!glob_match(pattern, channel)) continue;
-    for (const Subscriber& who : listeners) {
-      by.push(who.worker, who.session, PushKind::kPMessage,
-              {pattern, std::string(channel), std::string(message)});
-      ++count;
-    }
+  SharedText shared;
+  if (message.size() >= kSharedBytesMin && !listeners.empty()) {
+    shared = by.shared_text(message);
+    if (shared == nullptr) return std::nullopt;
   }
-  return count;
+  for (std::size_t i = 0; i < listeners.size(); ++i) {
+    auto& [who, pattern] = listeners[i];
+    std::vector<std::string> words;
+    if (i >= exact) words.push_back(std::move(pattern));
+    words.emplace_back(channel);
+    if (shared == nullptr) words.emplace_back(message);
+    by.push(who.worker, who.session, i < exact ? PushKind::kMessage : PushKind::kPMessage,
+            std::move(words), false, shared);
+  }
+  return listeners.size();
 }
 
 std::vector<std::string> PubSub::channels(std::string_view pattern) const {

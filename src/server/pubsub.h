@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,8 +29,12 @@ class PubSub {
  public:
   void subscribe(std::string_view channel, bool pattern, Subscriber who);
   void unsubscribe(std::string_view channel, bool pattern, Subscriber who);
-  // To all who listen, from the thread `by`; how many those are.
-  std::size_t publish(Worker& by, std::string_view channel, std::string_view message);
+  // To all who listen, from the thread `by`; how many those are. A message of kSharedBytesMin and
+  // more is there once for all of them: nothing, when the budget denies it. Such a one not in the
+  // middle of a shard's work.
+  static constexpr std::size_t kSharedBytesMin = 32 * 1024;
+  std::optional<std::size_t> publish(Worker& by, std::string_view channel,
+                                     std::string_view message);
   bool any() const { return subscriptions_.load(std::memory_order_relaxed) > 0; }
 
   std::vector<std::string> channels(std::string_view pattern) const;  // empty: all

@@ -16,6 +16,7 @@
 #include "server/command.h"
 #include "server/gather.h"
 #include "server/out_queue.h"
+#include "server/shared_bytes.h"
 #include "tier/key.h"
 #include "tls/tls.h"
 #include "wire/byte_buffer.h"
@@ -68,10 +69,12 @@ enum class ReplyMode : std::uint8_t { kOn, kOff, kSkip, kSkipNext };
 // A reply that must wait for earlier ones, which other threads still owe.
 struct Slot {
   wire::ByteBuffer reply;
+  SharedText shared;  // what comes behind it, and ends a line
   bool done = false;
   bool dropped = false;             // CLIENT REPLY OFF: nobody wants it
   std::unique_ptr<Gather> gather;   // its command runs in parts
-  std::uint64_t granted_bytes = 0;  // of the budget, for what it holds; the session's in the end
+  std::uint64_t granted_bytes = 0;  // of the budget, for parts; the session's in the end
+  std::uint64_t counted_bytes = 0;  // of Session::slot_bytes
 };
 
 struct Session : Caller {
@@ -79,9 +82,10 @@ struct Session : Caller {
   std::unique_ptr<tls::Stream> tls;  // null: what it sends is what it says
   bool handshaking = false;          // nothing but the handshake goes over it yet
   wire::RequestParser parser;
-  wire::ByteBuffer in;    // of a command that is not whole yet
-  OutQueue out;           // what the socket did not take
-  std::list<Slot> slots;  // in the order of their commands
+  wire::ByteBuffer in;           // of a command that is not whole yet
+  OutQueue out;                  // what the socket did not take
+  std::list<Slot> slots;         // in the order of their commands
+  std::uint64_t slot_bytes = 0;  // of replies in them, but for small ones
 
   bool want_write = false, want_read = true;  // what epoll is asked for
   bool close_after_reply = false;             // what is written goes out, nothing more is read

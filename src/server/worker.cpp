@@ -107,7 +107,7 @@ void Worker::run(int listener, int tls_listener) {
       const std::uint64_t now = steady_ms();
       timeout = now >= next_tick_ms_ ? 0 : static_cast<int>(next_tick_ms_ - now);
       if (park_wanted.load(std::memory_order_seq_cst) != 0 || inbox_.waiting() ||
-          (router_ != nullptr && router_->news())) {
+          (!backlog_.empty() && may_run_more()) || (router_ != nullptr && router_->news())) {
         timeout = 0;
       }
     }
@@ -120,10 +120,10 @@ void Worker::run(int listener, int tls_listener) {
         *fd = -1;
       }
     }
-    const bool owing =
-        inbox_.waiting() || std::any_of(sessions_.begin(), sessions_.end(), [](const auto& s) {
-          return !s.second->out.empty() || !s.second->slots.empty();
-        });
+    const bool owing = inbox_.waiting() || !backlog_.empty() ||
+                       std::any_of(sessions_.begin(), sessions_.end(), [](const auto& s) {
+                         return !s.second->out.empty() || !s.second->slots.empty();
+                       });
     if (!owing || steady_ms_ >= drain_until_ms_) break;
   }
   if (router_ == nullptr) return;
@@ -140,7 +140,7 @@ void Worker::turn(int timeout_ms) {
   steady_ms_ = steady_ms();
   shard_->now(router_ == nullptr ? now_ms_ : router_->clock(now_ms_));
   park_if_wanted();
-  if (inbox_.waiting()) take_posts();
+  if (inbox_.waiting() || !backlog_.empty()) take_posts();
   for (int i = 0; i < count; ++i) {
     const std::uint64_t tag = events[i].data.u64;
     if (tag == kWakeTag) {

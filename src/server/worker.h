@@ -13,6 +13,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -41,6 +42,8 @@ inline constexpr std::size_t kHandshakesMax = 256;
 inline constexpr std::uint64_t kHandshakeMs = 10'000;
 // Buffers of a client up to here are free; more is granted by the budget.
 inline constexpr std::size_t kFreeBufferBytes = 64 * 1024;
+// Replies on their way between threads, and in slots, that are not counted.
+inline constexpr std::size_t kSmallReplyBytes = 4 * 1024;
 
 class Worker final : public tier::Listener {
  public:
@@ -53,6 +56,7 @@ class Worker final : public tier::Listener {
   void wake() noexcept;
   // Its thread has ended: it stands still for good.
   std::atomic<bool> gone{false};
+  void settled(std::uint64_t bytes) noexcept;
   void drain() noexcept { draining_.store(true), wake(); }
   Inbox& inbox() { return inbox_; }
 
@@ -65,7 +69,9 @@ class Worker final : public tier::Listener {
 
   // Out of band, to a client of any thread.
   void push(unsigned worker, std::uint64_t session, PushKind kind, std::vector<std::string> words,
-            bool redirected = false);
+            bool redirected = false, SharedText shared = nullptr);
+  // A copy of it for several clients. Null: denied. Entries may go for it: see borrow().
+  SharedText shared_text(std::string_view text);
   // As its user has them, now that it is another.
   void limit_words(Session& session);
   // Closes a client of this thread (which runs, or stands still).
@@ -84,6 +90,8 @@ class Worker final : public tier::Listener {
   // value of `beside` bytes that it may become: one write alone may not evict so many. Not in the
   // middle of the shard's work, and views of it are no longer good.
   bool borrow(std::uint64_t bytes, std::uint64_t beside);
+  // As borrow(), where there is mostly room.
+  bool afford(std::uint64_t bytes);
   // Room for `more` bytes of a reply, granted before it is there; the same holds as for borrow().
   // False: denied. Replies up to 4 MiB are made first and granted then.
   bool lend_reply(wire::ByteBuffer& reply, std::size_t more);
@@ -188,15 +196,22 @@ class Worker final : public tier::Listener {
   void fill_post(Post& post, const Command& command, std::span<const std::string_view> words,
                  std::uint64_t hash);
   Slot& promise_reply(Session& session);
-  void forward(Session& session, const Command& command, const std::vector<std::string_view>& words,
-               std::uint64_t hash, unsigned to);
+  static void copy_words(Post& post, std::span<const std::string_view> words);
+  void begin_post(Post& post, const Command& command, std::uint64_t hash);
+  bool hand_words(Session& session, Post& post, std::span<const std::string_view> words);
+  void forward(Session& session, Context& context, unsigned to);
   PostPtr copied(Session& session, const Command& command, std::span<const std::string_view> words,
                  std::uint64_t hash);
+  bool may_run_more() const;
   void take_posts();
+  void take_reply(Post& post);
   void run_post(PostPtr post);
   void deliver(Session& session, PushKind kind, const std::vector<std::string>& words,
-               bool redirected);
+               bool redirected, const SharedText& shared = nullptr);
+  void cut_deaf(Session& session, Tally& why);
   void keep_reply(Slot& slot, std::size_t before);
+  static void count_slot(Session& session, Slot& slot);
+  void keep_slot(Session& session, Slot& slot);
   void settle_slots(Session& session);
   void spill(Session& session);
   void flush(Session& session);
@@ -245,6 +260,8 @@ class Worker final : public tier::Listener {
   Inbox inbox_;
   std::vector<PostPtr> taken_, spare_, errands_done_;
   std::vector<std::vector<PostPtr>> outboxes_;
+  std::deque<PostPtr> backlog_;  // commands of others, while they have not taken enough
+  std::atomic<std::uint64_t> owed_{0};
   std::uint64_t call_started_ns_ = 0, call_started_cpu_ns_ = 0, last_part_ns_ = 0;
   std::uint64_t lent_ = 0;  // for the reply under way, until it is somewhere
   // Of the post under way: its client, and what that is to be told behind the reply.

@@ -92,6 +92,7 @@ void Worker::take_part(Session& session, Post& post) {
   }
   slot.gather = nullptr;
   slot.done = true;
+  count_slot(session, slot);
   if (!session.dead) settle_slots(session);
 }
 

@@ -145,8 +145,13 @@ void Worker::cut_unfinished() {
 }
 
 void Worker::process_held(Session& session) {
-  const std::size_t used = process(session, session.in.view());
-  session.in.consume(used);
+  const std::string_view held = session.in.view();
+  const std::size_t used = process(session, held);
+  if (session.in.data() == held.data()) {
+    session.in.consume(used);
+  } else {
+    session.in.append(held.substr(used));  // the buffer went away with a command
+  }
   if (session.in.empty() && session.in.capacity() > kReadBytes) session.in.release();
   if (session.in.size() > server_.config().query_buffer_bytes) {
     stats_.query_limit_cuts.add();

@@ -10,8 +10,6 @@
 namespace ullage::server {
 namespace {
 
-// Pushes that wait behind replies, with those; more overtake them.
-constexpr std::size_t kPushSlotsMax = 4096;
 // What transmit() says of a client that is gone, or gone wrong.
 constexpr ssize_t kBroken = -1;
 // A thread makes a reply up to here before it is granted: entries that went for it first could be
@@ -25,7 +23,7 @@ constexpr std::size_t kFrameBytes = 64;
 std::uint64_t Worker::buffer_bytes(const Session& session, std::uint64_t more) {
   const SessionExtras* extras = session.known_extras();
   const std::uint64_t all = more + session.in.capacity() + session.out.memory_bytes() +
-                            session.parser.memory_bytes() +
+                            session.slot_bytes + session.parser.memory_bytes() +
                             (extras != nullptr ? extras->queued_bytes : 0);
   return all > kFreeBufferBytes ? all - kFreeBufferBytes : 0;
 }
@@ -63,6 +61,16 @@ void Worker::make_room(std::uint64_t bytes) { (void)shard_->make_room(bytes); }
 bool Worker::borrow(std::uint64_t bytes, std::uint64_t beside) {
   make_room(bytes + beside);
   return server_.budget().take(tier::Component::kClients, bytes, static_cast<int>(index_));
+}
+
+bool Worker::afford(std::uint64_t bytes) {
+  tier::Budget& budget = server_.budget();
+  const std::uint64_t granted = budget.granted_bytes(), allowed = budget.allowed_bytes();
+  if (granted <= allowed && allowed - granted >= bytes &&
+      budget.take(tier::Component::kClients, bytes, static_cast<int>(index_))) {
+    return true;
+  }
+  return borrow(bytes, 0);
 }
 
 bool Worker::reply_grows(const wire::ByteBuffer& reply, std::size_t more) {
@@ -182,6 +190,7 @@ void Worker::finish_reply(Session& session, std::size_t before) {
     Slot& slot = session.slots.emplace_back();
     keep_reply(slot, before);
     slot.done = true;
+    keep_slot(session, slot);
     return;
   }
   scratch_.truncate(before);
@@ -197,109 +206,44 @@ void Worker::keep_reply(Slot& slot, std::size_t before) {
   scratch_.truncate(before);
 }
 
+// What waits in the slot counts for its client.
+void Worker::count_slot(Session& session, Slot& slot) {
+  const std::size_t bytes = slot.reply.capacity();
+  const std::uint64_t counts = bytes > kSmallReplyBytes ? bytes : 0;
+  session.slot_bytes = session.slot_bytes - slot.counted_bytes + counts;
+  slot.counted_bytes = counts;
+  if (slot.gather == nullptr) session.granted_bytes += std::exchange(slot.granted_bytes, 0);
+}
+
+void Worker::keep_slot(Session& session, Slot& slot) {
+  count_slot(session, slot);
+  if (slot.counted_bytes > 0 && !afford_buffers(session)) kill(session);
+}
+
 void Worker::settle_slots(Session& session) {
+  const std::uint64_t held = session.slot_bytes;
   while (!session.slots.empty() && session.slots.front().done) {
     Slot& first = session.slots.front();
     const std::string_view reply = first.reply.view();
-    if (session.out.size() + reply.size() > server_.config().output_buffer_bytes) {
-      stats_.output_limit_cuts.add();
-      return kill(session);
+    const std::size_t shared = first.shared != nullptr ? first.shared->view().size() : 0;
+    if (session.out.size() + reply.size() + shared > server_.config().output_buffer_bytes) {
+      return cut_deaf(session, stats_.output_limit_cuts);
     }
-    session.granted_bytes += first.granted_bytes;
+    count_slot(session, first);
+    session.slot_bytes -= first.counted_bytes;
     if (reply.size() > kFreeBufferBytes) {
       session.out.adopt(std::move(first.reply));
     } else {
       session.out.append(reply);
     }
+    if (first.shared != nullptr) {
+      session.out.share(first.shared, first.shared->view());
+      session.out.append("\r\n");
+    }
     session.slots.pop_front();
   }
   if (!afford_buffers(session)) return kill(session);
-  mark_dirty(session);
-}
-
-void Worker::push(unsigned worker, std::uint64_t session, PushKind kind,
-                  std::vector<std::string> words, bool redirected) {
-  if (worker == index_) {
-    const auto found = sessions_.find(session);
-    if (found != sessions_.end()) deliver(*found->second, kind, words, redirected);
-    return;
-  }
-  PostPtr post = new_post();
-  post->kind = Post::Kind::kPush;
-  post->session = session;
-  post->push = kind;
-  post->words = std::move(words);
-  post->redirected = redirected;
-  auto& box = session == posted_caller_ ? behind_reply_ : outboxes_[worker];
-  box.push_back(std::move(post));
-}
-
-void Worker::deliver(Session& session, PushKind kind, const std::vector<std::string>& words,
-                     bool redirected) {
-  if (session.dead) return;
-  if (session.guarded && (kind == PushKind::kMessage || kind == PushKind::kPMessage)) {
-    if (!may_hear(server_, session, words[words.size() - 2], words.back())) return;
-  }
-  if (session.guarded && kind == PushKind::kMonitor && !may_monitor(server_, session)) {
-    return kill(session);
-  }
-  if (session.guarded && kind == PushKind::kInvalidate && !words.empty()) {
-    std::vector<std::string> seen = words;
-    if (!sift_keys(server_, session, seen)) return;
-    if (seen.size() < words.size()) return deliver(session, kind, seen, redirected);
-  }
-  wire::ByteBuffer bytes;
-  wire::ReplyWriter out(bytes, session.resp);
-  switch (kind) {
-    case PushKind::kMessage:
-      out.push(3), out.bulk("message"), out.bulk(words[0]), out.bulk(words[1]);
-      break;
-    case PushKind::kPMessage:
-      out.push(4), out.bulk("pmessage");
-      out.bulk(words[0]), out.bulk(words[1]), out.bulk(words[2]);
-      break;
-    case PushKind::kInvalidate:
-      if (session.resp > 2) {
-        out.push(2), out.bulk("invalidate");
-      } else if (redirected && session.subscriptions() > 0) {
-        out.push(3), out.bulk("message"), out.bulk("__redis__:invalidate");
-      } else {
-        return;  // RESP2 has no way to tell it
-      }
-      if (words.empty()) {
-        out.null();
-      } else {
-        out.array(words.size());
-        for (const std::string& key : words) out.bulk(key);
-      }
-      break;
-    case PushKind::kMonitor:
-      out.simple(words[0]);
-      break;
-    case PushKind::kRedirectBroken:
-      session.extras().tracking.broken_redirect = true;
-      if (session.resp < 3) return;
-      out.push(2), out.bulk("tracking-redir-broken");
-      out.integer(static_cast<std::int64_t>(std::stoull(words[0])));
-      break;
-  }
-  if (&session == current_) {
-    (in_call_ ? deferred_ : scratch_).append(bytes.view());
-    return;
-  }
-  if (!session.slots.empty() && session.slots.size() < kPushSlotsMax) {
-    // What it was promised before goes out before.
-    Slot& slot = session.slots.emplace_back();
-    slot.reply.append(bytes.view());
-    slot.done = true;
-    return;
-  }
-  if (session.out.size() + bytes.size() > server_.config().output_buffer_bytes) {
-    stats_.output_limit_cuts.add();
-    return kill(session);
-  }
-  session.out.append(bytes.view());
-  if (!grant_buffers(session)) return kill(session);
+  if (session.waiting && session.slot_bytes < held) resume_soon();
   mark_dirty(session);
 }
 

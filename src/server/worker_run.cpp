@@ -18,14 +18,15 @@ namespace {
 
 // Commands of one client under way on other threads; the next one waits.
 constexpr std::size_t kSlotsMax = 1024;
-// Posts kept for reuse.
-constexpr std::size_t kSparePostsMax = 1024;
+// Bytes of one client's replies that wait for an earlier one; its next command waits, too.
+constexpr std::size_t kSlotBytesMax = 4 << 20;
 // What SLOWLOG keeps of a command.
 constexpr std::size_t kSlowWordsMax = 32, kSlowWordBytesMax = 128;
 
 }  // namespace
 
 Worker::Ran Worker::dispatch(Session& session, const Command& command, Cut& cut) {
+  if (session.slot_bytes >= kSlotBytesMax) return Ran::kWait;
   const std::vector<std::string_view>& words = cut.words;
   Context context = context_of(session, words, &command);
   const std::size_t before = scratch_.size();
@@ -53,7 +54,7 @@ Worker::Ran Worker::dispatch(Session& session, const Command& command, Cut& cut)
         const unsigned owner = context.key(first).shard(count);
         if (owner == index_) break;
         if (session.slots.size() >= kSlotsMax) return Ran::kWait;
-        forward(session, command, words, context.first_hash, owner);
+        forward(session, context, owner);
         return Ran::kDone;
       }
       case Route::kParts:
@@ -61,7 +62,7 @@ Worker::Ran Worker::dispatch(Session& session, const Command& command, Cut& cut)
         const int owner = owner_of(context, count);
         if (owner == static_cast<int>(index_)) break;
         if (owner >= 0 && session.slots.size() < kSlotsMax) {
-          forward(session, command, words, context.first_hash, static_cast<unsigned>(owner));
+          forward(session, context, static_cast<unsigned>(owner));
           return Ran::kDone;
         }
         if (owner < 0 && may_scatter(session, command)) {
@@ -228,171 +229,6 @@ void Worker::run_queued(Context& exec, std::span<const std::string_view> words) 
     return context.error("TRYAGAIN the cold tier can't be read: " + server_.cold()->trouble());
   }
   call(context);
-}
-
-void Worker::forward(Session& session, const Command& command,
-                     const std::vector<std::string_view>& words, std::uint64_t hash, unsigned to) {
-  outboxes_[to].push_back(copied(session, command, words, hash));
-}
-
-// A command that is run somewhere else, or later: its reply has a slot.
-PostPtr Worker::copied(Session& session, const Command& command,
-                       std::span<const std::string_view> words, std::uint64_t hash) {
-  show(session, command, words);
-  PostPtr post = new_post();
-  fill_post(*post, command, words, hash);
-  post->caller = session;
-  post->slot = &promise_reply(session);
-  return post;
-}
-
-void Worker::fill_post(Post& post, const Command& command, std::span<const std::string_view> words,
-                       std::uint64_t hash) {
-  post.kind = Post::Kind::kCommand;
-  post.from = index_;
-  post.command = &command;
-  post.first_hash = hash;
-  post.part = false;
-  post.lengths.clear();
-  post.bytes.clear();
-  for (const std::string_view word : words) {
-    post.lengths.push_back(static_cast<std::uint32_t>(word.size()));
-    post.bytes.append(word);
-  }
-}
-
-// The place of a reply that is still to come.
-Slot& Worker::promise_reply(Session& session) {
-  Slot& slot = session.slots.emplace_back();
-  slot.dropped = session.reply_mode != ReplyMode::kOn;
-  if (session.reply_mode == ReplyMode::kSkip) session.reply_mode = ReplyMode::kOn;
-  return slot;
-}
-
-PostPtr Worker::new_post() {
-  if (spare_.empty()) return std::make_unique<Post>();
-  PostPtr post = std::move(spare_.back());
-  spare_.pop_back();
-  return post;
-}
-
-void Worker::send_posts() {
-  const auto holds_reply = [](const std::vector<PostPtr>& box) {
-    return std::any_of(box.begin(), box.end(),
-                       [](const PostPtr& post) { return post->kind == Post::Kind::kReply; });
-  };
-  // Replies last: whoever has one finds that what it brought about was told before, so that the
-  // next command's events come behind this one's, whichever thread tells them.
-  for (const bool replies : {false, true}) {
-    for (std::size_t to = 0; to < outboxes_.size(); ++to) {
-      if (outboxes_[to].empty() || holds_reply(outboxes_[to]) != replies) continue;
-      stats_.posts.add(outboxes_[to].size());
-      Worker& other = *server_.workers()[to];
-      other.inbox_.put(outboxes_[to]);
-      other.wake();
-    }
-  }
-  if (!errands_done_.empty()) server_.errand_box().give(errands_done_);
-}
-
-void Worker::take_posts() {
-  if (!inbox_.take(taken_)) return;
-  for (PostPtr& post : taken_) run_post(std::move(post));
-  taken_.clear();
-  if (!waiting_.empty()) resume_waiting();
-}
-
-void Worker::run_post(PostPtr post) {
-  switch (post->kind) {
-    case Post::Kind::kCommand:
-      run_words(post, nullptr);
-      if (post != nullptr) send_reply(std::move(post));
-      return;
-    case Post::Kind::kReply: {
-      const auto found = sessions_.find(post->caller.id);
-      if (found != sessions_.end() && post->part) {
-        take_part(*found->second, *post);
-      } else if (found != sessions_.end()) {
-        post->slot->reply.swap(post->bytes);
-        post->slot->granted_bytes += std::exchange(post->lent, 0);
-        if (post->slot->dropped) post->slot->reply.release();
-        post->slot->done = true;
-        if (!found->second->dead) settle_slots(*found->second);
-      }
-      return_loan(*post);  // of a client that is gone
-      break;
-    }
-    case Post::Kind::kPush:
-      if (const auto found = sessions_.find(post->session); found != sessions_.end()) {
-        deliver(*found->second, post->push, post->words, post->redirected);
-      }
-      break;
-  }
-  if (post->bytes.capacity() <= kFreeBufferBytes && spare_.size() < kSparePostsMax) {
-    spare_.push_back(std::move(post));
-  }
-}
-
-// Runs the command in a post, which then holds the reply; null afterwards: it has to wait.
-void Worker::run_words(PostPtr& post, const Parked* parked) {
-  std::vector<std::string_view> words;
-  const char* at = post->bytes.data();
-  for (const std::uint32_t length : post->lengths) {
-    words.emplace_back(at, length);
-    at += length;
-  }
-  if (post->has_last) words.push_back(post->last.view());
-  aside_.clear();
-  begin_call();
-  last_part_ns_ = 0;
-  Context context{server_,
-                  *this,
-                  post->caller,
-                  nullptr,
-                  words,
-                  post->command,
-                  wire::ReplyWriter(aside_, post->caller.resp),
-                  post->first_hash,
-                  true};
-  context.part = post->part;
-  posted_caller_ = post->caller.id;
-  const bool asked = parked == nullptr && post->caller.guarded;
-  if (asked && refused_at_door(context, kAtTop)) {
-    // The error is its reply.
-  } else if (router_ == nullptr) {
-    std::optional<Standstill> still;  // of an errand: workers do this before they post
-    if (post->command->route == Route::kAll) still.emplace(server_, this);
-    call(context);
-  } else if (!call_tiered(context, post, parked)) {
-    posted_caller_ = 0;
-    return;
-  }
-  posted_caller_ = 0;
-  post->bytes.swap(aside_);
-  if (aside_.capacity() > 2 * kFreeBufferBytes) aside_.release();  // it had a large value
-  post->kind = Post::Kind::kReply;
-  post->lent = std::exchange(lent_, 0);
-  if (post->part) ran_part(*post);
-}
-
-void Worker::return_loan(Post& post) {
-  server_.budget().give_back(tier::Component::kClients, std::exchange(post.lent, 0),
-                             static_cast<int>(index_));
-}
-
-void Worker::send_reply(PostPtr post) {
-  if (post->errand != 0) {
-    grant_errand(*post);
-    server_.budget().entrust(post->lent, static_cast<int>(index_), -1);
-    errands_done_.push_back(std::move(post));
-    return;
-  }
-  const unsigned from = post->from;
-  if (from == index_) return run_post(std::move(post));
-  server_.budget().entrust(post->lent, static_cast<int>(index_), static_cast<int>(from));
-  outboxes_[from].push_back(std::move(post));
-  for (PostPtr& behind : behind_reply_) outboxes_[from].push_back(std::move(behind));
-  behind_reply_.clear();
 }
 
 }  // namespace ullage::server

@@ -80,6 +80,7 @@ Worker::Ran Worker::finish_tiered(Session& session, Context& context, std::size_
 void Worker::hold_reply(Session& session, std::size_t before, Router::Others others) {
   Slot& slot = session.slots.emplace_back();
   keep_reply(slot, before);
+  keep_slot(session, slot);
   router_->hold(session.id, &slot, std::move(others));
 }
 
@@ -124,13 +125,9 @@ bool Worker::call_tiered(Context& context, PostPtr& post, const Parked* parked) 
     router_->after_call();
     return true;
   }
+  take_reply(*post);
   for (PostPtr& behind : behind_reply_) outboxes_[post->from].push_back(std::move(behind));
   behind_reply_.clear();
-  post->bytes.swap(aside_);
-  if (aside_.capacity() > 2 * kFreeBufferBytes) aside_.release();  // it had a large value
-  post->kind = Post::Kind::kReply;
-  post->lent = std::exchange(lent_, 0);
-  if (post->part) ran_part(*post);
   router_->hold(std::move(post), std::move(others));
   router_->after_call();
   return false;

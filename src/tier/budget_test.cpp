@@ -55,6 +55,21 @@ TEST(Budget, NeverGrantsBeyondItsLimitHoweverManyAsk) {
   EXPECT_EQ(budget.denied(), 4000u - 142u);
 }
 
+TEST(Budget, WhatOneShardTookMayBecomeAnothers) {
+  Budget budget({.limit_bytes = 100, .shards = 2});
+  ASSERT_TRUE(budget.take(Component::kClients, 80, 0));
+  budget.entrust(80, 0, 1);
+  EXPECT_EQ(budget.granted_bytes(), 80u);
+  budget.limit_bytes(60);
+  EXPECT_EQ(budget.excess_bytes(0), 0u) << "it has nothing any more";
+  EXPECT_EQ(budget.excess_bytes(1), 20u);
+  budget.give_back(Component::kClients, 80, 1);
+  ASSERT_TRUE(budget.take(Component::kEntries, 60, 0));
+  budget.limit_bytes(40);
+  EXPECT_EQ(budget.excess_bytes(1), 0u);
+  EXPECT_EQ(budget.excess_bytes(0), 20u);
+}
+
 TEST(Budget, WhatTheProcessTakesBesideComesOffWhatIsAllowed) {
   Machine machine;
   machine.resident(100 << 10);

@@ -99,6 +99,26 @@ TEST(RequestParser, AllocatesNothingForWordsThatWereOnlyPromised) {
   EXPECT_LE(parser.words().capacity(), 16u);
 }
 
+TEST(RequestParser, TellsWhatItHoldsAndGivesItBackBetweenCommands) {
+  RequestParser parser;
+  std::string bytes = "*2000\r\n";
+  for (int i = 0; i < 1999; ++i) bytes += "$0\r\n\r\n";
+  ASSERT_EQ(parser.parse(bytes), Parsed::kNeedMore);
+  EXPECT_GE(parser.memory_bytes(), 1999 * sizeof(std::string_view));
+  parser.trim();
+  bytes += "$0\r\n\r\n";
+  ASSERT_EQ(parser.parse(bytes), Parsed::kCommand) << "in the middle of a command nothing goes";
+  EXPECT_EQ(parser.words().size(), 2000u);
+  parser.trim();
+  EXPECT_EQ(parser.memory_bytes(), 0u);
+  std::string line;
+  for (int i = 0; i < 1000; ++i) line += "a ";
+  ASSERT_EQ(parser.parse(line + "\r\n"), Parsed::kCommand);
+  EXPECT_GE(parser.memory_bytes(), 1000 * (sizeof(std::string_view) + sizeof(std::string)));
+  parser.trim();
+  EXPECT_EQ(parser.memory_bytes(), 0u);
+}
+
 TEST(ParseInteger, TakesWhatRedisTakes) {
   std::int64_t value = 0;
   for (const char* text : {"", "-", "+1", " 1", "1 ", "01", "-0", "1.0", "9223372036854775808",

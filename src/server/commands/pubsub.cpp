@@ -80,8 +80,9 @@ void unsubscribe_quietly(Context& c) {
 }
 
 void publish_command(Context& c) {
-  const std::size_t receivers = c.server.pubsub().publish(c.worker, c.word(1), c.word(2));
-  c.out.integer(static_cast<std::int64_t>(receivers));
+  const auto receivers = c.server.pubsub().publish(c.worker, c.word(1), c.word(2));
+  if (!receivers) return c.out_of_memory();
+  c.out.integer(static_cast<std::int64_t>(*receivers));
 }
 
 void pubsub_channels_command(Context& c) {
