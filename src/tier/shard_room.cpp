@@ -20,6 +20,9 @@ constexpr std::size_t kPatience = 64;
 constexpr int kCandidates = 8;
 constexpr std::uint32_t kSlabsPassed = 64;
 constexpr unsigned kSamples = 8;
+// Of what is granted beyond what is allowed, the most that one operation pays for; what the process
+// takes besides comes and goes by less. After a limit was lowered it is step() that reclaims.
+constexpr std::uint64_t kExcessMax = 2 << 20;
 // What it costs to lose bytes that nobody may ask for again: as one use for each of these.
 constexpr std::uint64_t kBytesPerUse = 4096;
 
@@ -129,8 +132,9 @@ bool Shard::State::evict_some(const Need& need) {
 bool Shard::State::room_step(const Need& need) {
   Heap& heap = store->heap();
   if (!need.cell && heap.spare_slabs() != 0) {
-    const std::uint64_t missing = need.bytes - std::min(need.bytes, budget_free());
-    return heap.purge((missing + kSlabBytes - 1) / kSlabBytes) != 0;
+    const std::uint64_t allowed = budget.allowed_bytes(), granted = budget.granted_bytes();
+    const std::uint64_t missing = granted + need.bytes - std::min(granted + need.bytes, allowed);
+    return heap.purge(missing / kSlabBytes + 1) != 0;
   }
   if (releases_left != 0) {
     const std::uint64_t entries = store->entries(), free = budget_free();
@@ -175,8 +179,12 @@ bool Shard::State::make_room(Heap::Class c) noexcept {
 bool Shard::State::make_room_bytes(std::uint64_t bytes) {
   const Need need{.bytes = bytes};
   if (!can_be_made(bytes)) return false;
-  work_max = std::max(work_max, (kSlabsPerOperation + bytes / kSlabBytes + 1) * kWorkPerSlab);
-  releases_left = std::max(releases_left, kReleasesPerOperation + 2 * (bytes / kReleaseBytes));
+  // What is granted beyond what is allowed has to go before.
+  const std::uint64_t allowed = budget.allowed_bytes(), granted = budget.granted_bytes();
+  const std::uint64_t excess = granted > allowed ? std::min(granted - allowed, kExcessMax) : 0;
+  const std::uint64_t all = bytes + excess;
+  work_max = std::max(work_max, (kSlabsPerOperation + all / kSlabBytes + 1) * kWorkPerSlab);
+  releases_left = std::max(releases_left, kReleasesPerOperation + 2 * (all / kReleaseBytes));
   while (budget_free() < bytes) {
     if (moves_done + evictions_done >= work_max || !room_step(need)) return false;
   }

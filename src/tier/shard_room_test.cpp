@@ -51,6 +51,15 @@ TEST_F(FullOfTiny, TakesValuesOfAnySize) {
   EXPECT_LE(budget.granted_bytes_max(), budget.limit_bytes());
 }
 
+TEST_F(FullOfTiny, TakesThemWhileThereIsTooMuchAlready) {
+  budget.limit_bytes(15 << 20);
+  ASSERT_GT(budget.granted_bytes(), budget.allowed_bytes());
+  EXPECT_EQ(shard.set({0, "cell"}, std::string(3000, 'x')), Status::kOk);
+  EXPECT_EQ(shard.set({0, "value"}, std::string(30000, 'x')), Status::kOk);
+  EXPECT_LE(budget.granted_bytes(), budget.allowed_bytes());
+  EXPECT_LE(shard.counters().operation_moves_max.value(), work_of((1 << 20) + 30000));
+}
+
 TEST_F(FullOfTiny, LosesAboutAsMuchAsIsAskedFor) {
   const std::uint64_t before = evicted_bytes();
   for (int i = 1; i <= 4; ++i) {
