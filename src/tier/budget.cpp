@@ -163,8 +163,14 @@ void Budget::tick() {
     lower(cgroup.limit_bytes - cgroup.limit_bytes / kCgroupReserve, cgroup.used_bytes,
           Pressure::kCgroup);
   }
-  if (psi >= kStalledPercent && granted < allowed) {
-    allowed = granted;
+  // Held where the stall found it: what is given back meanwhile may be granted again.
+  if (psi < kStalledPercent) {
+    held_bytes_.reset();
+  } else if (!held_bytes_) {
+    held_bytes_ = granted;
+  }
+  if (held_bytes_ && *held_bytes_ < allowed) {
+    allowed = *held_bytes_;
     why = Pressure::kStalled;
   }
   set_allowed(allowed, why);

@@ -22,6 +22,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace ullage::tier {
@@ -116,6 +117,7 @@ class Budget {
   std::atomic<Pressure> pressure_{Pressure::kNone};
   std::atomic<std::uint64_t> rss_{0}, cgroup_bytes_{0}, cgroup_limit_{0}, ticks_{0};
   std::atomic<double> psi_{-1};
+  std::optional<std::uint64_t> held_bytes_;  // granted when tasks began to wait; for tick() alone
 };
 
 }  // namespace ullage::tier

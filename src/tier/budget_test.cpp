@@ -154,6 +154,14 @@ TEST(Budget, GrowsNoFurtherWhileTasksWaitForMemory) {
   budget.tick();
   EXPECT_EQ(budget.pressure(), Pressure::kStalled);
   EXPECT_FALSE(budget.take(Component::kEntries, 1, 0));
+  // What is given back may be granted again: it is held, not pressed down by every tick.
+  budget.give_back(Component::kEntries, 300, 0);
+  budget.tick();
+  EXPECT_EQ(budget.pressure(), Pressure::kStalled);
+  EXPECT_EQ(budget.allowed_bytes(), 400u);
+  EXPECT_TRUE(budget.take(Component::kEntries, 300, 0));
+  budget.tick();
+  EXPECT_FALSE(budget.take(Component::kEntries, 1, 0));
   machine.write("proc/pressure/memory", "some avg10=0.00 avg60=1.00 avg300=0.00 total=1\n");
   budget.tick();
   EXPECT_TRUE(budget.take(Component::kEntries, 1, 0));
