@@ -86,10 +86,11 @@ void Shard::State::remove(const Spot& spot, std::uint64_t hash, unsigned db, Rem
   store->erase(spot, hash);
 }
 
-void Shard::State::begin_operation(const Key* key) {
+void Shard::State::begin_operation(const Key* key, bool replaces) {
   moves_done = evictions_done = 0;
   work_max = kSlabsPerOperation * kWorkPerSlab;
   releases_left = kReleasesPerOperation;
+  own_may_go = replaces;
   own_hash.reset();
   if (key == nullptr) return;
   own_table = tables[key->db];

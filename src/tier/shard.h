@@ -52,6 +52,7 @@ enum class [[nodiscard]] Status : std::uint8_t{
 // Why an entry is gone that nobody erased.
 enum class Removal : std::uint8_t { kExpired, kEvicted };
 
+class Kept;
 struct Found;
 
 // Hears of such entries, in the middle of whatever the shard is doing: it may not call the shard.
@@ -64,6 +65,9 @@ class Listener {
   // An entry is about to be evicted. True: it lives on elsewhere, so nothing is removed; watches
   // of it stay, and on_removed() is not called.
   virtual bool on_evicting(const Key&, const Found&) noexcept { return false; }
+  // With ShardOptions::inclusive: who is evicted is about to be chosen, and these may not be (null:
+  // any may). Written over, erased and moved they can be. Good until the next call of the shard.
+  virtual const Kept* kept() noexcept { return nullptr; }
 
  protected:
   Listener() = default;

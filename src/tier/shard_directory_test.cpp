@@ -62,5 +62,29 @@ TEST(Directory, StaysWhenTheBudgetHasNoRoomForTheHalf) {
   EXPECT_EQ(budget.granted_bytes(), 0u);
 }
 
+TEST(Directory, AFullSegmentThatCannotSplitEvictsOneOfItsOwn) {
+  Budget budget({.limit_bytes = 8 << 20});
+  Shard shard({}, budget);
+  const std::string value(1000, 'v');
+  for (int i = 0; i < 10'000; ++i) ASSERT_EQ(shard.set({0, key_of(i)}, value), Status::kOk);
+  // Nothing is left for a longer directory, and entries that go give none of it back.
+  ASSERT_TRUE(budget.take(Component::kClients, budget.allowed_bytes() - budget.granted_bytes()));
+  // Many small ones have room where few large ones were: their segments fill up.
+  for (int i = 0; i < 100'000; ++i) {
+    ASSERT_EQ(shard.set({0, "small:" + std::to_string(i)}, "v"), Status::kOk) << i;
+  }
+  EXPECT_EQ(shard.counters().denied.value(), 0u);
+  EXPECT_LE(budget.granted_bytes(), budget.allowed_bytes());
+}
+
+TEST(Directory, AFullSegmentRefusesWhereNothingMayGo) {
+  Budget budget({.limit_bytes = 8 << 20});
+  Shard shard({.eviction = Eviction::kVolatile}, budget);
+  int stored = 0;
+  while (shard.set({0, key_of(stored)}, "v") == Status::kOk) ++stored;
+  EXPECT_GT(stored, 10'000);
+  EXPECT_EQ(shard.count(0), static_cast<std::uint64_t>(stored)) << "nothing of them expires";
+}
+
 }  // namespace
 }  // namespace ullage::tier

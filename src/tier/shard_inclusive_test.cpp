@@ -4,9 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
+#include "tier/kept.h"
 #include "tier/shard.h"
 
 namespace ullage::tier {
@@ -27,6 +29,8 @@ struct Below final : Listener {
     evicted.emplace_back(std::string(key.text) + "=" + std::string(found.value.substr(0, 8)));
     return true;
   }
+  const Kept* kept() noexcept override { return promised; }
+  const Kept* promised = nullptr;
   std::vector<std::string> take() { return std::exchange(changes, {}); }
   bool has_it = true;
   std::vector<std::string> removed, changes, evicted;
@@ -89,6 +93,55 @@ TEST_F(InclusiveShard, EvictionIsNoRemovalWhenTheStoreBelowHasIt) {
   below.has_it = false;
   for (int i = 0; i < 5000; ++i) ASSERT_EQ(shard.set({1, std::to_string(i)}, value), Status::kOk);
   EXPECT_GT(below.removed.size(), 1000u);
+}
+
+TEST_F(InclusiveShard, WhatACommandWasPromisedIsNotEvictedUntilItHasDoneWithIt) {
+  const std::string value(1000, 'v');
+  for (int i = 0; i < 10'000; ++i) {
+    ASSERT_EQ(shard.set({0, "key:" + std::to_string(i)}, value), Status::kOk);
+  }
+  Kept kept;
+  std::vector<std::string> names;
+  shard.scan(0, 0, 400, [&](std::string_view name, const Found&) { names.emplace_back(name); });
+  for (const std::string& name : names) kept.add(hash_text(name));
+  kept.add(hash_text(names[0]));  // needed again at the end
+  kept.seal();
+  below.promised = &kept;
+  for (int round = 0; round < 64 && !shard.make_room(6 << 20); ++round) {
+  }
+  EXPECT_GT(below.evicted.size(), 5000u);
+  for (const std::string& name : names) ASSERT_TRUE(shard.contains({0, name})) << name;
+  kept.done(names.size());
+  for (int round = 0; round < 64 && !shard.make_room(7 << 20); ++round) {
+  }
+  EXPECT_TRUE(shard.contains({0, names[0]}));
+  const auto gone = std::count_if(names.begin(), names.end(), [this](const std::string& name) {
+    return !shard.contains({0, name});
+  });
+  EXPECT_GT(gone, 0);
+  // What is written over was promised, too, and may make room for itself.
+  const std::string large(5 << 20, 'l');
+  ASSERT_EQ(shard.set({0, names[0]}, large), Status::kOk);
+  EXPECT_EQ(shard.set({0, names[0]}, large), Status::kOk);
+}
+
+TEST_F(InclusiveShard, ANameTooLongForTheCellDoesNotHideThatTheOldOneIsGone) {
+  const std::string value(16'000, 'v'), filler(1000, 'f');
+  const auto from = [](int i) { return "from:" + std::to_string(i); };
+  for (int i = 0; i < 100; ++i) ASSERT_EQ(shard.set({0, from(i)}, value), Status::kOk);
+  for (int i = 0; i < 5600; ++i) {
+    ASSERT_EQ(shard.set({0, "filler:" + std::to_string(i)}, filler), Status::kOk);
+  }
+  int renamed = 0;
+  for (int i = 0; i < 100; ++i) {
+    if (!shard.contains({0, from(i)})) continue;
+    below.take();
+    const std::string to = std::string(600, 'n') + std::to_string(i);
+    ASSERT_EQ(shard.rename({0, from(i)}, {0, to}), Status::kOk);
+    ASSERT_THAT(below.take(), ElementsAre("+" + to, "-" + from(i)));
+    ++renamed;
+  }
+  EXPECT_GT(renamed, 20);
 }
 
 TEST_F(InclusiveShard, WhatIsLentIsThereUntilItIsReturned) {

@@ -31,6 +31,7 @@ struct SegmentHost {
   Store& store;
   Segment* segment;
   bool expiring_only;
+  const Spared& spared;
 
   Ranks& ranks() { return segment->ranks; }
   std::span<std::uint16_t> words() { return segment->all_words(); }
@@ -40,7 +41,11 @@ struct SegmentHost {
     return sketch::estimate(segment->sketch(segment->home(place_of(hash))), hash);
   }
   bool may_go(std::size_t slot) {
-    return !expiring_only || store.entry(segment->ref(slot)).expires_ms() != 0;
+    const Ref ref = segment->ref(slot);
+    if (expiring_only && store.entry(ref).expires_ms() == 0) return false;
+    const std::uint8_t tag = segment->tags(static_cast<unsigned>(slot / 16))[slot % 16];
+    if (spared.none() || !spared.may_hold(tag)) return true;
+    return !spared.holds(segment->table, store.hash_of(ref));
   }
   std::uint16_t stamp() { return store.clock().stamp(); }
 };
@@ -94,28 +99,49 @@ Segment* Shard::State::advance(Hand& hand) {
 
 Segment* Shard::State::next_in_turn() { return advance(evict_hand); }
 
+Spared Shard::State::spared() const {
+  Spared spared;
+  if (options.inclusive) spared.kept = options.listener->kept();
+  if (spared.kept != nullptr && spared.kept->empty()) spared.kept = nullptr;
+  spared.source = moving_hash;
+  if (own_may_go) spared.target = own_hash;
+  spared.target_table = own_table;
+  return spared;
+}
+
+bool Shard::State::evict_of(Segment& one, Segment& other, const Spared& spared) {
+  if (collect_expired(one) + (&one == &other ? 0 : collect_expired(other)) != 0) return true;
+  store->catch_up(one);
+  store->catch_up(other);
+  const bool expiring_only = options.eviction == Eviction::kVolatile;
+  SegmentHost first{*store, &one, expiring_only, spared};
+  SegmentHost second{*store, &other, expiring_only, spared};
+  const auto out = rank::choose(first, &one == &other ? first : second, window_percent,
+                                rank::kNobody, static_cast<std::uint32_t>(random() >> 32));
+  if (out.host == nullptr) return false;
+  Segment* from = out.host->segment;
+  const Ref ref = from->ref(out.slot);
+  remove(Spot{from, from, out.slot, ref}, store->hash_of(ref),
+         static_cast<unsigned>(db_of(from->table)), Removal::kEvicted);
+  return true;
+}
+
+bool Shard::State::thin(Segment& segment) noexcept {
+  if (options.eviction == Eviction::kNone) return false;
+  const bool gone = evict_of(segment, segment, spared());
+  if (gone) use_up(0, 1);
+  return gone;
+}
+
 bool Shard::State::evict_one() {
   if (options.eviction == Eviction::kNone) return false;
   Segment* next = next_in_turn();
   if (next == nullptr) return false;
   Segment* first = own_hash ? store->segment_for(store->table(own_table), *own_hash) : nullptr;
   if (first == nullptr) first = next_in_turn();
+  const Spared stay = spared();
   for (int attempt = 0; attempt < 4; ++attempt) {
-    if (collect_expired(*first) + (next == first ? 0 : collect_expired(*next)) != 0) return true;
-    store->catch_up(*first);
-    store->catch_up(*next);
-    const bool expiring_only = options.eviction == Eviction::kVolatile;
-    SegmentHost own{*store, first, expiring_only}, second{*store, next, expiring_only};
-    SegmentHost& other = first == next ? own : second;
-    const auto out = rank::choose(own, other, window_percent, rank::kNobody,
-                                  static_cast<std::uint32_t>(random() >> 32));
-    if (out.host != nullptr) {
-      Segment* from = out.host->segment;
-      const Ref ref = from->ref(out.slot);
-      remove(Spot{from, from, out.slot, ref}, store->hash_of(ref),
-             static_cast<unsigned>(db_of(from->table)), Removal::kEvicted);
-      return true;
-    }
+    if (evict_of(*first, *next, stay)) return true;
     first = next;  // nothing there may go: further on
     next = next_in_turn();
   }
@@ -176,6 +202,7 @@ bool Shard::State::discard(const Spot& spot, std::uint64_t hash) noexcept {
   if (options.eviction == Eviction::kVolatile && store->entry(spot.ref).expires_ms() == 0) {
     return false;
   }
+  if (spared().holds(spot.segment->table, hash)) return false;
   remove(spot, hash, static_cast<unsigned>(db), Removal::kEvicted);
   return true;
 }

@@ -82,7 +82,7 @@ Status Shard::State::create(const Key& key, std::size_t bytes, Kind kind, std::u
 
 Status Shard::State::write(const Key& key, std::string_view text, const SetOptions& how) {
   if (key.text.size() > kKeyBytesMax || text.size() > kValueBytesMax) return Status::kTooLong;
-  begin_operation(&key);
+  begin_operation(&key, true);
   std::uint64_t expires_ms = std::min(how.expires_ms, kExpiryMsMax);
   const Spot spot = find(key);
   if (spot) {
@@ -204,7 +204,7 @@ char* Shard::modify(const Key& key, std::size_t* bytes) {
 Status Shard::rename(const Key& from, const Key& to) {
   State& s = *state_;
   if (to.text.size() > kKeyBytesMax) return Status::kTooLong;
-  s.begin_operation(&to);
+  s.begin_operation(&to, true);
   Spot source = s.find(from);
   if (!source) {
     const State::Lent* lent = s.find_lent(from);
@@ -215,6 +215,12 @@ Status Shard::rename(const Key& from, const Key& to) {
     return status;
   }
   if (from.db == to.db && from.text == to.text) return Status::kOk;
+  // Nothing that makes room for it may take it away: what listens would never hear that it is gone.
+  struct Moving {
+    explicit Moving(State& state, std::uint64_t hash) : s(state) { s.moving_hash = hash; }
+    ~Moving() { s.moving_hash.reset(); }
+    State& s;
+  } const moving(s, from.hash);
   Store& store = *s.store;
   Entry old = store.entry(source.ref);
   if (!old.large() && !Entry::fits(to.text.size(), old.value_bytes())) {
@@ -234,10 +240,6 @@ Status Shard::rename(const Key& from, const Key& to) {
     return s.refuse();
   }
   source = s.find(from);
-  if (!source) {  // it was evicted for its own sake
-    store.heap().free(ref);
-    return s.refuse();
-  }
   old = store.entry(source.ref);
   Entry e = store.entry(ref);
   e.begin(s.tables[to.db], to.text, old.large(), old.kind(), old.expires_ms());

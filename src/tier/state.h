@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "tier/kept.h"
 #include "tier/shadow.h"
 #include "tier/shard.h"
 #include "tier/store.h"
@@ -66,6 +67,7 @@ struct Shard::State final : StoreOwner {
   bool collect(Segment& segment) noexcept override;
   bool make_room(Heap::Class c) noexcept override;
   bool discard(const Spot& spot, std::uint64_t hash) noexcept override;
+  bool thin(Segment& segment) noexcept override;
   void grew(growth_kind kind, const Segment& segment, std::uint64_t bytes_before,
             std::uint64_t moved, std::uint64_t began_ns) noexcept override;
   bool make_room_bytes(std::uint64_t bytes);
@@ -83,13 +85,15 @@ struct Shard::State final : StoreOwner {
   std::uint32_t choose_slab();
   std::uint64_t loss_of(std::uint32_t slab, unsigned live);
   bool evict_one();
+  bool evict_of(Segment& one, Segment& other, const Spared& spared);
+  Spared spared() const;
   void pay(std::size_t bytes);
   bool reserve_is_there();
   Segment* next_in_turn();
   std::size_t collect_expired(Segment& segment);
   std::size_t pack(std::size_t cells_max, Heap::Packing how);
   bool use_up(std::size_t moves, std::size_t evictions);
-  void begin_operation(const Key* key);
+  void begin_operation(const Key* key, bool replaces = false);
   void report(growth_kind kind, growth_cause cause, std::uint64_t before, std::uint64_t after,
               std::uint64_t moved, std::uint64_t duration_ns = 0);
   std::uint64_t held_bytes() const;
@@ -154,6 +158,8 @@ struct Shard::State final : StoreOwner {
   // Of the operation that runs.
   unsigned own_table = 0;
   std::optional<std::uint64_t> own_hash;
+  bool own_may_go = false;                   // it is written over
+  std::optional<std::uint64_t> moving_hash;  // of an entry on its way to another name
   std::size_t moves_done = 0, evictions_done = 0, work_max = 0, releases_left = 0;
 
   // What went back, and which entries went, since that was told last.

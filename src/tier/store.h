@@ -62,6 +62,8 @@ class StoreOwner {
   virtual bool make_room(Heap::Class c) noexcept = 0;
   // An entry whose slab is needed for another size. False: it may not go.
   virtual bool discard(const Spot& spot, std::uint64_t hash) noexcept = 0;
+  // A segment is full and can't grow: one of its entries is to go. False: none may.
+  virtual bool thin(Segment& segment) noexcept = 0;
   // `began_ns`: by the steady clock.
   virtual void grew(growth_kind kind, const Segment& segment, std::uint64_t bytes_before,
                     std::uint64_t moved, std::uint64_t began_ns) noexcept = 0;
@@ -92,7 +94,7 @@ class Store final : private Heap::Mover {
   Ref allocate(Heap::Class c) noexcept;
   Spot find(unsigned table, const Key& key) noexcept;
   // The segment in which there is room for one more of this hash, after growth if need be. Null:
-  // denied, or its keys hash alike beyond reason; nothing changed.
+  // denied, and none in the segment may go; nothing changed.
   Segment* room(unsigned table, std::uint64_t hash) noexcept;
   // Puts a cell that is filled into a segment with room.
   Spot put(Segment* segment, std::uint64_t hash, Ref ref) noexcept;

@@ -101,7 +101,6 @@ Segment* Store::room(unsigned id, std::uint64_t hash) noexcept {
     owner_.grew(growth_kind::first, *segment, 0, 0, growth_began_ns_);
     return segment;
   }
-  // A denial may be of the directory, for which make_room cannot know: so a few times only.
   for (int attempt = 0;; ++attempt) {
     Segment* segment = segment_for(table, hash);
     if (segment->entries < segment->limit) return segment;
@@ -121,19 +120,28 @@ Segment* Store::room(unsigned id, std::uint64_t hash) noexcept {
         const unsigned least = poor ? 0 : kFromSplit;
         const unsigned left_size = size_for(left, least), right_size = size_for(right, least);
         wanted = std::max(left_size, right_size);
-        done = split(id, segment, left_size, right_size);
+        // Entries that go give nothing back to the budget, from which a directory comes.
+        if (segment->depth == table.depth && !deepen(table)) {
+          attempt = kAttemptsMax;
+        } else {
+          done = split(id, segment, left_size, right_size);
+        }
         // Each is another one for which there may be no memory at first.
         if (done && poor) attempt = -1;
       } else {
-        if (wanted >= kSegmentBytes.size()) return nullptr;
-        done = rebuild(id, segment, wanted, growth_kind::poor_hash);
+        done =
+            wanted < kSegmentBytes.size() && rebuild(id, segment, wanted, growth_kind::poor_hash);
       }
     }
     if (done) continue;
-    if (attempt < kAttemptsMax && owner_.make_room(Heap::segment_class(wanted))) continue;
-    // The slack that is kept for short probes is better than an error.
+    if (attempt < kAttemptsMax && wanted < kSegmentBytes.size() &&
+        owner_.make_room(Heap::segment_class(wanted))) {
+      continue;
+    }
+    // The slack that is kept for short probes is better than an error; so is one of its entries.
     segment = segment_for(table, hash);
-    return segment->entries < segment->groups * kSlots ? segment : nullptr;
+    if (segment->entries < segment->groups * kSlots || owner_.thin(*segment)) return segment;
+    return nullptr;
   }
 }
 
@@ -236,7 +244,7 @@ void Store::flatten(Table& table) noexcept {
 bool Store::split(unsigned id, Segment* segment, unsigned left_size, unsigned right_size) noexcept {
   Table& table = tables_[id];
   catch_up(*segment);
-  if (segment->depth == table.depth && !deepen(table)) return false;
+  assert(segment->depth < table.depth);
   const std::uint64_t middle = segment->first + (kPlaceEnd >> (segment->depth + 1));
   Ref left_ref = 0, right_ref = 0;
   const unsigned depth = segment->depth + 1u;
