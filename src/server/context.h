@@ -44,6 +44,8 @@ struct Context {
   bool part = false;                   // of a command of several threads (gather.h)
   bool queued = false;                 // in EXEC
   const Surveyed* surveyed = nullptr;  // of a keyspace command: what the cold tier has
+  // Of its keys, from the first on, those that it needs no more: they may be evicted (running.h).
+  std::size_t keys_done = 0;
 
   std::string_view word(std::size_t i) const { return words[i]; }
   bool is(std::size_t i, std::string_view name) const;  // in any case

@@ -15,6 +15,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "server/cold_tier.h"
 #include "server/config.h"
@@ -35,6 +36,7 @@ class TieredServer {
     config.threads = threads;
     config.resp_port = 0;
     config.hot_bytes = hot_bytes;
+    config.process_bytes = std::uint64_t{1} << 40;  // the cold tier and the test are in it, too
     config.persistence = how;
     // Reads are held for as long as a test likes, unless it is about that.
     if (how.read_wait_ms == Persistence{}.read_wait_ms) config.persistence.read_wait_ms = 60'000;
@@ -114,6 +116,14 @@ class TestClient {
   }
   void send(const std::string& command) {
     append(command);
+    flush();
+  }
+  // One whose words may be anything.
+  void send(const std::vector<std::string>& words) {
+    out_ += "*" + std::to_string(words.size()) + "\r\n";
+    for (const std::string& word : words) {
+      out_ += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
+    }
     flush();
   }
   std::string ask(const std::string& command) {

@@ -104,6 +104,7 @@ class Worker final : public tier::Listener {
   void on_removed(unsigned db, std::string_view key, tier::Removal why) noexcept override;
   void on_changed(const tier::Key& key, bool erased) noexcept override;
   bool on_evicting(const tier::Key& key, const tier::Found& found) noexcept override;
+  const tier::Kept* kept() noexcept override;
 
   // Null: there is no cold tier.
   Router* router() { return router_.get(); }

@@ -81,15 +81,16 @@ bool Worker::reply_grows(const wire::ByteBuffer& reply, std::size_t more) {
 bool Worker::lend_reply(wire::ByteBuffer& reply, std::size_t more) {
   if (!reply_grows(reply, more)) return true;
   const std::size_t needed = reply.size() + more + kFrameBytes;
-  const std::size_t wanted = std::max(needed, reply.size() + reply.size() / 2);
-  const std::size_t bytes = wanted - reply.capacity();
-  if (!borrow(bytes, 0)) {
-    stats_.denied_buffers.add();
-    return false;
+  // With some to spare, or else what it takes.
+  for (const std::size_t wanted : {std::max(needed, reply.size() + reply.size() / 2), needed}) {
+    const std::size_t bytes = wanted - reply.capacity();
+    if (!borrow(bytes, 0)) continue;
+    lent_ += bytes;
+    reply.reserve(wanted);
+    return true;
   }
-  lent_ += bytes;
-  reply.reserve(wanted);
-  return true;
+  stats_.denied_buffers.add();
+  return false;
 }
 
 // What another door gets is granted in whole before it is there: it can't make room itself.

@@ -8,6 +8,7 @@
 #include "server/clock.h"
 #include "server/keys_of.h"
 #include "server/router.h"
+#include "server/running.h"
 #include "server/secrets.h"
 #include "server/server.h"
 #include "server/standstill.h"
@@ -98,7 +99,10 @@ Worker::Ran Worker::finish(Session& session, Context& context, std::size_t befor
 void Worker::call(Context& context) {
   const bool outer = in_call_;
   in_call_ = true;
-  context.command->run(context);
+  {
+    const RunningCommand running(router_ != nullptr ? &context : nullptr);
+    context.command->run(context);
+  }
   in_call_ = outer;
   const std::uint64_t now = steady_ns();
   const std::uint64_t ns = now - call_started_ns_;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "server/router.h"
+#include "server/running.h"
 #include "server/server.h"
 #include "server/standstill.h"
 #include "server/worker.h"
@@ -34,6 +35,8 @@ void Worker::on_changed(const tier::Key& key, bool erased) noexcept {
 bool Worker::on_evicting(const tier::Key& key, const tier::Found& found) noexcept {
   return router_->evicting(key, found);
 }
+
+const tier::Kept* Worker::kept() noexcept { return RunningCommand::kept(); }
 
 // `standing`: its keys belong to several threads, which stand still.
 Worker::Ran Worker::finish_tiered(Session& session, Context& context, std::size_t before) {

@@ -48,10 +48,12 @@ void count_keys(Context& c, Predicate holds) {
 tier::Status move_entry(Context& c, const tier::Key& from, const tier::Key& to) {
   tier::Shard &source = c.shard(from), &target = c.shard(to);
   if (&source == &target) return source.rename(from, to);
-  const std::optional<tier::Taken> taken = source.take(from);
-  if (!taken) return tier::Status::kMissing;
-  const tier::Status status = target.put(to, *taken);
-  if (status != tier::Status::kOk) (void)source.put(from, *taken);
+  // There first: were it taken out before and denied there, it might find no way back.
+  const auto found = source.peek(from);
+  if (!found) return tier::Status::kMissing;
+  const tier::Status status =
+      target.put(to, {std::string(found->value), found->expires_ms, found->kind});
+  if (status == tier::Status::kOk) (void)source.erase(from);
   return status;
 }
 

@@ -183,6 +183,7 @@ void mget_command(Context& c) {
     auto found = read(c, key);
     if (!room_for(c, key, found, before)) return;
     reply_value(c, found && found->kind == tier::kText ? found : std::nullopt);
+    c.keys_done = i;
   }
 }
 
