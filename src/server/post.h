@@ -40,7 +40,7 @@ struct Post {
   std::uint64_t lent = 0;  // of the budget: by `from` for large words, by `ran_by` for a reply
   std::uint64_t owed = 0;  // of the reply: what counts as under way from `ran_by`
   bool part = false;       // of a command that the slot gathers
-  bool cut = false;        // there was no room for the reply: its client is closed
+  bool cut = false;        // there was no room for the reply: an error, or the client goes
   unsigned ran_by = 0;     // the thread that has made the reply, and what it tells of a part
   Gather::Ran ran;
   wire::ByteBuffer bytes;  // all words behind each other; then the reply

@@ -169,7 +169,7 @@ void Worker::flush(Session& session) {
     session.bytes_out += static_cast<std::uint64_t>(sent);
   }
   if (session.dead) return;
-  if (session.granted_bytes > 0) (void)grant_buffers(session);
+  if (session.granted_bytes > 0) (void)try_grant(session);  // who needs more is told elsewhere
   if (session.close_after_reply && session.out.empty() && session.slots.empty()) {
     kill(session);
     return;

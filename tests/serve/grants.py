@@ -80,6 +80,17 @@ def test_the_places_of_words_count_as_their_client_s(_folder):
             support.wait_until(lambda: int(info(client, "budget")["budget_granted_clients_bytes"]) >= least,
                                "bytes and places are granted")
         support.wait_until(lambda: int(info(client, "budget")["budget_granted_clients_bytes"]) == 0, "and given back")
+        greedy = [server.client() for _ in range(5)]
+        for one in greedy:
+            try:
+                one.socket.sendall(b"*1048576\r\n" + b"$0\r\n\r\n" * (2 * words))
+            except ConnectionError:
+                pass
+        support.wait_until(lambda: int(info(client, "stats")["evicted_clients"]) > 0, "who finds no room is closed")
+        left = sum(b"cmd=NULL" in line for line in client.ask("CLIENT", "LIST").split(b"\n"))
+        assert int(info(client, "stats")["evicted_clients"]) == len(greedy) - left, "each counts once"
+        for one in greedy:
+            one.socket.close()
 
 
 def test_replies_on_their_way_between_threads_are_granted(_folder):
