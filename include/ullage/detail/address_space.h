@@ -58,7 +58,8 @@ inline unsigned char* find_place_apart(std::size_t bytes, std::size_t limit,
   // What the system chooses lies side by side; further off than all of it there is nothing.
   const auto near = reinterpret_cast<std::uintptr_t>(somewhere);
   const std::size_t gap = bytes + alignment;
-  for (std::size_t off : {std::size_t{2} << 40, limit + gap}) {
+  constexpr std::size_t kFar = SIZE_MAX >> 23;  // 2 TiB
+  for (std::size_t off : {kFar, limit + gap}) {
     if (off < limit + gap) off = limit + gap;
     for (unsigned i = 0; i < kPlaces && off + gap < near; ++i, off += gap) {
       auto* const at = reinterpret_cast<unsigned char*>((near - off) / alignment * alignment);

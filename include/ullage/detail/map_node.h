@@ -52,7 +52,10 @@ class entry_node {
   }
   /// If this throws, the other node keeps its entry; after an assignment this one is empty. (What
   /// can only be moved, and throws doing so, is as it left it.)
-  entry_node(entry_node&& other) noexcept(parts::kQuiet) : alloc_(other.alloc_) { take(other); }
+  entry_node(entry_node&& other) noexcept(parts::kQuiet)
+      : alloc_(other.alloc_), entry_(left_by(other)) {
+    other.reset();
+  }
   entry_node& operator=(entry_node&& other) noexcept(parts::kQuiet) {
     if (this == &other) return *this;
     reset();
@@ -79,16 +82,37 @@ class entry_node {
     std::apply([this](auto&&... each) { entry_.emplace(std::forward<decltype(each)>(each)...); },
                std::uses_allocator_construction_args<Entry>(*alloc_, std::forward<Args>(args)...));
   }
-  void take(entry_node& other) noexcept(parts::kQuiet) {
-    if (other.empty()) return;
-    parts::leave(*other.entry_, [this]<class... Part>(Part&&... part) {
-      if constexpr (sizeof...(Part) == 1) {
-        entry_.emplace(std::forward<Part>(part)...);
-      } else {
-        entry_.emplace(std::piecewise_construct,
-                       std::forward_as_tuple(std::forward<Part>(part))...);
+  static std::optional<Entry> left_by(entry_node& other) noexcept(parts::kQuiet) {
+    if constexpr (parts::kQuiet) {
+      return std::move(other.entry_);
+    } else {
+      std::optional<Entry> entry;
+      if (!other.empty()) {
+        parts::leave(*other.entry_, [&entry]<class... Part>(Part&&... part) {
+          if constexpr (sizeof...(Part) == 1) {
+            entry.emplace(std::forward<Part>(part)...);
+          } else {
+            entry.emplace(std::piecewise_construct,
+                          std::forward_as_tuple(std::forward<Part>(part))...);
+          }
+        });
       }
-    });
+      return entry;
+    }
+  }
+  void take(entry_node& other) noexcept(parts::kQuiet) {
+    if constexpr (parts::kQuiet) {
+      entry_.emplace(std::move(*other.entry_));
+    } else {
+      parts::leave(*other.entry_, [this]<class... Part>(Part&&... part) {
+        if constexpr (sizeof...(Part) == 1) {
+          entry_.emplace(std::forward<Part>(part)...);
+        } else {
+          entry_.emplace(std::piecewise_construct,
+                         std::forward_as_tuple(std::forward<Part>(part))...);
+        }
+      });
+    }
     other.reset();
   }
 
