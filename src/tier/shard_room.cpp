@@ -102,14 +102,18 @@ std::uint32_t Shard::State::choose_slab() {
 // A part of a slab: of the one that is being emptied, or of another.
 bool Shard::State::empty_one() {
   Heap& heap = store->heap();
-  if (!heap.emptying()) {
-    const std::uint32_t slab = choose_slab();
-    if (slab == 0) return false;
-    heap.empty(slab);
+  // One that has an entry which must stay is left as it is, and another looked for.
+  for (int i = 0; i < kCandidates; ++i) {
+    if (!heap.emptying()) {
+      const std::uint32_t slab = choose_slab();
+      if (slab == 0) return false;
+      heap.empty(slab);
+    }
+    const std::size_t gone = pack(kEmptyCells, Heap::Packing::kForced);
+    use_up(gone, 0);
+    if (gone != 0) return true;
   }
-  const std::size_t gone = pack(kEmptyCells, Heap::Packing::kForced);
-  use_up(gone, 0);
-  return gone != 0;
+  return false;
 }
 
 // By policy, until it is enough or may be.
@@ -121,7 +125,9 @@ bool Shard::State::evict_some(const Need& need) {
   for (std::size_t i = 0; i < kEvictSlice && evict_one(); ++i) {
     gone = true;
     use_up(0, 1);
-    if (store->large().live_bytes() < large) releases_left = std::max(releases_left, 1ul);
+    if (const std::uint64_t live = store->large().live_bytes(); live < large) {
+      releases_left = std::max<std::size_t>(releases_left, 1 + (large - live) / kReleaseBytes);
+    }
     if (is_there(need) || store->large().live_bytes() < large) break;
     if (!need.cell && counters.evicted_bytes.value() >= enough) break;
   }
