@@ -235,7 +235,7 @@ class growth_denied : public std::bad_alloc {
 };
 
 /// A small number for the calling thread: 1, 2, ... in the order in which threads first grow.
-inline std::uint32_t growth_thread() noexcept {
+[[gnu::visibility("default")]] inline std::uint32_t growth_thread() noexcept {
   static std::atomic<std::uint32_t> last{0};
   thread_local const std::uint32_t mine = last.fetch_add(1, std::memory_order_relaxed) + 1;
   return mine;

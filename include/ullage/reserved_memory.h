@@ -47,7 +47,7 @@ namespace ullage {
 
 /// Lives at the beginning of its own mapping, so a pointer to it is all one has to keep; of() finds
 /// it again from data(). Byte counts include the header.
-class reserved_memory {
+class [[gnu::visibility("default")]] reserved_memory {
  public:
   static constexpr bool supported = ULLAGE_RESERVED_MEMORY != 0;
   /// Data begins behind this, or at its own alignment if that is larger (up to 4096).

@@ -26,7 +26,9 @@ void record_container_end(const growth_site& site, std::uint64_t elements) noexc
 
 namespace detail {
 
-inline std::atomic<growth_sink*> process_sink{nullptr};
+// What is one for the process is visible from each library, also from one that hides what it
+// inlines.
+[[gnu::visibility("default")]] inline std::atomic<growth_sink*> process_sink{nullptr};
 
 // A mutex that needs no construction and no destruction: sites are static objects of any
 // translation unit, and some are destroyed after most of the program is gone.
@@ -56,7 +58,7 @@ struct site_list {
   static_lock lock;
   growth_site* head = nullptr;
 };
-inline constinit site_list sites{};
+[[gnu::visibility("default")]] inline constinit site_list sites{};
 
 // What experience.h does when a named site begins and has ended.
 void site_begins(growth_site& site) noexcept;

@@ -21,7 +21,7 @@
 
 namespace ullage::detail {
 
-class arena_helper {
+class [[gnu::visibility("default")]] arena_helper {
  public:
   /// Does one small step; false: there is nothing to do.
   using work = bool (*)() noexcept;

@@ -44,7 +44,7 @@ inline size_origin expectation(const site_profile& site, const experience_policy
   return o;
 }
 
-class experience_state {
+class [[gnu::visibility("default")]] experience_state {
  public:
   static experience_state& get() noexcept {
     experience_state* made = one().load(std::memory_order_acquire);

@@ -260,7 +260,7 @@ group_run map_storage<Policy>::get_small(std::size_t groups, std::size_t limit) 
 template <class Policy>
 group_run map_storage<Policy>::get_segment(unsigned units) {
   const std::size_t groups = shape::groups_of(units);
-  const group_run run = run_at(space::get(space::tags_origin(), alloc_, units), groups);
+  const group_run run = run_at(large_->where.get(alloc_, units), groups);
   std::memset(run.tags, 0, groups * kMetaBytes);
   segment_header* head = ::new (static_cast<void*>(header_of(run))) segment_header;
   head->units = static_cast<std::uint8_t>(units);
@@ -275,7 +275,7 @@ void map_storage<Policy>::put_segment(const group_run& run) noexcept {
   const auto units = static_cast<unsigned>(run.groups / shape::kUnit);
   large_->groups -= run.groups;
   large_->block_bytes -= space::held(units);
-  space::put(space::tags_origin(), alloc_, run.tags, units);
+  large_->where.put(alloc_, run.tags, units);
 }
 
 template <class Policy>

@@ -352,7 +352,7 @@ void map_storage<Policy>::fill_aliases(std::size_t zero, std::size_t one, unsign
 template <class Policy>
 void map_storage<Policy>::make_alias(std::size_t i) noexcept {
   if (i == 0) return;
-  large_->dir.fill(i, [](entry e) { return std::size_t{header_named(e)->index}; });
+  large_->dir.fill(i, [this](entry e) { return std::size_t{header_named(e)->index}; });
 }
 
 // Puts displaced entries back home where there is room, and says of each group anew whether entries

@@ -95,7 +95,7 @@ inline std::uint64_t secret_of_this_run() noexcept {
 }
 
 /// A seed that differs from map to map and from run to run.
-inline std::uint64_t fresh_seed() noexcept {
+[[gnu::visibility("default")]] inline std::uint64_t fresh_seed() noexcept {
   static const std::uint64_t of_this_run = secret_of_this_run();
   static std::atomic<std::uint64_t> maps{0};
   const std::uint64_t n = maps.fetch_add(kMix, std::memory_order_relaxed);

@@ -75,19 +75,22 @@ struct raw_memory {
   }
 };
 
-/// Where the segments of a map are. A directory's entry says which units, and how many: 0 in
-/// kUnitsMask means "look closer" (no segment, or a chain).
-///
+/// For lookups: what offsets of groups count from.
 struct group_origin {
   unsigned char* tags;
   unsigned char* slots;
   std::size_t first;  // bytes of tags before the segment's
 };
 
-/// arena_space: units of the process's arena, by number. The tags, slots and head of a segment lie
-/// in three ranges.
+/// Where the segments of a map are; a map with a directory holds one. A directory's entry says which
+/// units, and how many: 0 in kUnitsMask means "look closer" (no segment, or a chain).
+///
+/// arena_space: units of an arena, by number. The tags, slots and head of a segment lie in three
+/// ranges. A process has one arena for each form of slot, or several where libraries keep what they
+/// inline to themselves: a map stays in the arena that made it, whichever library's code runs.
 template <class Shape, class Raw, class Alloc>
-struct arena_space {
+class arena_space {
+ public:
   using entry = std::uint32_t;
   static constexpr entry kUnitsMask = 7;
   static constexpr std::size_t kTagUnit = Shape::kUnit * kMetaBytes;
@@ -95,66 +98,76 @@ struct arena_space {
   static constexpr std::size_t kHeadUnit = segment_arena::kHeadBytes;
   static_assert(segment_arena::kUnitsMax == Shape::kUnitsMax);
 
+  /// The one for maps that are made here.
   static segment_arena& arena() noexcept { return segment_arena::of<kTagUnit, kSlotUnit>(); }
 
+  arena_space() noexcept
+      : arena_(&arena()), tags_(arena_->tags()), slots_(arena_->slots()), heads_(arena_->heads()) {}
+
   // What entries count from; the map keeps both at hand.
-  static unsigned char* tags_origin() noexcept { return arena().tags(); }
-  static unsigned char* slots_origin() noexcept { return arena().slots(); }
+  unsigned char* tags_origin() const noexcept { return tags_; }
+  unsigned char* slots_origin() const noexcept { return slots_; }
 
   // An entry is the distance of its tags from the first, in eighths where units are large enough
   // for that: one instruction less for each lookup.
   static constexpr std::size_t kScale = kTagUnit % 64 == 0 ? 8 : kTagUnit / 8;
   static_assert(segment_arena::kUnitsReach <= (std::uint64_t{1} << 32) / (kTagUnit / kScale));
   static std::size_t offset(entry e) noexcept { return std::size_t{e & ~kUnitsMask} * kScale; }
-  static unsigned char* tags(unsigned char* origin, entry e) noexcept { return origin + offset(e); }
-  static entry name(unsigned char* origin, const unsigned char* tags, unsigned units) noexcept {
+  static entry name_from(unsigned char* origin, const unsigned char* tags,
+                         unsigned units) noexcept {
     return static_cast<entry>(static_cast<std::size_t>(tags - origin) / kScale) | units;
   }
-  // Slots of a group of a segment, from its tags.
-  static unsigned char* slots(unsigned char* tags0, unsigned char* slots0, unsigned char*,
-                              std::size_t, const unsigned char* group) noexcept {
-    return slots0 + Shape::slot_offset(static_cast<std::size_t>(group - tags0), 0);
+  entry name(const unsigned char* tags, unsigned units) const noexcept {
+    return name_from(tags_, tags, units);
   }
-  // For lookups: what offsets of groups count from, and the offset of the segment's first.
+  unsigned char* tags(entry e) const noexcept { return tags_ + offset(e); }
+  // Slots of a group of a segment, from its tags.
+  unsigned char* slots(unsigned char*, std::size_t, const unsigned char* group) const noexcept {
+    return slots_ + Shape::slot_offset(static_cast<std::size_t>(group - tags_), 0);
+  }
+  // The offset of a segment's first group.
   static group_origin open(unsigned char* tags0, unsigned char* slots0, entry e,
                            std::size_t) noexcept {
     return {tags0, slots0, offset(e)};
   }
   // The head of the segment whose tags end here.
-  static void* head(unsigned char* tags0, const unsigned char* end, unsigned char*) noexcept {
-    return arena().heads() + number(tags0, end) * kHeadUnit - kHeadMost;
+  void* head(const unsigned char* end, unsigned char*) const noexcept {
+    return heads_ + number(end) * kHeadUnit - kHeadMost;
   }
   // Of a segment of full size, by its head.
-  static unsigned char* tags_of_full(unsigned char* tags0, const void* head) noexcept {
+  unsigned char* tags_of_full(const void* head) const noexcept {
     const auto off = static_cast<std::size_t>(static_cast<const unsigned char*>(head) + kHeadMost -
-                                              arena().heads());
-    return tags0 + (off / kHeadUnit - Shape::kUnitsMax) * kTagUnit;
+                                              heads_);
+    return tags_ + (off / kHeadUnit - Shape::kUnitsMax) * kTagUnit;
   }
   static constexpr std::size_t kHeadMost = Shape::kUnitsMin * kHeadUnit;
 
-  static unsigned char* get(unsigned char* tags0, const Alloc&, unsigned units) {
-    const std::uint32_t first = arena().get(units);
+  unsigned char* get(const Alloc&, unsigned units) const {
+    const std::uint32_t first = arena_->get(units);
     if (first == segment_arena::kNone) throw std::bad_alloc();
-    return tags0 + first * kTagUnit;
+    return tags_ + first * kTagUnit;
   }
-  static void put(unsigned char* tags0, const Alloc&, unsigned char* tags,
-                  unsigned units) noexcept {
-    arena().put(static_cast<std::uint32_t>(number(tags0, tags)), units);
+  void put(const Alloc&, unsigned char* tags, unsigned units) const noexcept {
+    arena_->put(static_cast<std::uint32_t>(number(tags)), units);
   }
   static constexpr std::size_t held(unsigned units) {
     return units * (kTagUnit + kSlotUnit + kHeadUnit);
   }
 
  private:
-  static std::size_t number(const unsigned char* origin, const unsigned char* tags) noexcept {
-    return static_cast<std::size_t>(tags - origin) / kTagUnit;
+  std::size_t number(const unsigned char* tags) const noexcept {
+    return static_cast<std::size_t>(tags - tags_) / kTagUnit;
   }
+
+  segment_arena* arena_;
+  unsigned char *tags_, *slots_, *heads_;
 };
 
 /// block_space: one block of the map's allocator for each segment, by address:
 /// | tags | slots | head |
 template <class Shape, class Raw, class Alloc>
-struct block_space {
+class block_space {
+ public:
   using entry = std::uintptr_t;
   static constexpr entry kUnitsMask = 7;
   static_assert(Shape::kAlign >= 8);
@@ -162,35 +175,37 @@ struct block_space {
   static unsigned char* tags_origin() noexcept { return nullptr; }
   static unsigned char* slots_origin() noexcept { return nullptr; }
 
-  static unsigned char* tags(unsigned char*, entry e) noexcept {
+  static unsigned char* tags(entry e) noexcept {
     return reinterpret_cast<unsigned char*>(e & ~kUnitsMask);
   }
-  static entry name(unsigned char*, const unsigned char* tags, unsigned units) noexcept {
+  static entry name(const unsigned char* tags, unsigned units) noexcept {
     return reinterpret_cast<entry>(tags) | units;
   }
-  static unsigned char* slots(unsigned char*, unsigned char*, unsigned char* tags,
-                              std::size_t groups, const unsigned char* group) noexcept {
+  static entry name_from(unsigned char*, const unsigned char* tags, unsigned units) noexcept {
+    return name(tags, units);
+  }
+  static unsigned char* slots(unsigned char* tags, std::size_t groups,
+                              const unsigned char* group) noexcept {
     const auto g = static_cast<std::size_t>(group - tags) / kMetaBytes;
     return tags + Shape::slots_at(groups) + g * Shape::kGroupBytes;
   }
   static group_origin open(unsigned char*, unsigned char*, entry e,
                            std::size_t tag_bytes) noexcept {
-    unsigned char* const base = tags(nullptr, e);
+    unsigned char* const base = tags(e);
     return {base, base + Shape::slots_at(tag_bytes / kMetaBytes), 0};
   }
-  static void* head(unsigned char*, const unsigned char*, unsigned char* slots_end) noexcept {
+  static void* head(const unsigned char*, unsigned char* slots_end) noexcept {
     const std::size_t odd = reinterpret_cast<std::uintptr_t>(slots_end) % kHeadAlign;
     return slots_end + (odd == 0 ? 0 : kHeadAlign - odd);
   }
-  static unsigned char* tags_of_full(unsigned char*, const void* head) noexcept {
+  static unsigned char* tags_of_full(const void* head) noexcept {
     return static_cast<unsigned char*>(const_cast<void*>(head)) - head_at(Shape::kUnitsMax);
   }
 
-  static unsigned char* get(unsigned char*, const Alloc& alloc, unsigned units) {
+  static unsigned char* get(const Alloc& alloc, unsigned units) {
     return Raw::get(alloc, head_at(units) + kHeadMost);
   }
-  static void put(unsigned char*, const Alloc& alloc, unsigned char* tags,
-                  unsigned units) noexcept {
+  static void put(const Alloc& alloc, unsigned char* tags, unsigned units) noexcept {
     Raw::put(alloc, tags, head_at(units) + kHeadMost);
   }
   static constexpr std::size_t held(unsigned units) {

@@ -117,6 +117,7 @@ class map_storage {
           !std::is_swappable_v<key_equal> || std::is_nothrow_swappable_v<key_equal>);
 
   struct large_state {
+    [[no_unique_address]] const space where;  // its segments are
     directory dir;
     map_tallies tallies;
     std::size_t segments = 0, groups = 0, block_bytes = 0;
@@ -235,39 +236,37 @@ class map_storage {
   static segment_header* header_at(void* at) noexcept {
     return std::launder(static_cast<segment_header*>(at));
   }
-  [[gnu::always_inline]] static segment_header* header_of(const group_run& run) noexcept {
-    return header_at(space::head(space::tags_origin(), end_of(run), slots_in(run, run.groups)));
+  [[gnu::always_inline]] segment_header* header_of(const group_run& run) const noexcept {
+    return header_at(large_->where.head(end_of(run), slots_in(run, run.groups)));
   }
   // Of the segment that the place is in.
-  static segment_header* header_of(const map_place& at) noexcept {
+  segment_header* header_of(const map_place& at) const noexcept {
     const auto left = static_cast<std::size_t>(at.end - at.group) / kMetaBytes;
-    return header_at(
-        space::head(space::tags_origin(), at.end, at.slots + left * shape::kGroupBytes));
+    return header_at(large_->where.head(at.end, at.slots + left * shape::kGroupBytes));
   }
 
   // ---- segments by name ---------------------------------------------------------------------
 
-  [[gnu::always_inline]] static group_run run_at(unsigned char* tags, std::size_t groups) noexcept {
-    return {tags, space::slots(space::tags_origin(), space::slots_origin(), tags, groups, tags),
-            groups};
+  [[gnu::always_inline]] group_run run_at(unsigned char* tags, std::size_t groups) const noexcept {
+    return {tags, large_->where.slots(tags, groups, tags), groups};
   }
   // Groups that an entry's segment has: one without a number is always of full size.
   static std::size_t groups_named(entry e) noexcept {
     const auto units = static_cast<unsigned>(e & space::kUnitsMask);
     return units == 0 ? shape::kGroupsMax : shape::groups_of(units);
   }
-  [[gnu::always_inline]] static group_run run_named(entry e) noexcept {
-    return run_at(space::tags(space::tags_origin(), e), groups_named(e));
+  [[gnu::always_inline]] group_run run_named(entry e) const noexcept {
+    return run_at(large_->where.tags(e), groups_named(e));
   }
-  [[gnu::always_inline]] static segment_header* header_named(entry e) noexcept {
+  [[gnu::always_inline]] segment_header* header_named(entry e) const noexcept {
     return header_of(run_named(e));
   }
-  static entry name_of(const group_run& run, unsigned units) noexcept {
-    return space::name(space::tags_origin(), run.tags, units);
+  entry name_of(const group_run& run, unsigned units) const noexcept {
+    return large_->where.name(run.tags, units);
   }
   // Blocks of chains are of full size.
-  static group_run block_of(segment_header* block) noexcept {
-    return run_at(space::tags_of_full(space::tags_origin(), block), shape::kGroupsMax);
+  group_run block_of(segment_header* block) const noexcept {
+    return run_at(large_->where.tags_of_full(block), shape::kGroupsMax);
   }
   map_place groups_after(std::size_t index) const noexcept {
     const directory& dir = large_->dir;
@@ -315,14 +314,14 @@ class map_storage {
     mask_ = 0;
     shift_ = shift_for(run.groups / units);
     limit_ = limit;
-    small_entry_ = space::name(run.tags, run.tags, units);
+    small_entry_ = space::name_from(run.tags, run.tags, units);
     assert(small_groups() == run.groups);
   }
   void see_directory() noexcept {
     entries_ = large_->dir.flat();
     mask_ = static_cast<std::uint32_t>(large_->dir.flat_mask());
-    tags_ = space::tags_origin();
-    slots_ = space::slots_origin();
+    tags_ = large_->where.tags_origin();
+    slots_ = large_->where.slots_origin();
     shift_ = shift_for(shape::kUnit);
     limit_ = ~std::size_t{0};
   }

@@ -40,7 +40,7 @@ namespace ullage {
 
 namespace detail {
 
-class segment_arena {
+class [[gnu::visibility("default")]] segment_arena {
  public:
   static constexpr std::size_t kReachBytes = std::size_t{64} << 30;
   // Below this there is no point in reserving; get() returns kNone.
@@ -91,7 +91,7 @@ class segment_arena {
       }
     }
     if (ask) [[unlikely]]
-      arena_helper::get().ask();
+      helper_->ask();
     return first;
   }
   void put(std::uint32_t first, unsigned units) noexcept {
@@ -377,6 +377,7 @@ class segment_arena {
   std::size_t ask_at_ = kNever;  // units in use, from which on the helper has work
   std::uint32_t free_[kUnitsMax + 1] = {};
   segment_arena* next_arena_ = nullptr;
+  arena_helper* const helper_ = &arena_helper::get();  // of the library that made this
   long fail_after_ = -1;
 };
 

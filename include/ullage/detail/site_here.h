@@ -22,8 +22,8 @@ struct site_of_line {
 };
 
 // Open addressing; a slot is filled once and never changes.
-inline std::atomic<site_of_line*> sites_here[kSitesHereMax * 2];
-inline std::atomic<std::size_t> sites_here_count{0};
+[[gnu::visibility("default")]] inline std::atomic<site_of_line*> sites_here[kSitesHereMax * 2];
+[[gnu::visibility("default")]] inline std::atomic<std::size_t> sites_here_count{0};
 
 inline std::string name_of(const source_place& where) {
   const char* file = where.file;
@@ -34,7 +34,7 @@ inline std::string name_of(const source_place& where) {
 
 }  // namespace detail
 
-inline growth_site& site_here(source_place where) {
+[[gnu::visibility("default")]] inline growth_site& site_here(source_place where) {
   using namespace detail;
   constexpr std::size_t slots = kSitesHereMax * 2;
   // The same line may have several file name pointers (one per translation unit): hash the text.
