@@ -117,7 +117,7 @@ class map_storage {
           !std::is_swappable_v<key_equal> || std::is_nothrow_swappable_v<key_equal>);
 
   struct large_state {
-    [[no_unique_address]] const space where;  // its segments are
+    [[no_unique_address]] const space where{};  // its segments are
     directory dir;
     map_tallies tallies;
     std::size_t segments = 0, groups = 0, block_bytes = 0;
