@@ -69,6 +69,9 @@ bool has_number(KeyType type) {
   return type == KeyType::kBytes || type == KeyType::kDuration || type == KeyType::kCount;
 }
 
+// As it can be written into a contract.
+std::string kib(std::uint64_t bytes) { return std::to_string(bytes / 1024) + "KiB"; }
+
 std::string quoted(std::string_view text) { return "\"" + shorten(clean_utf8(text), 60) + "\""; }
 
 }  // namespace
@@ -164,8 +167,8 @@ std::vector<std::string> Contract::impossible(const Machine& machine) const {
   if (hot.set && threads.set && hot.number < threads.number * kHotPerThreadMin) {
     problems.push_back(hot.origin + ": residency.hot = " + quoted(hot.written) +
                        " is too little for " + threads.written + " threads: each needs " +
-                       format_bytes(kHotPerThreadMin) + ".\n  Raise it to at least " +
-                       format_bytes(threads.number * kHotPerThreadMin) +
+                       kib(kHotPerThreadMin) + ".\n  Raise it to at least " +
+                       kib(threads.number * kHotPerThreadMin) +
                        ", or lower server.threads. See: ullage contract explain server.threads");
   }
   const std::uint64_t usable = machine.usable_bytes() / 10 * kUsableTenths;

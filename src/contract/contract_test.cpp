@@ -228,7 +228,7 @@ TEST(Contract, EveryThreadNeedsALittleOfTheHotTier) {
   EXPECT_THAT(
       problems[0],
       AllOf(HasSubstr("ullage.toml:2: residency.hot = \"1MiB\" is too little for 8 threads"),
-            HasSubstr("at least 2 MiB")));
+            HasSubstr("at least 2048KiB")));
 }
 
 TEST(Contract, DoesNotShowAPassword) {

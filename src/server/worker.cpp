@@ -197,7 +197,7 @@ void Worker::accept_clients(int listener) {
       if (errno == EAGAIN || errno == EWOULDBLOCK) return;  // none is waiting
       if (errno == EINTR || errno == ECONNABORTED) continue;
       if (turn_away(listener)) continue;
-      return listen(false);
+      return;
     }
     stats_.connections.add();
     if (server_.client_count() >= server_.config().max_clients) {
@@ -238,21 +238,26 @@ void Worker::accept_clients(int listener) {
 }
 
 // No descriptor, or no memory of the kernel's, for whoever waits. Told so rather than left hanging:
-// the spare descriptor is given up for that. False: not even that; asking again at once would only
-// turn the loop.
+// the spare descriptor is given up for that. Where not even that helps, asking again at once would
+// only turn the loop. False: nobody waits any more, or it has to be later.
 bool Worker::turn_away(int listener) {
-  stats_.no_descriptor.add();
-  server_.log().error(
-      "no_descriptor", "a connection was refused: the system says no",
-      {{"problem", std::strerror(errno)}, {"clients", std::to_string(server_.client_count())}});
+  const int why = errno;
   if (spare_fd_ >= 0) ::close(spare_fd_);
   const int fd = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  // The kernel looks for a descriptor first: there may have been nobody.
+  const bool nobody = fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
   if (fd >= 0) {
     constexpr std::string_view kFull = "-ERR max number of clients reached\r\n";
     if (listener == listener_) (void)!send(fd, kFull.data(), kFull.size(), MSG_NOSIGNAL);
     ::close(fd);
   }
   spare_fd_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (nobody) return false;
+  stats_.no_descriptor.add();
+  server_.log().error(
+      "no_descriptor", "a connection was refused: the system says no",
+      {{"problem", std::strerror(why)}, {"clients", std::to_string(server_.client_count())}});
+  if (fd < 0) listen(false);
   return fd >= 0;
 }
 

@@ -121,19 +121,19 @@ def test_sighup_takes_over_what_may_change_and_refuses_the_rest(folder):
 
 def test_what_config_set_changed_stays_unless_the_file_changes_it(folder):
     contract = folder / "ullage.toml"
-    contract.write_text('[residency]\nhot = "64MiB"\n')
+    contract.write_text('[server]\nmax_value = "64MiB"\n')
     with wire.store("--contract", str(contract), "--server.threads=2") as server, server.client() as client:
         asked = lambda name: client.ask("CONFIG", "GET", name)[1]
         client.ask("CONFIG", "SET", "timeout", "77", "slowlog-log-slower-than", "5")
-        client.ask("CONFIG", "SET", "residency.hot", "48MiB")
-        contract.write_text('[residency]\nhot = "64MiB"\n[server]\nmax_clients = 60\n')
+        client.ask("CONFIG", "SET", "server.max_value", "48MiB")
+        contract.write_text('[server]\nmax_value = "64MiB"\nmax_clients = 60\n')
         server.process.send_signal(signal.SIGHUP)
         support.wait_until(lambda: asked("maxclients") == b"60", "the file was read again")
         assert asked("timeout") == b"77" and asked("slowlog-log-slower-than") == b"5"
-        assert asked("maxmemory") == str(48 << 20).encode()
-        contract.write_text('[residency]\nhot = "32MiB"\n[server]\nmax_clients = 60\n')
+        assert asked("proto-max-bulk-len") == str(48 << 20).encode()
+        contract.write_text('[server]\nmax_value = "32MiB"\nmax_clients = 60\n')
         server.process.send_signal(signal.SIGHUP)
-        support.wait_until(lambda: asked("maxmemory") == str(32 << 20).encode(), "what the file changes holds")
+        support.wait_until(lambda: asked("proto-max-bulk-len") == str(32 << 20).encode(), "what the file changes holds")
         assert asked("timeout") == b"77"
         assert f"config_file:{contract}\r\n" in client.ask("INFO", "server").decode()
         assert str(contract) in client.error("CONFIG", "REWRITE")
@@ -141,7 +141,8 @@ def test_what_config_set_changed_stays_unless_the_file_changes_it(folder):
 
 
 def test_growth_is_measured_in_metrics(_folder):
-    with wire.store("--server.threads=2", "--residency.hot=16MiB", http=True) as server, server.client() as client:
+    with wire.store("--server.threads=2", "--residency.hot=16MiB", "--residency.process=128MiB",
+                    http=True) as server, server.client() as client:
         def metric(name):
             lines = [line for line in get(server, "/metrics")[1].splitlines() if line.startswith(name + " ")]
             assert len(lines) == 1, (name, lines)
