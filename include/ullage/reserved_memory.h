@@ -71,7 +71,7 @@ class [[gnu::visibility("default")]] reserved_memory {
   /// Memory of at least wish.usable_bytes, or null: not supported, or refused by the system.
   static reserved_memory* obtain(const wish& what) noexcept;
   /// Gives everything back.
-  static void release(reserved_memory* memory) noexcept;
+  static void release(reserved_memory * memory) noexcept;
   /// The object whose data() is `data`.
   static reserved_memory* of(const void* data) noexcept {
     return reinterpret_cast<reserved_memory*>((reinterpret_cast<std::uintptr_t>(data) - 1) &
@@ -92,7 +92,7 @@ class [[gnu::visibility("default")]] reserved_memory {
   [[nodiscard]] bool extend(std::size_t bytes) noexcept;
   /// Makes at least `bytes` usable by moving the pages elsewhere, with `reserve_bytes` of address
   /// space if they are to be had. Null: refused, and nothing changed.
-  [[nodiscard]] static reserved_memory* move(reserved_memory* memory, std::size_t bytes,
+  [[nodiscard]] static reserved_memory* move(reserved_memory * memory, std::size_t bytes,
                                              std::size_t reserve_bytes) noexcept;
   /// Has the kernel put memory behind the first `bytes`; they count as ready even where it can't do
   /// so ahead, and are then filled at first touch.

@@ -31,12 +31,14 @@ inline constexpr std::chrono::seconds kWaitMax{30};
 
 class TieredServer {
  public:
-  TieredServer(unsigned threads, const Persistence& how, std::uint64_t hot_bytes = 64u << 20) {
+  // `process_bytes`: the test and its cold tier are in it, too; 0: as the server makes it.
+  TieredServer(unsigned threads, const Persistence& how, std::uint64_t hot_bytes = 64u << 20,
+               std::uint64_t process_bytes = 0) {
     Config config;
     config.threads = threads;
     config.resp_port = 0;
     config.hot_bytes = hot_bytes;
-    config.process_bytes = std::uint64_t{1} << 40;  // the cold tier and the test are in it, too
+    config.process_bytes = process_bytes;
     config.persistence = how;
     // Reads are held for as long as a test likes, unless it is about that.
     if (how.read_wait_ms == Persistence{}.read_wait_ms) config.persistence.read_wait_ms = 60'000;

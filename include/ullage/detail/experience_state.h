@@ -79,12 +79,12 @@ class [[gnu::visibility("default")]] experience_state {
   }
 
   // A site that begins: it may be one that the profile knows.
-  void expect(growth_site& site) noexcept {
+  void expect(growth_site & site) noexcept {
     const static_lock_guard locked(lock_);
     if (in_use_) look_up(site);
   }
 
-  void ended(growth_site& site) noexcept {
+  void ended(growth_site & site) noexcept {
     const static_lock_guard locked(lock_);
     if (torn_) return;
     if (!in_use_) {
@@ -143,7 +143,7 @@ class [[gnu::visibility("default")]] experience_state {
   static inline const int told_of_forks_ =
       ::pthread_atfork(&lock_sites, &unlock_sites, &unlock_in_child);
 
-  void look_up(growth_site& site) noexcept {
+  void look_up(growth_site & site) noexcept {
     const auto it = origins_.find(known_as(site));
     if (it != origins_.end()) {
       site.expect(it->second.expected, &it->second);
@@ -206,7 +206,7 @@ class [[gnu::visibility("default")]] experience_state {
     return path;
   }
 
-  static bool torn(std::string& why) {
+  static bool torn(std::string & why) {
     why =
         "no experience in this process: fork came while a thread of its parent was saving.\n  "
         "Save in the parent, or fork when no other thread does.";
@@ -269,7 +269,7 @@ class [[gnu::visibility("default")]] experience_state {
     }
     return run;
   }
-  static void add(run_sizes& to, const run_sizes& run) noexcept {
+  static void add(run_sizes & to, const run_sizes& run) noexcept {
     for (std::size_t i = 0; i < run.counts.size(); ++i) {
       to.counts[i] += std::min(run.counts[i], UINT32_MAX - to.counts[i]);
     }
@@ -278,7 +278,7 @@ class [[gnu::visibility("default")]] experience_state {
   }
 
   template <class Act>
-  static bool guarded(std::string& why, Act act) noexcept {
+  static bool guarded(std::string & why, Act act) noexcept {
     try {
       return act();
     } catch (...) {  // no memory: the program goes on without

@@ -82,8 +82,8 @@ struct group_origin {
   std::size_t first;  // bytes of tags before the segment's
 };
 
-/// Where the segments of a map are; a map with a directory holds one. A directory's entry says which
-/// units, and how many: 0 in kUnitsMask means "look closer" (no segment, or a chain).
+/// Where the segments of a map are; a map with a directory holds one. A directory's entry says
+/// which units, and how many: 0 in kUnitsMask means "look closer" (no segment, or a chain).
 ///
 /// arena_space: units of an arena, by number. The tags, slots and head of a segment lie in three
 /// ranges. A process has one arena for each form of slot, or several where libraries keep what they
@@ -136,8 +136,8 @@ class arena_space {
   }
   // Of a segment of full size, by its head.
   unsigned char* tags_of_full(const void* head) const noexcept {
-    const auto off = static_cast<std::size_t>(static_cast<const unsigned char*>(head) + kHeadMost -
-                                              heads_);
+    const auto off =
+        static_cast<std::size_t>(static_cast<const unsigned char*>(head) + kHeadMost - heads_);
     return tags_ + (off / kHeadUnit - Shape::kUnitsMax) * kTagUnit;
   }
   static constexpr std::size_t kHeadMost = Shape::kUnitsMin * kHeadUnit;

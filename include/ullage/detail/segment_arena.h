@@ -160,10 +160,9 @@ class [[gnu::visibility("default")]] segment_arena {
     if (wants_ahead().load() != 0) ask_at_ = 0;
   }
 
-  [[gnu::noinline, gnu::cold]] static segment_arena* make(std::atomic<segment_arena*>& one,
-                                                          unsigned char* place,
-                                                          std::size_t tag_bytes,
-                                                          std::size_t slot_bytes) noexcept {
+  [[gnu::noinline, gnu::cold]] static segment_arena* make(
+      std::atomic<segment_arena*> & one, unsigned char* place, std::size_t tag_bytes,
+      std::size_t slot_bytes) noexcept {
     const std::lock_guard<std::mutex> hold(list_lock());
     segment_arena* made = one.load(std::memory_order_relaxed);
     if (made != nullptr) return made;
@@ -324,7 +323,7 @@ class [[gnu::visibility("default")]] segment_arena {
     return true;
   }
   // Makes a range usable up to `end`.
-  bool extend(range& r, std::size_t end) noexcept {
+  bool extend(range & r, std::size_t end) noexcept {
     unsigned char* const at = r.base + r.committed;
     const std::size_t more = end - r.committed;
     if (!apart_) return ::mprotect(at, more, PROT_READ | PROT_WRITE) == 0;
