@@ -234,7 +234,9 @@ std::size_t Worker::process(Session& session, std::string_view bytes) {
       }
     }
     for (std::size_t i = 0; i < count; ++i) {
-      if (batch_[i].words.capacity() > kWordsKept) batch_[i].words = {};
+      // Assigned an empty list, a vector keeps what it holds.
+      std::vector<std::string_view>& words = batch_[i].words;
+      if (words.capacity() > kWordsKept) std::vector<std::string_view>().swap(words);
     }
     bytes.remove_prefix(done);
     if (!more) {

@@ -135,8 +135,9 @@ void RequestParser::start() {
 
 void RequestParser::trim() {
   if (!done_) return;
-  if (words_.capacity() > kWordsKept) words_ = {};
-  if (unquoted_.capacity() > kWordsKept) unquoted_ = {};
+  // Assigned an empty list, a vector keeps what it holds.
+  if (words_.capacity() > kWordsKept) std::vector<std::string_view>().swap(words_);
+  if (unquoted_.capacity() > kWordsKept) std::vector<std::string>().swap(unquoted_);
 }
 
 Parsed RequestParser::fail(std::string text) {

@@ -28,7 +28,9 @@ def filled(client, count, size, prefix="k"):
 
 
 def test_a_range_of_a_large_value_needs_no_room_for_all_of_it(_folder):
-    with wire.store("--server.threads=1", "--residency.hot=32MiB") as server, server.client() as client:
+    # The process beside the tier: while the value arrives it is there twice.
+    flags = ("--server.threads=1", "--residency.hot=32MiB", "--residency.process=64MiB")
+    with wire.store(*flags) as server, server.client() as client:
         client.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
         assert client.ask("SET", "big", "y" * (12 << 20)) == "OK"
         replies = list(filled(client, 50_000, 500))
@@ -38,7 +40,8 @@ def test_a_range_of_a_large_value_needs_no_room_for_all_of_it(_folder):
 
 def test_what_a_client_only_announces_drives_nothing_out(_folder):
     size = 30 << 20
-    with wire.store("--server.threads=1", "--residency.hot=64MiB") as server, server.client() as client:
+    flags = ("--server.threads=1", "--residency.hot=64MiB", "--residency.process=96MiB")
+    with wire.store(*flags) as server, server.client() as client:
         assert all(reply == b"+OK\r\n" for reply in filled(client, 4000, 10_000))
         count = client.ask("DBSIZE")
         with server.client() as half:
