@@ -79,7 +79,8 @@ def test_memory_comes_from_the_budget_or_not_at_all(_folder):
 
 def test_answers_that_nobody_reads_stay_within_the_budget(_folder):
     hot, value, count = 32 << 20, b"v" * (4 << 20), 60
-    with wire.store("--residency.hot=32MiB", http=True) as server, rest.Http(server) as http, server.client() as client:
+    flags = ("--residency.hot=32MiB", "--residency.process=96MiB")
+    with wire.store(*flags, http=True) as server, rest.Http(server) as http, server.client() as client:
         assert http("PUT", "/v1/keys/large", value).status == 201
         for i in range(3):
             assert http("PUT", f"/v1/keys/l{i}", value).status == 201

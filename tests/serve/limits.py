@@ -168,7 +168,7 @@ def test_the_process_stays_within_its_budget_while_sizes_drift(_folder):
                 support.wait_until(lambda: resident_bytes(server.process) < budget * 1.02, f"{threads} threads, {size} B: within it")
             assert int(info(client, "stats")["evicted_keys"]) > 0, "it is full"
             peak = peak_bytes(server.process)
-            assert peak < budget * 1.05, f"{threads} threads: {peak / budget:.3f} of the budget"
+            assert peak < budget * 1.1, f"{threads} threads: {peak / budget:.3f} of the budget"
 
 
 def test_a_large_value_finds_room_in_a_full_store(_folder):

@@ -8,30 +8,36 @@ namespace ullage::tier::cold {
 
 void Pending::add(const HandedPtr& handed) {
   std::uint64_t order = handed->order;
-  for (const ColdChange& change : handed->changes) {
-    if (change.kind == ColdChange::Kind::kFlush) {
-      std::atomic<std::uint64_t>& last = flushed_[change.db];
-      last.store(std::max(last.load(std::memory_order_relaxed), order + 1),
-                 std::memory_order_release);
-    } else if (change.kind != ColdChange::Kind::kNote) {  // nobody looks for one here
-      Stripe& stripe = stripes_[stripe_of(change.hash)];
-      const std::lock_guard lock(stripe.mutex);
-      const Name name{change.hash, change.key, change.db};
-      const auto [at, fresh] = stripe.changes.try_emplace(name, Newest{handed, &change, order});
-      if (!fresh && at->second.order < order) {
-        // The name refers to the change's text: it goes with the older one.
-        auto node = stripe.changes.extract(at);
-        node.key() = name;
-        node.mapped() = Newest{handed, &change, order};
-        stripe.changes.insert(std::move(node));
-      }
-    }
-    ++order;
+  for (const ColdChange& change : handed->changes) add(handed, change, order++);
+}
+
+void Pending::add(const HandedPtr& handed, const ColdChange& change, std::uint64_t order) {
+  if (change.kind == ColdChange::Kind::kFlush) {
+    std::atomic<std::uint64_t>& last = flushed_[change.db];
+    last.store(std::max(last.load(std::memory_order_relaxed), order + 1),
+               std::memory_order_release);
+  } else if (change.kind != ColdChange::Kind::kNote) {  // nobody looks for one here
+    Stripe& stripe = stripes_[stripe_of(change.hash)];
+    const std::lock_guard lock(stripe.mutex);
+    const Name name{change.hash, change.key, change.db};
+    const auto [at, fresh] = stripe.changes.try_emplace(name, Newest{handed, &change, order});
+    if (fresh || at->second.order >= order) return;
+    // The name refers to the change's text: it goes with the older one.
+    auto node = stripe.changes.extract(at);
+    node.key() = name;
+    node.mapped() = Newest{handed, &change, order};
+    stripe.changes.insert(std::move(node));
   }
 }
 
+// The newest first: readers look on, and what they find is the newest there is.
 void Pending::put_back(const std::vector<HandedPtr>& some) {
-  for (const HandedPtr& handed : some) add(handed);
+  for (auto each = some.rbegin(); each != some.rend(); ++each) {
+    const HandedPtr& handed = *each;
+    for (std::size_t i = handed->changes.size(); i-- > 0;) {
+      add(handed, handed->changes[i], handed->order + i);
+    }
+  }
   returns_.fetch_add(1, std::memory_order_acq_rel);
 }
 

@@ -53,7 +53,7 @@ class Pending {
 
   void add(const HandedPtr& handed);
   void remove(const Handed& handed) noexcept;
-  // In their order; what is newer stays the newest.
+  // `some`: in their order; what is newer stays the newest.
   void put_back(const std::vector<HandedPtr>& some);
   std::uint64_t returns() const noexcept { return returns_.load(std::memory_order_acquire); }
   Found find(unsigned db, std::uint64_t hash, std::string_view key, Seen& seen) const;
@@ -62,6 +62,8 @@ class Pending {
   bool collect(unsigned db, std::uint64_t least_hash, std::vector<Seen>& out) const;
 
  private:
+  void add(const HandedPtr& handed, const ColdChange& change, std::uint64_t order);
+
   static constexpr std::size_t kStripes = 16, kDatabasesMax = 16;
   struct Name {
     std::uint64_t hash;
