@@ -184,6 +184,7 @@ bool RequestParser::take_whole(std::string_view bytes) {
     at += size + 2;
   }
   position_ = static_cast<std::size_t>(at - bytes.data());
+  needed_ = 0;  // perhaps of a command that was given up
   inline_ = false;
   return true;
 }
