@@ -3,7 +3,7 @@
 #
 # ctest.sh PRESET [OPTION...]: runs the tests of a preset. They compile programs into the temporary
 # folder, run them there and record them; where it is narrow or lets nothing run (noexec), they get
-# build/tmp instead.
+# build/tmp instead. What the failed ones said is told once more at the end.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # Least room, in KiB: the largest recordings of two tests side by side, several times over.
@@ -24,4 +24,11 @@ if ! usable "${TMPDIR:-/tmp}"; then
   mkdir -p build/tmp
   export TMPDIR=$PWD/build/tmp
 fi
-exec ctest --preset "$@"
+log=build/$1/Testing/Temporary/LastTest.log
+status=0
+ctest --preset "$@" || status=$?
+if [ "$status" -ne 0 ] && [ -f "$log" ]; then
+  echo "What failed:"
+  python3 tools/failed.py "$log" || true
+fi
+exit "$status"
