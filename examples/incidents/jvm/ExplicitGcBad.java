@@ -11,7 +11,7 @@ class ExplicitGcBad {
   static List<byte[]> cache = new ArrayList<>();
 
   public static void main(String[] args) {
-    for (int i = 0; i < 40_000; i++) cache.add(new byte[1000]);
+    for (int i = 0; i < 5_000; i++) cache.add(new byte[1000]);
     long sum = 0;
     for (int batch = 0; batch < 12; batch++) {
       for (int i = 0; i < 1000; i++) sum += new byte[1000].length;

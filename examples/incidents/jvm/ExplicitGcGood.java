@@ -9,7 +9,7 @@ class ExplicitGcGood {
   static List<byte[]> cache = new ArrayList<>();
 
   public static void main(String[] args) {
-    for (int i = 0; i < 40_000; i++) cache.add(new byte[1000]);
+    for (int i = 0; i < 5_000; i++) cache.add(new byte[1000]);
     System.gc();
     long sum = 0;
     for (int batch = 0; batch < 12; batch++) {

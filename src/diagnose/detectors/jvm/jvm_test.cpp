@@ -360,6 +360,20 @@ TEST(JvmDeepDelegation, BlamesTheUsersFrameRatherThanTheLibrarys) {
   EXPECT_EQ(f->where.function, "com.acme.Main.read");
 }
 
+TEST(JvmDeepDelegation, BlamesTheMethodAndNotTheBridgeBeforeItWhicheverIsOnTop) {
+  for (const std::uint64_t top : {24, 11}) {
+    Evidence e = of_jvm("");
+    e.incident.recursions = {recursion("com.acme.Audited.get", 512, true)};
+    std::vector<evidence::Frame>& cycle = e.incident.recursions[0].cycle;
+    cycle.push_back(cycle[0]);
+    cycle[0].line = top;
+    cycle[1].line = 24 + 11 - top;
+    const auto f = find(e, "jvm-deep-delegation");
+    ASSERT_TRUE(f);
+    EXPECT_EQ(f->where.line, 24u) << top;
+  }
+}
+
 TEST(JvmDeepDelegation, SaysOfADeepStackThatStandsOnlyThatItIsDeep) {
   Evidence e = of_jvm("");
   e.incident.recursions = {recursion("com.acme.Parser.expression", 400, false)};
