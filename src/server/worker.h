@@ -223,7 +223,7 @@ class Worker final : public tier::Listener {
   bool try_grant(Session& session);
   bool grant_buffers(Session& session);
   bool afford_buffers(Session& session);
-  void make_room(std::uint64_t bytes);
+  bool make_room(std::uint64_t bytes);
   void close_dead();
   void close(Session& session);
   void tick();

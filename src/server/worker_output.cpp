@@ -52,14 +52,14 @@ bool Worker::grant_buffers(Session& session) {
 bool Worker::afford_buffers(Session& session) {
   if (try_grant(session)) return true;
   // The session may hear of what goes: then it needs more, or has been granted it already.
-  if (!in_call_) make_room(buffer_bytes(session) - session.granted_bytes);
+  if (!in_call_) (void)make_room(buffer_bytes(session) - session.granted_bytes);
   return grant_buffers(session);
 }
 
-void Worker::make_room(std::uint64_t bytes) { (void)shard_->make_room(bytes); }
+bool Worker::make_room(std::uint64_t bytes) { return shard_->make_room(bytes); }
 
 bool Worker::borrow(std::uint64_t bytes, std::uint64_t beside) {
-  make_room(bytes + beside);
+  if (!make_room(bytes + beside) && beside != 0) (void)make_room(bytes);
   return server_.budget().take(tier::Component::kClients, bytes, static_cast<int>(index_));
 }
 
