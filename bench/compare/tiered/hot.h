@@ -7,12 +7,15 @@
 //   calm       the second client's keys are in memory only
 //   again      the same once more: what this machine makes of the difference between equals
 //   troubled   the same requests on keys that are persisted, while the cold tier compacts, is slow,
-//              stands still, or its directory is gone
+//              stands still, or its directory is gone; or (busy, a control) on keys in memory only,
+//              while a stranger of nice 19 keeps the server's processors busy
 //
 // Between windows the server comes to rest. What is told is the median of the rounds' ratios, and
 // the ratio of the best windows.
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <filesystem>
@@ -39,6 +42,41 @@ class Disk {
 
  private:
   std::atomic<std::uint64_t>* word_;
+};
+
+// Keeps the processors of another process busy, at the lowest priority there is but idle: what any
+// program beside a server does to it, whatever it is made of.
+class Stranger {
+ public:
+  explicit Stranger(pid_t beside) {
+    if (sched_getaffinity(beside, sizeof processors_, &processors_) != 0) fail("no such process");
+  }
+  void begin() {
+    stop_ = false;
+    for (int i = 0; i < CPU_SETSIZE; ++i) {
+      if (CPU_ISSET(i, &processors_)) threads_.emplace_back([this, i] { spin(i); });
+    }
+  }
+  void end() {
+    stop_ = true;
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+
+ private:
+  void spin(int processor) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(processor, &one);
+    if (sched_setaffinity(0, sizeof one, &one) != 0 || setpriority(PRIO_PROCESS, 0, 19) != 0) {
+      fail("can't be a stranger");
+    }
+    while (!stop_.load(std::memory_order_relaxed)) continue;
+  }
+
+  cpu_set_t processors_;
+  std::atomic<bool> stop_{false};
+  std::vector<std::thread> threads_;
 };
 
 // The second client: a tenth of its requests read, the others write values of 2000 B. It keeps to
@@ -115,6 +153,7 @@ class Hot : public Generator {
         trouble_(o.text("trouble")),
         directory_(o.text("directory")),
         disk_(o.text("disk")),
+        stranger_(pid_),
         second_(static_cast<std::uint16_t>(o.number("port", 0)), o.number("second-rate", 2000),
                 kSecondKeys) {}
 
@@ -135,7 +174,8 @@ class Hot : public Generator {
       Histogram now[3];
       for (std::uint64_t i = 0; i < 3; ++i) {
         const std::uint64_t which = (i + round) % 3;
-        window(now[which], which == 2, which == 2 ? kPersisted : kMemory);
+        const bool persisted = which == 2 && trouble_ != "busy";
+        window(now[which], which == 2, persisted ? kPersisted : kMemory);
       }
       const auto ratio = [&](int which, double share) {
         return static_cast<double>(now[which].quantile(share)) /
@@ -209,6 +249,7 @@ class Hot : public Generator {
   void trouble(bool begins) {
     if (trouble_ == "slow") disk_.hold(begins ? 20'000'000 : 0);
     if (trouble_ == "stall") disk_.hold(begins ? ~std::uint64_t{0} : 0);
+    if (trouble_ == "busy") begins ? stranger_.begin() : stranger_.end();
     if (trouble_ == "gone") {
       const std::string away = directory_ + ".away";
       std::filesystem::rename(begins ? directory_ : away, begins ? away : directory_);
@@ -250,6 +291,7 @@ class Hot : public Generator {
   const pid_t pid_;
   const std::string trouble_, directory_;
   Disk disk_;
+  Stranger stranger_;
   Second second_;
   store::Witness witness_;
   std::vector<double> p99_[3];
