@@ -161,7 +161,7 @@ def test_a_thousand_clients_of_one_cold_key_cost_one_read(folder):
 
 def test_more_than_fits_into_memory_is_all_there(folder):
     keys, value = 30_000, "v" * 400
-    with tiered(folder, "--residency.hot=4MiB", "--server.threads=2") as server, server.client() as client:
+    with tiered(folder, "--residency.hot=8MiB", "--server.threads=2") as server, server.client() as client:
         for start in range(0, keys, 500):
             client.socket.sendall(b"".join(client.packed("SET", f"key:{i}", f"{i}:{value}")
                                            for i in range(start, start + 500)))
