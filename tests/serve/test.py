@@ -7,6 +7,7 @@ import sys
 import support
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import acknowledged  # noqa: E402
 import backup  # noqa: E402
 import crash  # noqa: E402
 import differential  # noqa: E402
@@ -39,8 +40,8 @@ def test_replies_are_redis_s_byte_for_byte(folder):
             assert not found, f"{len(found)} replies differ with {threads} threads:\n" + "\n".join(found)
 
 
-for module in (backup, crash, documents, faults, grants, limits, operation, persistence, keys_api, http_cold, http_limits,
-               http_users, openapi, live_page, monitor, real_clients, scatter, trouble):
+for module in (acknowledged, backup, crash, documents, faults, grants, limits, operation, persistence, keys_api, http_cold,
+               http_limits, http_users, openapi, live_page, monitor, real_clients, scatter, trouble):
     globals().update({name: test for name, test in vars(module).items() if name.startswith("test_")})
 
 if __name__ == "__main__":
