@@ -24,6 +24,7 @@ import live_page  # noqa: E402
 import openapi  # noqa: E402
 import operation  # noqa: E402
 import persistence  # noqa: E402
+import read_only  # noqa: E402
 import real_clients  # noqa: E402
 import scatter  # noqa: E402
 import trouble  # noqa: E402
@@ -41,7 +42,7 @@ def test_replies_are_redis_s_byte_for_byte(folder):
 
 
 for module in (acknowledged, backup, crash, documents, faults, grants, limits, operation, persistence, keys_api, http_cold,
-               http_limits, http_users, openapi, live_page, monitor, real_clients, scatter, trouble):
+               http_limits, http_users, openapi, live_page, monitor, read_only, real_clients, scatter, trouble):
     globals().update({name: test for name, test in vars(module).items() if name.startswith("test_")})
 
 if __name__ == "__main__":

@@ -167,7 +167,11 @@ Result<Meta> open_directory(const std::string& directory) {
   if (error) return Error{Code::kIo, directory + ": " + error.message()};
   Meta meta;
   meta.seed = random_seed();
-  if (Result<void> written = write_meta(directory, meta); !written.ok()) return written.error();
+  if (Result<void> written = write_meta(directory, meta); !written.ok()) {
+    return Error{written.error().code, written.error().message +
+                                           ".\n  Let this user write there, and see that there is "
+                                           "room, or name another directory."};
+  }
   return meta;
 }
 

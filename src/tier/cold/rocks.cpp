@@ -348,6 +348,9 @@ Result<std::unique_ptr<Engine>> open_rocks(const RocksOptions& options) {
       message += "\n  Restore a backup (ullage restore), or name another directory.";
     } else if (outcome.fault == Fault::kFull) {
       message += "\n  Free some space, then start again.";
+    } else if (outcome.fault == Fault::kReadOnly) {
+      message +=
+          "\n  Mount it for writing and let this user write there, or name another directory.";
     }
     return Error{Code::kIo, std::move(message)};
   }
