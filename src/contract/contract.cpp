@@ -44,7 +44,8 @@ Result<Amount> amount(KeyType type, std::string_view text) {
     if (!prefixes.ok()) return prefixes.error();
     return result;
   }
-  if (type == KeyType::kCount) {
+  if (type == KeyType::kPort && text == kPortOff) return result;
+  if (type == KeyType::kCount || type == KeyType::kPort) {
     const auto [end, problem] =
         std::from_chars(text.data(), text.data() + text.size(), result.number);
     if (problem != std::errc() || end != text.data() + text.size()) {
@@ -66,7 +67,8 @@ Amount known_amount(KeyType type, const char* text) {
 }
 
 bool has_number(KeyType type) {
-  return type == KeyType::kBytes || type == KeyType::kDuration || type == KeyType::kCount;
+  return type == KeyType::kBytes || type == KeyType::kDuration || type == KeyType::kCount ||
+         type == KeyType::kPort;
 }
 
 // As it can be written into a contract.
@@ -119,7 +121,7 @@ Result<void> Contract::set(std::string_view path, std::string_view value,
   if (small) return refuse(std::string("the least that is allowed is ") + key->least + ".");
   if (large) return refuse(std::string("the most that is allowed is ") + key->most + ".");
   Setting& setting = settings_[static_cast<std::size_t>(key - keys().data())];
-  setting.set = true;
+  setting.set = key->type != KeyType::kPort || value != kPortOff;
   setting.number = got.number;
   setting.ratio = got.ratio;
   setting.written = value;
@@ -221,7 +223,7 @@ std::vector<std::string> Contract::impossible(const Machine& machine) const {
 std::string table(const Contract& contract, std::size_t width) {
   std::size_t path_columns = 0, value_columns = 0;
   const auto shown = [](const Setting& s) {
-    if (!s.set) return std::string("unset");
+    if (!s.set) return s.written.empty() ? std::string("unset") : s.written;
     // A screen, or a build's log, is no place for a password.
     return s.key->name() == "requirepass" ? std::string("(not shown)") : s.written;
   };

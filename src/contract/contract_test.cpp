@@ -189,6 +189,25 @@ TEST(Contract, ReadsCountsAndTextsAndRefusesTheOtherKind) {
   }
 }
 
+TEST(Contract, APortThatIsOffIsAsIfItWereNotThereAndSaysWhoSaidSo) {
+  const Contract contract = parsed("[server]\nresp_port = \"off\"\nhttp_port = 0\n");
+  EXPECT_EQ(contract.number("server.resp_port"), std::nullopt);
+  EXPECT_EQ(contract.number("server.http_port"), 0u);
+  EXPECT_EQ(contract.setting("server.resp_port").origin, "ullage.toml:2");
+  EXPECT_THAT(table(contract, 100), HasSubstr("server.resp_port               off"));
+  EXPECT_EQ(Contract{}.number("server.resp_port"), 6379u);
+  for (const char* wrong : {"\"on\"", "\"6379\"", "\"\"", "-1", "65536", "true"}) {
+    EXPECT_THAT(refusal("[server]\nhttp_port = " + std::string(wrong) + "\n"),
+                AllOf(HasSubstr("ullage.toml:2: server.http_port"),
+                      HasSubstr("See: ullage contract explain server.http_port")))
+        << wrong;
+  }
+  // A flag takes back what the file says.
+  Contract later = parsed("[server]\nhttp_port = 9180\n");
+  ASSERT_TRUE(later.set("server.http_port", "off", "--server.http_port").ok());
+  EXPECT_FALSE(later.setting("server.http_port").set);
+}
+
 TEST(Contract, AHotTierLargerThanItsProcessIsImpossible) {
   const auto contract =
       Contract::parse("[residency]\nprocess = \"1MiB\"\nhot = \"2MiB\"\n", "c.toml");

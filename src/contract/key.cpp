@@ -19,7 +19,8 @@ constexpr std::array kKeys = {
 };
 
 std::string written(const Key& key, std::string_view text) {
-  const bool bare = key.type == KeyType::kRatio || key.type == KeyType::kCount;
+  const bool bare =
+      key.type == KeyType::kRatio || key.type == KeyType::kCount || key.type == KeyType::kPort;
   return bare ? std::string(text) : "\"" + std::string(text) + "\"";
 }
 
@@ -36,6 +37,8 @@ const char* example(const Key& key) {
       return "0.05";
     case KeyType::kCount:
       return "4";
+    case KeyType::kPort:
+      return "9180";
     case KeyType::kText:
       return "a text";
     case KeyType::kDurability:
@@ -76,6 +79,8 @@ const char* expected(KeyType type) {
       return "a number, like 0.05";
     case KeyType::kCount:
       return "a whole number, like 4";
+    case KeyType::kPort:
+      return "a port, like 6379, or \"off\"";
     case KeyType::kText:
       return "a text in quotes";
     case KeyType::kDurability:

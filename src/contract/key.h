@@ -15,10 +15,14 @@ enum class KeyType {
   kDuration,    // "200us"
   kRatio,       // 0.05
   kCount,       // 4
+  kPort,        // 6379, or "off": as if it were not there
   kText,        // "127.0.0.1"
   kDurability,  // "always", "50ms": see durability.h
   kPrefixes,    // a table of them, by the beginning of keys
 };
+
+// What a port is that nobody listens on.
+inline constexpr std::string_view kPortOff = "off";
 
 struct Key {
   const char* path;  // "allocation.growth_stall"

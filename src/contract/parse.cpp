@@ -61,7 +61,10 @@ std::optional<std::string> plain(KeyType type, const toml::node& node) {
     if (const auto number = node.value_exact<std::int64_t>()) return std::to_string(*number);
     return std::nullopt;
   }
-  if (type == KeyType::kCount) {
+  if (type == KeyType::kPort && node.value_exact<std::string>() == kPortOff) {
+    return std::string(kPortOff);
+  }
+  if (type == KeyType::kCount || type == KeyType::kPort) {
     const auto number = node.value_exact<std::int64_t>();
     if (!number || *number < 0) return std::nullopt;
     return std::to_string(*number);

@@ -105,6 +105,17 @@ Result<void> check_room(const Config& config) {
                    ". See: ullage contract explain " + set.key->path};
 }
 
+// Whoever can't be reached can't be stopped by SHUTDOWN either, nor be of any use.
+Result<void> check_doors(const Config& config) {
+  if (config.resp_on || config.tls_on || config.http_on || config.https_on) return {};
+  const contract::Setting& resp = config.contract.setting("server.resp_port");
+  return Error{Code::kInvalid,
+               resp.origin + ": server.resp_port = \"" + resp.written +
+                   "\", and there is no other way in.\n  Set server.tls_port, server.http_port "
+                   "or server.https_port as well, or take it back. See: ullage contract explain "
+                   "server.resp_port"};
+}
+
 }  // namespace
 
 Result<Config> Config::from(const contract::Contract& contract) {
@@ -123,6 +134,7 @@ Result<Config> Config::from(const contract::Contract& contract) {
   config.process_bytes = contract.number("residency.process").value_or(0);
   config.bind = contract.text("server.bind");
   config.resp_port = contract.number("server.resp_port").value_or(0);
+  config.resp_on = contract.setting("server.resp_port").set;
   config.http_port = contract.number("server.http_port").value_or(0);
   config.http_on = contract.setting("server.http_port").set;
   config.https_port = contract.number("server.https_port").value_or(0);
@@ -136,6 +148,7 @@ Result<Config> Config::from(const contract::Contract& contract) {
     config.threads = std::max<std::uint64_t>(1, std::min(config.threads, fed));
   }
   if (Result<void> done = check_room(config); !done.ok()) return done.error();
+  if (Result<void> done = check_doors(config); !done.ok()) return done.error();
   return config;
 }
 
@@ -144,9 +157,11 @@ Result<void> Config::reload(const contract::Contract& changed) {
     const contract::Setting& now = contract.setting(next.key->path);
     const std::string_view section = next.key->section();
     const bool ours = section == "server" || section == "residency" || section == "persistence";
-    if (!ours || next.key->live || (next.set == now.set && next.written == now.written)) continue;
+    const bool as_it_was = next.set == now.set && (!next.set || next.written == now.written);
+    if (!ours || next.key->live || as_it_was) continue;
     return Error{Code::kInvalid, next.origin + ": " + next.key->path + " can't change while the " +
-                                     "server runs: it is " + (now.set ? now.written : "unset") +
+                                     "server runs: it is " +
+                                     (now.written.empty() ? "unset" : now.written) +
                                      " since the start.\n  Restart it, or take the change back. " +
                                      "See: ullage contract explain " + next.key->path};
   }

@@ -33,7 +33,8 @@ struct Config {
   // [server], at start only
   std::string bind = "127.0.0.1";
   std::uint64_t resp_port = 6379;  // 0: any that is free
-  std::uint64_t http_port = 0;     // 0: any that is free
+  bool resp_on = true;
+  std::uint64_t http_port = 0;  // 0: any that is free
   bool http_on = false;
   std::uint64_t https_port = 0;  // 0: any that is free
   bool https_on = false;

@@ -34,6 +34,29 @@ TEST(Config, ReloadsWhatMayChangeAndKeepsEverythingWhenOneKeyMayNot) {
   EXPECT_EQ(config->max_clients, 6u);
 }
 
+TEST(Config, AStoreWithoutAnyWayInIsRefused) {
+  const std::string off = "[server]\nthreads = 1\nresp_port = \"off\"\n";
+  const auto refused = Config::from(parsed(off + "http_port = \"off\"\n"));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message, HasSubstr("ullage.toml:3: server.resp_port"));
+  EXPECT_THAT(refused.error().message, HasSubstr("no other way in"));
+  for (const char* door : {"http_port", "https_port", "tls_port"}) {
+    auto config = Config::from(parsed(off + door + " = 0\n"));
+    ASSERT_TRUE(config.ok()) << config.error().message;
+    EXPECT_FALSE(config->resp_on);
+    // Unset and off are the same; a port is something else.
+    EXPECT_TRUE(config->reload(parsed(off + door + " = 0\n")).ok());
+    const auto changed =
+        config->reload(parsed(std::string("[server]\nthreads = 1\n") + door + " = 0\n"));
+    ASSERT_FALSE(changed.ok());
+    EXPECT_THAT(changed.error().message, HasSubstr("server.resp_port can't change"));
+    EXPECT_THAT(changed.error().message, HasSubstr("it is off"));
+  }
+  auto config = Config::from(parsed("[server]\nthreads = 1\n"));
+  ASSERT_TRUE(config.ok());
+  EXPECT_TRUE(config->reload(parsed("[server]\nthreads = 1\nhttp_port = \"off\"\n")).ok());
+}
+
 // As CONFIG SET changes it.
 void set(Config& config, const char* path, const char* value) {
   contract::Contract changed = config.contract;

@@ -81,10 +81,12 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config,
   const auto listen = [&config](std::uint64_t port, const char* key) {
     return listen_shared(config.bind, static_cast<std::uint16_t>(port), config.threads, key);
   };
-  Result<std::vector<int>> plain = listen(config.resp_port, "server.resp_port");
-  if (!plain.ok()) return plain.error();
-  server->listeners_ = std::move(plain.value());
-  server->port_ = listening_port(server->listeners_.front());
+  if (config.resp_on) {
+    Result<std::vector<int>> plain = listen(config.resp_port, "server.resp_port");
+    if (!plain.ok()) return plain.error();
+    server->listeners_ = std::move(plain.value());
+    server->port_ = listening_port(server->listeners_.front());
+  }
   if (Result<void> done = server->renew_tls(config, true); !done.ok()) return done.error();
   if (config.tls_on) {
     Result<std::vector<int>> secure = listen(config.tls_port, "server.tls_port");
@@ -104,8 +106,9 @@ void Server::launch() {
   live_workers_ = static_cast<unsigned>(workers_.size());
   if (warmer_ != nullptr) warmer_->begin();
   for (unsigned i = 0; i < workers_.size(); ++i) {
+    const int listener = listeners_.empty() ? -1 : listeners_[i];
     const int tls_listener = tls_listeners_.empty() ? -1 : tls_listeners_[i];
-    threads_.emplace_back([this, i, listener = listeners_[i], tls_listener] {
+    threads_.emplace_back([this, i, listener, tls_listener] {
       run_soon_after_waking();
       workers_[i]->run(listener, tls_listener);
       workers_[i]->gone.store(true, std::memory_order_release);

@@ -52,6 +52,7 @@ class Server {
   void launch();
   ~Server();
 
+  // 0: there is none.
   std::uint16_t port() const { return port_; }
   const Config& config() const { return config_; }
   // To be changed while everything stands still.

@@ -50,7 +50,7 @@ class Worker final : public tier::Listener {
   Worker(Server& server, unsigned index);
   ~Worker();
 
-  // The thread's whole life. `listener`: its own listening socket; one for TLS, or -1.
+  // The thread's whole life. Its own listening sockets; -1: none.
   void run(int listener, int tls_listener);
   // From any thread.
   void wake() noexcept;

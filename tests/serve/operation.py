@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Contract, reload, metrics and HTTP of `ullage serve`."""
 import json
+import os
 import signal
 import subprocess
 import time
@@ -224,6 +225,46 @@ def test_a_store_that_can_not_start_says_why(folder):
         assert mistake in done.stderr, done.stderr
     done = support.ullage("serve", "--residency.hot=lots", expect=2)
     assert done.stderr.count("--residency.hot") == 1, support.shown(done)
+
+
+def listening(process):
+    """How many sockets a process listens on."""
+    with open(f"/proc/{process.pid}/net/tcp", encoding="ascii") as table:
+        inodes = {row[9] for row in map(str.split, table) if row[3] == "0A"}
+    held = [os.readlink(entry.path) for entry in os.scandir(f"/proc/{process.pid}/fd")]
+    return sum(f"socket:[{inode}]" in held for inode in inodes)
+
+
+def test_the_port_of_redis_clients_may_be_off_but_not_every_way_in(folder):
+    with wire.store(http=True) as server:
+        assert listening(server.process) == 2
+    contract = folder / "ullage.toml"
+    contract.write_text('[server]\nhttp_port = 0\nresp_port = "off"\nthreads = 2\n[residency]\nhot = "64MiB"\n')
+    process = subprocess.Popen([support.BIN, "serve", "--contract", contract], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        told = ""
+        while "end it:" not in told:
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            told += line
+        assert "redis-cli" not in told, told
+        server = wire.Server(process, 0, int(told.split("http://127.0.0.1:")[1].split("/")[0]))
+        assert f"ready on 127.0.0.1:{server.http_port}," in told, told
+        assert listening(process) == 1
+        base = f"http://127.0.0.1:{server.http_port}"
+        put = urllib.request.Request(f"{base}/v1/keys/k", data=b"v", method="PUT")
+        assert urllib.request.urlopen(put).status == 201
+        assert urllib.request.urlopen(f"{base}/v1/keys/k").read() == b"v"
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=support.TIMEOUT_S)
+        assert process.returncode == 0, err
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+    done = support.ullage("serve", "--contract", contract, "--server.http_port=off", expect=3)
+    assert f'{contract}:3: server.resp_port = "off", and there is no other way in' in done.stderr, done.stderr
 
 
 def test_growth_is_told_and_bounded(_folder):

@@ -68,6 +68,16 @@ def test_clients_talk_over_tls(folder):
             assert client.read() == "PONG"
 
 
+def test_tls_may_be_the_only_way_in(folder):
+    make_certificates(folder)
+    with tls_store(folder, "--server.resp_port=off", "--server.threads=2") as server:
+        with Client(server.tls_port, folder) as client:
+            assert client.ask("SET", "k", "v") == "OK" and client.ask("GET", "k") == b"v"
+            assert client.ask("CONFIG", "GET", "port") == [b"port", b"0"]
+            assert client.ask("CONFIG", "GET", "server.resp_port") == [b"server.resp_port", b"off"]
+            assert b"tcp_port:0\r\n" in client.ask("INFO", "server")
+
+
 def test_tools_and_libraries_talk_over_tls(folder):
     make_certificates(folder)
     cli, openssl = support.need("redis-cli", "openssl")

@@ -81,26 +81,33 @@ class ServeVerb : public Verb {
     const server::Config& config = server.config();
     const std::string host =
         config.bind.find(':') == std::string::npos ? config.bind : "[" + config.bind + "]";
-    const std::string port = std::to_string(server.port());
-    std::cout << "ullage serve: ready on " << host << ":" << port << ", "
+    const std::string resp = std::to_string(server.port());
+    const std::string tls = std::to_string(server.tls_port());
+    const std::string http = std::to_string(control.http_port());
+    const std::string https = std::to_string(control.https_port());
+    const std::string first = config.resp_on   ? resp
+                              : config.tls_on  ? tls
+                              : config.http_on ? http
+                                               : https;
+    std::cout << "ullage serve: ready on " << host << ":" << first << ", "
               << format_counted(config.threads, "thread") << ", "
               << (config.hot_bytes == 0 ? "no bound" : "at most " + format_bytes(config.hot_bytes))
               << " (" << config.contract.setting("residency.hot").origin << ")\n";
-    std::cout << "  talk to it:  redis-cli -h " << config.bind << " -p " << port
-              << " SET greeting hello\n";
+    if (config.resp_on) {
+      std::cout << "  talk to it:  redis-cli -h " << config.bind << " -p " << resp
+                << " SET greeting hello\n";
+    }
     if (config.tls_on) {
       std::cout << "  over TLS:    redis-cli --tls --cacert CA.pem -h " << config.bind << " -p "
-                << server.tls_port() << "\n";
+                << tls << "\n";
     }
-    if (control.https_port() >= 0) {
-      std::cout << "  and at it:   https://" << host << ":" << control.https_port() << "/\n";
-    }
-    if (control.http_port() >= 0) {
-      std::cout << "  look at it:  http://" << host << ":" << control.http_port()
+    if (config.https_on) std::cout << "  and at it:   https://" << host << ":" << https << "/\n";
+    if (config.http_on) {
+      std::cout << "  look at it:  http://" << host << ":" << http
                 << "/ (for Prometheus: /metrics)\n";
     }
-    std::cout << "  its budget:  redis-cli -p " << port << " INFO budget\n"
-              << "  end it:      Ctrl-C, or kill " << getpid() << std::endl;
+    if (config.resp_on) std::cout << "  its budget:  redis-cli -p " << resp << " INFO budget\n";
+    std::cout << "  end it:      Ctrl-C, or kill " << getpid() << std::endl;
   }
 
   std::string path_;

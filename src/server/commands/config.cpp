@@ -106,7 +106,7 @@ std::string value_of_path(const Config& config, const std::string& path) {
   if (path == "server.timeout") return std::to_string(config.timeout_ns / 1'000'000'000);
   if (path == "server.max_value") return std::to_string(config.max_value_bytes);
   if (path == "server.query_buffer") return std::to_string(config.query_buffer_bytes);
-  if (path == "server.resp_port") return std::to_string(config.resp_port);
+  if (path == "server.resp_port") return std::to_string(config.resp_on ? config.resp_port : 0);
   if (path == "server.bind") return config.bind;
   if (path == "server.requirepass") return config.requirepass;
   if (path == "server.tls_port") return std::to_string(config.tls_on ? config.tls_port : 0);
@@ -120,7 +120,7 @@ Settings all_settings(const Context& c) {
   for (const Alias& alias : kAliases) all[alias.name] = value_of_path(config, alias.path);
   for (const Fixed& fixed : kFixed) all[fixed.name] = fixed.value;
   for (const contract::Setting& setting : config.contract.settings()) {
-    all[setting.key->path] = setting.set ? setting.written : "";
+    all[setting.key->path] = setting.written;
   }
   const std::string output = std::to_string(config.output_buffer_bytes);
   all["client-output-buffer-limit"] =
