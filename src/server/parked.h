@@ -72,6 +72,8 @@ struct Parked {
   };
   std::vector<Item> items;
   std::unique_ptr<Surveyed> survey;
+  // Of an EXEC: the queued command behind the one whose survey is made ahead; 0: none is.
+  std::size_t ahead = 0;
   // A write that waits until the cold tier has room for it; or does not any more, and why.
   enum class Press : std::uint8_t { kNo, kWaits, kShed, kRefused };
   Press press = Press::kNo;

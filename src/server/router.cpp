@@ -173,9 +173,24 @@ Router::Way Router::way(Context& c, Session* session) {
       refuse(c, parked);
       return Way::kRefused;
     }
-    if (!lend(parked)) return Way::kWait;
-    c.surveyed = parked.survey.get();
-    return Way::kRun;
+    if (parked.ahead == 0) {
+      if (!lend(parked)) return Way::kWait;
+      c.surveyed = parked.survey.get();
+      return Way::kRun;
+    }
+  }
+  if (session != nullptr && is_exec(*c.command) && session->multi && !session->multi_failed) {
+    auto parked = std::make_shared<Parked>();
+    parked->home = this;
+    if (session->parked != nullptr) parked->ahead = session->parked->ahead;
+    session->parked = nullptr;  // it has no keys
+    if (survey_ahead(c, *parked)) {
+      parked->blocked = 1;
+      parked->session = session->id;
+      session->parked = parked;
+      scan_more(parked);
+      return Way::kWait;
+    }
   }
   if (survey_of(*c.command) != Survey::kNone) {
     auto parked = std::make_shared<Parked>();

@@ -121,6 +121,9 @@ class Router {
 
   // --- Keyspace commands (router_survey.cpp). False: its words are wrong, it will say so itself.
   bool begin_survey(Context& context, Parked& parked);
+  // An EXEC, before it runs: the next survey that it will need is made, and forgotten, so that a
+  // disk that hangs is met while no thread stands. False: there is none.
+  bool survey_ahead(Context& context, Parked& parked);
   // In a transaction: waits for it, here and now.
   std::unique_ptr<Surveyed> survey_now(Context& context);
 

@@ -70,6 +70,24 @@ bool Router::begin_survey(Context& c, Parked& parked) {
   return true;
 }
 
+bool Router::survey_ahead(Context& c, Parked& parked) {
+  if (c.session->known_extras() == nullptr) return false;
+  const auto& queued = c.session->extras().queued;
+  std::vector<std::string_view> words;
+  while (parked.ahead < queued.size()) {
+    const auto& next = queued[parked.ahead++];
+    words.assign(next.begin(), next.end());
+    const Command* command = find_command(words[0]);
+    if (survey_of(*command) == Survey::kNone) continue;
+    Context each{c.server, c.worker, c.caller, c.session, words, command, c.out, 0, false};
+    if (!begin_survey(each, parked)) continue;
+    // Its names are not needed, and may be many.
+    if (parked.survey->what == Survey::kKeys) parked.survey->what = Survey::kSize;
+    return true;
+  }
+  return false;
+}
+
 void Router::scan_more(const std::shared_ptr<Parked>& parked) {
   Surveyed& survey = *parked->survey;
   survey.since_ms = worker_.steady_ms_;

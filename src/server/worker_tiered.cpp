@@ -59,13 +59,13 @@ Worker::Ran Worker::finish_tiered(Session& session, Context& context, std::size_
     case Router::Way::kWait:
       return Ran::kWait;
     case Router::Way::kRefused:
-      if (waited) router_->finished(session);
+      if (session.parked != nullptr) router_->finished(session);
       stats_.commands[command_index(&command)].rejected.add();
       finish_reply(session, before);
       return Ran::kDone;
   }
   call(context);
-  if (waited) router_->finished(session);
+  if (session.parked != nullptr) router_->finished(session);
   Router::Others others;
   const bool mine = router_->take_must_hold(call_started_ns_);
   if (Standstill::depth() > 0) others = router_->hand_over_others(call_started_ns_);

@@ -73,7 +73,9 @@ class MemoryCold final : public ColdStore {
     }
     {
       const std::lock_guard lock(mutex_);
-      if (held_scans_) {
+      if (held_scans_ && scans_let_go_ > 0) {
+        --scans_let_go_;
+      } else if (held_scans_) {
         scans_.push_back([done = std::move(done)] { done(ColdStatus::kShed, 0, {}); });
         return;
       }
@@ -181,15 +183,20 @@ class MemoryCold final : public ColdStore {
     }
     for (Waiting& each : first) each.done(each.status, std::move(each.entry));
   }
-  // Those that are held are shed when they are let go.
-  void hold_scans(bool held) {
+  // Those that are held are shed when they are let go. `after`: so many more are answered.
+  void hold_scans(bool held, std::size_t after = 0) {
     std::vector<std::function<void()>> scans;
     {
       const std::lock_guard lock(mutex_);
       held_scans_ = held;
+      scans_let_go_ = after;
       scans.swap(scans_);
     }
     for (const auto& each : scans) each();
+  }
+  std::size_t scans_waiting() const {
+    const std::lock_guard lock(mutex_);
+    return scans_.size();
   }
   std::size_t reads_waiting() const {
     const std::lock_guard lock(mutex_);
@@ -248,6 +255,7 @@ class MemoryCold final : public ColdStore {
   std::vector<std::uint64_t> numbers_, durable_;
   std::vector<Waiting> waiting_;
   std::vector<std::function<void()>> scans_;
+  std::size_t scans_let_go_ = 0;
   std::function<void()> progress_;
   ColdHealth health_;
   ColdFigures figures_;
