@@ -19,6 +19,7 @@
 // (4) A key is in memory, or in `absent_`, or the cold tier is asked.
 // (5) A value that was read is granted from its reader's thread on until its last command has run:
 // what the budget denies is dropped there, and read again once there is room. See read_room.h.
+// A large one only until it is in memory, if its commands need no other key.
 //
 // Writes    The shard tells of every change, so no command can forget it; see changes.h. Replies of
 //           writes that must be durable first are held back until they are; so are those of writes

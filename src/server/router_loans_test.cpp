@@ -16,8 +16,8 @@ namespace {
 using testing::StartsWith;
 using Words = std::vector<std::string>;
 
-// What is read from below is granted on its way, in memory and in the reply: thrice, if it is
-// large.
+// What is read from below is granted on its way, in memory and in the reply: thrice, if it is one
+// of several.
 constexpr std::uint64_t kHotBytes = 24 << 20;
 constexpr std::uint64_t kProcessBytes = std::uint64_t{1} << 40;
 

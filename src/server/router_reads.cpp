@@ -21,6 +21,8 @@ constexpr std::size_t kReadsMax = 2048;
 // After a thread stood in vain: what it waits from then on, and for how long it does not try again.
 constexpr std::chrono::milliseconds kImpatient{20};
 constexpr std::uint64_t kImpatientNs = 10'000'000'000;
+// Values of this size are not kept beside the one that is in memory.
+constexpr std::uint64_t kLargeBytes = 64 << 10;
 
 }  // namespace
 
@@ -222,11 +224,17 @@ void Router::fill(KeyWait& wait) {
     return entry.first->items[entry.second].need == Need::kValue;
   });
   if (!wanted || shard().contains(wait.key())) return;
-  if (shard().fill(wait.key(), wait.entry) == tier::Status::kOk) {
-    moved(wait.hash, Moved::kRead);
-  } else {
+  if (shard().fill(wait.key(), wait.entry) != tier::Status::kOk) {
     figures_.denied_fills.add();
+    return;
   }
+  moved(wait.hash, Moved::kRead);
+  // Kept, it is there for its commands even if it is evicted before their turn. What is large
+  // leaves its room to their replies instead, and would be read again: not where a command needs
+  // several keys, which could drive each other out for ever.
+  const bool alone = std::all_of(wait.queue.begin(), wait.queue.end(),
+                                 [](const auto& entry) { return entry.first->items.size() == 1; });
+  if (alone && wait.granted_bytes >= kLargeBytes) reset(wait);
 }
 
 // What is read and not in memory is there for the command that runs now. False: something was in

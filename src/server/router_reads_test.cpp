@@ -17,6 +17,16 @@ using testing::StartsWith;
 constexpr std::size_t kValueBytes = 256 << 10;
 constexpr std::uint64_t kHotBytes = 16 << 20;
 
+// In the cold tier alone.
+void put_below(TieredServer& site, const std::string& key, std::size_t bytes) {
+  tier::ColdChange change{.key = key, .entry = {}};
+  change.hash = tier::hash_text(key);
+  change.entry.value = std::string(bytes, key[0]);
+  std::vector<tier::ColdChange> changes;
+  changes.push_back(std::move(change));
+  site.cold().write(0, std::move(changes), false, 0);
+}
+
 class RouterReads : public testing::TestWithParam<unsigned> {
  protected:
   RouterReads() : site(GetParam(), without_sync(), kHotBytes) {}
@@ -25,15 +35,7 @@ class RouterReads : public testing::TestWithParam<unsigned> {
     how.durability = contract::parse_durability("no").value();
     return how;
   }
-  // In the cold tier alone.
-  void put(const std::string& key, std::size_t bytes) {
-    tier::ColdChange change{.key = key, .entry = {}};
-    change.hash = tier::hash_text(key);
-    change.entry.value = std::string(bytes, key[0]);
-    std::vector<tier::ColdChange> changes;
-    changes.push_back(std::move(change));
-    site.cold().write(0, std::move(changes), false, 0);
-  }
+  void put(const std::string& key, std::size_t bytes) { put_below(site, key, bytes); }
   std::uint64_t granted() const {
     return site.server().budget().granted_bytes(tier::Component::kClients);
   }
@@ -108,6 +110,24 @@ TEST_P(RouterReads, AValueThatNeverFitsIsRefusedAtOnce) {
   EXPECT_EQ(client.ask("GET small"), "+QUEUED");
   EXPECT_EQ(client.ask("EXEC"), "*[:0,$sssss]");
   EXPECT_LE(site.server().budget().granted_bytes_max(), kHotBytes);
+}
+
+// On its way and in memory, then in memory and in the reply.
+TEST(RouterLargeReads, TakeTwiceTheirSizeAndNotThrice) {
+  constexpr std::size_t kLarge = 9 << 20;
+  Persistence how;
+  how.durability = contract::parse_durability("no").value();
+  for (const std::uint64_t hot_bytes : {std::uint64_t{64} << 20, std::uint64_t{24} << 20}) {
+    SCOPED_TRACE(hot_bytes);
+    TieredServer site(1, how, hot_bytes, std::uint64_t{1} << 40);
+    TestClient client(site);
+    put_below(site, "k", kLarge);
+    const std::string reply = client.ask("GET k");
+    EXPECT_EQ(reply.size(), 1 + kLarge) << reply.substr(0, 100);
+    EXPECT_LT(site.server().budget().granted_bytes_max(), kLarge * 5 / 2);
+    EXPECT_EQ(client.ask("STRLEN k"), ":" + std::to_string(kLarge));
+    EXPECT_EQ(site.sum(&Router::Figures::reads), 1u) << "it is in memory";
+  }
 }
 
 }  // namespace
