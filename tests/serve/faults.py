@@ -92,6 +92,16 @@ def test_a_disk_that_hangs_fails_reads_and_does_not_hold_up_the_end(folder):
                     raise AssertionError(each.read())
                 except wire.ReplyError as error:
                     assert str(error).startswith("TRYAGAIN the cold tier"), error
+        # Also a transaction about the keyspace, as a whole, and it can be tried again or given up.
+        with server.client() as names:
+            assert names.ask("MULTI") == "OK" and names.ask("SET", "exec", "v") == names.ask("KEYS", "*") == "QUEUED"
+            names.send("EXEC")
+            assert client.ask("GET", "hot") == b"v" and client.ask("EXISTS", "memory:exec") == 0
+            try:
+                raise AssertionError(names.read())
+            except wire.ReplyError as error:
+                assert str(error).startswith("TRYAGAIN the cold tier"), error
+            assert names.ask("DISCARD") == "OK"
         assert client.ask("GET", "hot") == b"v" and client.ask("SET", "memory:k", "w") == "OK"
         assert client.ask("SET", "late", "v") == "OK"  # nothing was promised
         server.process.send_signal(signal.SIGTERM)
