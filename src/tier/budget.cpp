@@ -110,6 +110,21 @@ void Budget::entrust(std::uint64_t bytes, int from, int to) noexcept {
   if (to >= 0) shares_[static_cast<std::size_t>(to)].bytes.fetch_add(bytes, kRelaxed);
 }
 
+void Budget::untouched(std::int64_t bytes, int shard) noexcept {
+  if (shard < 0) return;
+  auto& mine = shares_[static_cast<std::size_t>(shard)].untouched;
+  mine.store(mine.load(kRelaxed) + bytes, kRelaxed);
+}
+
+// What the kernel should have given memory for.
+std::uint64_t Budget::touched_bytes() const noexcept {
+  std::int64_t untouched = 0;
+  for (unsigned i = 0; i < options_.shards; ++i) untouched += shares_[i].untouched.load(kRelaxed);
+  const std::uint64_t granted = granted_.load(kRelaxed);
+  return granted -
+         std::min(granted, static_cast<std::uint64_t>(std::max<std::int64_t>(untouched, 0)));
+}
+
 std::uint64_t Budget::granted_bytes(Component component) const noexcept {
   return components_[static_cast<std::size_t>(component)].load(kRelaxed);
 }
@@ -132,6 +147,8 @@ void Budget::set_allowed(std::uint64_t bytes, Pressure why) noexcept {
 }
 
 void Budget::tick() {
+  // Before the kernel is asked: what comes meanwhile counts as beside, and not as ours.
+  const std::uint64_t touched = touched_bytes();
   const kernel::Resident resident = kernel::resident(options_.proc);
   const kernel::CgroupMemory cgroup = kernel::cgroup_memory(options_.proc, options_.cgroup);
   const double psi = kernel::memory_stalled_percent(options_.proc);
@@ -146,8 +163,9 @@ void Budget::tick() {
   std::uint64_t allowed = limit_.load(kRelaxed);
   Pressure why = Pressure::kLimit;
   const auto lower = [&](std::uint64_t bound, std::uint64_t used, Pressure cause) {
-    // What is used beyond what was granted is not ours to grant again.
-    const std::uint64_t beside = used > granted ? used - granted : 0;
+    // What is used beyond what was granted is not ours to grant again. What was granted and not
+    // written to is not used yet: it would hide as much of what others use.
+    const std::uint64_t beside = used > touched ? used - touched : 0;
     const std::uint64_t left = bound > beside ? bound - beside : 0;
     if (left < allowed) {
       allowed = left;
@@ -155,7 +173,7 @@ void Budget::tick() {
     }
   };
   const std::uint64_t rss = resident.resident_bytes;
-  beside_.store(rss > granted ? rss - granted : 0, kRelaxed);
+  beside_.store(rss > touched ? rss - touched : 0, kRelaxed);
   if (const std::uint64_t bound = process_bytes(); bound != 0) {
     lower(bound, rss, Pressure::kProcess);
   }

@@ -65,6 +65,9 @@ class Budget {
   void give_back(Component component, std::uint64_t bytes, int shard = -1) noexcept;
   // Bytes that were granted to one component now belong to another.
   void recast(Component from, Component to, std::uint64_t bytes) noexcept;
+  // Of what was granted to this shard, so much more (or less) was not written to yet: the kernel
+  // has given no memory for it, but will. The difference, from that shard's thread alone.
+  void untouched(std::int64_t bytes, int shard) noexcept;
   // What was granted on behalf of one shard is another's; -1: nobody's.
   void entrust(std::uint64_t bytes, int from, int to) noexcept;
 
@@ -103,8 +106,10 @@ class Budget {
   static constexpr unsigned kShardsMax = 64;
   struct alignas(64) Share {
     std::atomic<std::uint64_t> bytes{0};
+    std::atomic<std::int64_t> untouched{0};
   };
 
+  std::uint64_t touched_bytes() const noexcept;
   void set_allowed(std::uint64_t bytes, Pressure why) noexcept;
 
   const BudgetOptions options_;

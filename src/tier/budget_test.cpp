@@ -92,6 +92,59 @@ TEST(Budget, WhatTheProcessTakesBesideComesOffWhatIsAllowed) {
   EXPECT_TRUE(budget.take(Component::kEntries, 1, 0));
 }
 
+TEST(Budget, WhatIsGrantedAndNotWrittenToHidesNothingOfWhatTheProcessTakesBeside) {
+  Machine machine;
+  machine.resident(50 << 10);
+  Budget budget({.limit_bytes = 80 << 20,
+                 .process_bytes = 80 << 20,
+                 .shards = 2,
+                 .proc = machine.proc(),
+                 .cgroup = machine.cgroup()});
+  ASSERT_TRUE(budget.take(Component::kEntries, 40 << 20, 0));
+  budget.untouched(5 << 20, 0);
+  budget.untouched(3 << 20, 1);
+  budget.tick();  // of the 50, 32 are what was granted: 18 beside
+  EXPECT_EQ(budget.allowed_bytes(), 62u << 20);
+  budget.untouched(-(5 << 20), 0);
+  budget.untouched(-(3 << 20), 1);
+  budget.tick();  // 10 beside
+  EXPECT_EQ(budget.allowed_bytes(), 70u << 20);
+}
+
+TEST(Budget, PagesOfASlabCountAsTheyAreWrittenTo) {
+  Machine machine;
+  machine.resident(64 << 10);
+  Budget budget({.process_bytes = 128 << 20, .proc = machine.proc(), .cgroup = machine.cgroup()});
+  Shard shard({}, budget);
+  // 64 MiB are resident, as the kernel has it: what of them is ours is what may be granted.
+  const auto untouched = [&] {
+    budget.tick();
+    return budget.granted_bytes() - (budget.allowed_bytes() - (64 << 20));
+  };
+  const auto store = [&](int each) {
+    for (std::size_t bytes = 1000; bytes < 15000; bytes += 1000) {
+      for (int i = 0; i < each; ++i) {
+        const std::string key = std::to_string(bytes) + ":" + std::to_string(i);
+        ASSERT_EQ(shard.set({0, key}, std::string(bytes, 'v')), Status::kOk);
+      }
+    }
+  };
+  store(1);
+  const std::uint64_t one = untouched();
+  EXPECT_GT(one, 10u * (60 << 10)) << "a slab of each size, of which a page or some are used";
+  store(4);
+  EXPECT_LT(untouched(), one - 20 * 4096);
+  store(70);  // whole slabs of all
+  EXPECT_LT(untouched(), one);
+  shard.flush(0);
+  while (shard.step(std::chrono::seconds(1))) {
+  }
+  const std::uint64_t spare = untouched();
+  EXPECT_LE(spare, budget.granted_bytes());
+  store(1);
+  EXPECT_LE(untouched(), one) << "pages that were written to are so in another size, too";
+}
+
 TEST(Budget, ALimitThatIsSetAnewLeavesWhatTheProcessTakesAside) {
   Machine machine;
   machine.resident(20 << 10);

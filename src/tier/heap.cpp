@@ -115,7 +115,7 @@ void Heap::link(std::uint32_t slab) noexcept {
     return;
   }
   ClassState& c = classes_[s.c];
-  s.bucket = static_cast<std::uint8_t>(s.live * kBuckets / count);
+  s.bucket = static_cast<std::uint8_t>(s.live * kBuckets / count) & 0xf;
   s.prev = 0;
   s.next = c.heads[s.bucket];
   if (s.next != 0) slabs_[s.next].prev = slab;
@@ -136,10 +136,12 @@ void Heap::unlink(std::uint32_t slab) noexcept {
 
 bool Heap::open_slab(Class c) noexcept {
   std::uint32_t slab = 0;
+  std::uint8_t last_page = 0;  // its first cell is written to at once
   if (spare_head_ != 0) {
     slab = spare_head_;
     spare_head_ = slabs_[slab].next;
     --spares_;
+    last_page = slabs_[slab].last_page;
     // Spare slabs are granted as entries.
     if (is_segment(c)) budget_.recast(Component::kEntries, Component::kTable, kSlabBytes);
   } else {
@@ -161,8 +163,9 @@ bool Heap::open_slab(Class c) noexcept {
       slab = static_cast<std::uint32_t>(slabs_end_++);
     }
     ++slabs_held_;
+    untouched(kLastPage * kPageBytes);
   }
-  slabs_[slab] = {0, 0, 0, 0, kNone, c, kUnlisted};
+  slabs_[slab] = {0, 0, 0, 0, kNone, c, kUnlisted, last_page};
   ++classes_[c].slabs;
   classes_[c].free_cells += kSizes.count[c];
   link(slab);
@@ -180,7 +183,14 @@ void Heap::close_slab(std::uint32_t slab) noexcept {
   ++spares_;
 }
 
+// The kernel gives memory for a page when it is written to, and not before.
+void Heap::untouched(std::int64_t bytes) noexcept {
+  untouched_bytes_ += bytes;
+  budget_.untouched(bytes, shard_);
+}
+
 void Heap::drop_pages(std::uint32_t slab) noexcept {
+  untouched(-static_cast<std::int64_t>((kLastPage - slabs_[slab].last_page) * kPageBytes));
   ::madvise(slab_base(slab), kSlabBytes, MADV_DONTNEED);
   --slabs_held_;
   budget_.give_back(Component::kEntries, kSlabBytes, shard_);
@@ -215,6 +225,10 @@ Ref Heap::allocate(Class c) noexcept {
   } else {
     cell = s.fresh++;
     at += cell * size;
+    if (const std::size_t last = (cell * size + size - 1) / kPageBytes; last > s.last_page) {
+      untouched(-static_cast<std::int64_t>((last - s.last_page) * kPageBytes));
+      s.last_page = last & 0xf;
+    }
     std::memset(at, 0, 4);
   }
   ++s.live;
@@ -383,6 +397,7 @@ bool Heap::release(std::size_t bytes) noexcept {
   budget_.give_back(Component::kTable, table * kSlabBytes, shard_);
   budget_.give_back(Component::kEntries, (slabs_held_ - table) * kSlabBytes, shard_);
   slabs_held_ = 0;
+  untouched(-untouched_bytes_);
   live_bytes_ = segment_live_bytes_ = 0;
   for (ClassState& c : classes_) c = ClassState{};
   for (ClassState& c : classes_) c.heads.fill(0);

@@ -120,14 +120,17 @@ class Heap {
   static constexpr std::size_t kSlabsMax = (std::size_t{1} << 32) / kRefsPerSlab;
   static constexpr unsigned kBuckets = 8;  // of slabs, by how full they are
   static constexpr std::uint16_t kNone = 0xffff;
-  static constexpr std::uint8_t kUnlisted = 0xff;
+  static constexpr std::uint8_t kUnlisted = 0xf;
+  static constexpr std::size_t kPageBytes = 4096;
+  static constexpr unsigned kLastPage = kSlabBytes / kPageBytes - 1;
 
   struct Slab {
     std::uint32_t next, prev;   // in its bucket, or among the spare or the unused
     std::uint16_t live, fresh;  // cells in use; cells that were ever used
     std::uint16_t free_head;    // first of the cells that were used and are free
     Class c;
-    std::uint8_t bucket;
+    std::uint8_t bucket : 4;
+    std::uint8_t last_page : 4;  // of those that were ever written to
   };
   static_assert(sizeof(Slab) == 16);
   struct ClassState {
@@ -146,6 +149,7 @@ class Heap {
   bool open_slab(Class c) noexcept;
   void close_slab(std::uint32_t slab) noexcept;
   void drop_pages(std::uint32_t slab) noexcept;
+  void untouched(std::int64_t bytes) noexcept;
   bool begin_packing(Packing how) noexcept;
   void begin_with(std::uint32_t slab) noexcept;
   void end_packing() noexcept;
@@ -160,6 +164,7 @@ class Heap {
   std::uint32_t unused_head_ = 0;  // empty, without
   std::size_t spares_ = 0;
   std::uint64_t slabs_held_ = 0, live_bytes_ = 0, segment_live_bytes_ = 0;
+  std::int64_t untouched_bytes_ = 0;  // of held slabs: pages behind their last
   std::array<ClassState, kClasses> classes_;
   std::uint32_t packed_slab_ = 0;  // being emptied; 0: none
   std::uint16_t packed_cell_ = 0;  // next of its cells to look at

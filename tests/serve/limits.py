@@ -157,18 +157,17 @@ def test_the_process_stays_within_its_budget_while_sizes_drift(_folder):
     if support.os.environ.get("ULLAGE_SANITIZE"):
         return
     budget = 32 << 20
-    for threads in (1, 2):
+    for threads in (1, 2, 4):
         with wire.store(f"--server.threads={threads}", f"--residency.hot={budget}") as server, server.client() as client:
             for turn, size in enumerate((100, 400, 64, 3000, 900, 20_000, 100)):
                 at_once = max(1, 30_000 // size)  # more is a buffer of the client's, granted as the entries are
                 for start in range(0, min(2 * budget // size, 30_000), at_once):
                     written(client, [("SET", f"{turn % 2}:{i}", "x" * (size // 2 + i % size))
                                      for i in range(start, start + at_once)])
-                # The kernel is asked ten times a second: between two looks it may be a little more.
                 support.wait_until(lambda: resident_bytes(server.process) < budget * 1.02, f"{threads} threads, {size} B: within it")
             assert int(info(client, "stats")["evicted_keys"]) > 0, "it is full"
             peak = peak_bytes(server.process)
-            assert peak < budget * 1.1, f"{threads} threads: {peak / budget:.3f} of the budget"
+            assert peak < budget * 1.02, f"{threads} threads: {peak / budget:.3f} of the budget"
 
 
 def full(client, entries):
