@@ -21,6 +21,10 @@ namespace {
 constexpr std::size_t kLargeReadBytes = 256 * 1024;
 // Room behind a large word: for its line end, and the start of what comes next.
 constexpr std::size_t kTailBytes = 64;
+// A client's buffer grows by a part of itself, between these: room for that much, and for as much of
+// the value that it becomes, is made at once; what came before has its room already.
+constexpr std::size_t kGrowthBytesMin = 256 * 1024, kGrowthBytesMax = 1024 * 1024;
+constexpr std::size_t kGrowthPart = 16;
 // Words that a place in the batch keeps room for.
 constexpr std::size_t kWordsKept = 256;
 
@@ -98,9 +102,10 @@ void Worker::read_some(Session& session) {
   if (used < count && !session.dead && !afford_buffers(session)) kill(session);
 }
 
-// Where the next bytes of a command go that is not whole yet. Its buffer grows as they arrive, to
-// at most twice what is there (malloc moves pages of large blocks, not bytes), and is granted
-// before: a size that is only announced takes nothing, and drives out nothing. False: denied.
+// Where the next bytes of a command go that is not whole yet. Its buffer grows as they arrive, by
+// at most what is there and by little at once (malloc moves pages of large blocks, not bytes), and
+// is granted before: a size that is only announced takes nothing, and drives out nothing. So room
+// for a large value is made in as many turns as it takes to arrive. False: denied.
 bool Worker::room_to_read(Session& session, std::size_t& room) {
   wire::ByteBuffer& in = session.in;
   const std::size_t needed = session.parser.needed_bytes();
@@ -111,7 +116,8 @@ bool Worker::room_to_read(Session& session, std::size_t& room) {
   if (free < enough) {
     const std::uint64_t allowed = server_.budget().allowed_bytes();
     if (announced && needed > kFreeBufferBytes && needed > allowed) return false;  // it never fits
-    std::size_t wanted = std::max(in.size() * 2, in.size() + kReadBytes);
+    const std::size_t most = std::clamp(in.size() / kGrowthPart, kGrowthBytesMin, kGrowthBytesMax);
+    std::size_t wanted = in.size() + std::clamp(in.size(), kReadBytes, most);
     if (announced) wanted = std::min(wanted, needed + kTailBytes);
     const std::uint64_t bytes = buffer_bytes(session, wanted - in.capacity());
     // Room for what the word becomes, too, as far as it is here: see borrow().

@@ -202,6 +202,25 @@ def test_a_document_that_just_fits_finds_room_in_a_full_store(_folder):
         assert client.ask("JSON.STRLEN", "document", "$[0]") == [size]
 
 
+def test_room_for_a_large_value_is_made_while_it_arrives(_folder):
+    for threads in (1, 2):
+        with wire.store(f"--server.threads={threads}", "--residency.hot=64MiB", "--residency.process=512MiB") as server, \
+                server.client() as client:
+            for start in range(0, 600_000, 500):
+                client.socket.sendall(b"".join(client.packed("SET", f"k{i:07d}", "x" * 80) for i in range(start, start + 500)))
+                for _ in range(500):
+                    assert client.read() == "OK"
+            before = int(info(client, "stats")["evicted_keys"])
+            assert before > 0, "it is full"
+            for i in range(3):
+                assert client.ask("SET", f"large{i}", "y" * (8 << 20)) == "OK"
+            evicted = int(info(client, "stats")["evicted_keys"]) - before
+            assert evicted > 100_000, evicted
+            # Of 512 KiB for the buffer and as much for the value, and of what an operation does besides: 20 slabs.
+            most = int(info(client, "growth")["growth_operation_moves_max"])
+            assert most < 20 * 600, f"{threads} threads: {most} entries for one read, of {evicted}"
+
+
 def test_large_values_go_in_and_come_out_whole(_folder):
     value = bytes(range(256)) * (32 << 12)  # 32 MiB
     with wire.store("--residency.hot=512MiB") as server, server.client() as client:
