@@ -59,6 +59,8 @@ enum class Route : std::uint8_t {
   kKeys,     // the owners of all keys: forwarded if it is one thread, else they stand still
   kParts,    // as kKeys, but several owners each run the part with their keys (gather.h)
   kAll,      // every thread stands still
+  kCursor,   // the thread that has the keys which the cursor (the first word) is at
+  kTotals,   // as kOrdered: what all threads count may be read while they run
   kOrdered,  // the connection's thread, after all that was asked before; it sees to the rest
 };
 

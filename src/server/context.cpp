@@ -43,7 +43,7 @@ const Config& Context::config() const { return server.config(); }
 void Context::error(std::string_view text) {
   failed = true;
   worker.stats().errors.add();
-  ++worker.stats().error_codes[std::string(text.substr(0, text.find(' ')))];
+  worker.stats().add_error(std::string(text.substr(0, text.find(' '))));
   out.error(text);
 }
 

@@ -105,10 +105,8 @@ void server_section(Server& server, Text& out) {
 void clients_section(Server& server, Text& out) {
   std::uint64_t in_buffer = 0, out_buffer = 0;
   for (const auto& worker : server.workers()) {
-    for (const auto& [id, session] : worker->sessions()) {
-      in_buffer = std::max<std::uint64_t>(in_buffer, session->in.capacity());
-      out_buffer = std::max<std::uint64_t>(out_buffer, session->out.memory_bytes());
-    }
+    in_buffer = std::max(in_buffer, worker->stats().buffer_in_max.value());
+    out_buffer = std::max(out_buffer, worker->stats().buffer_out_max.value());
   }
   out.section("Clients");
   out.field("connected_clients", server.client_count());
@@ -236,6 +234,7 @@ void modules_section(Server&, Text& out) { out.section("Modules"); }
 void errorstats_section(Server& server, Text& out) {
   std::map<std::string, std::uint64_t> codes;
   for (const auto& worker : server.workers()) {
+    const std::lock_guard lock(worker->stats().errors_mutex);
     for (const auto& [code, count] : worker->stats().error_codes) codes[code] += count;
   }
   out.section("Errorstats");

@@ -3,7 +3,7 @@
 
 // Standstill: while it lives, every other thread of the server stands still between two turns, and
 // everything they own may be read and changed. For what is rare: EXEC over several shards, CONFIG
-// SET, CLIENT LIST, INFO. With one thread it does nothing.
+// SET, CLIENT LIST, KEYS. With one thread it does nothing.
 //
 // Cost: the longest turn of any thread, plus waking those that sleep. Threads: a worker, or one
 // that is none (null). Nested on one thread: the inner ones do nothing.

@@ -7,7 +7,9 @@
 #include <bit>
 #include <cstdint>
 #include <map>
+#include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/command.h"
@@ -52,7 +54,13 @@ struct Stats {
   Tally command_ns_max, command_cpu_ns_max;
   Tally watching, in_multi, subscribed;
   Tally expired_keys_base, evicted_keys_base, hits_base, misses_base;  // CONFIG RESETSTAT
-  // Read while threads stand still.
+  Tally buffer_in_max, buffer_out_max;                                 // of one client, of late
+  // Any thread: told seldom, and read seldom.
+  void add_error(std::string code) {
+    const std::lock_guard lock(errors_mutex);
+    ++error_codes[std::move(code)];
+  }
+  mutable std::mutex errors_mutex;
   std::map<std::string, std::uint64_t> error_codes;
 };
 

@@ -29,7 +29,7 @@ struct MemoryStatus {
 };
 MemoryStatus memory_status(Server& server);
 
-// The sections of INFO that were asked for; empty: the default ones. Threads stand still.
+// The sections of INFO that were asked for; empty: the default ones.
 std::string info_text(Server& server, const std::vector<std::string>& sections);
 
 // GET /topology.

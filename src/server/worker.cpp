@@ -28,6 +28,8 @@ constexpr std::uint64_t kWakeTag = 1, kListenTag = 2, kTlsListenTag = 3;
 constexpr int kAcceptsMax = 64;
 constexpr int kEventsMax = 256;
 constexpr std::uint64_t kTickMs = 100;
+// What the largest buffers of clients were "of late".
+constexpr std::uint64_t kBuffersMs = 10'000;
 constexpr std::chrono::microseconds kStepIdle{200}, kStepBusy{50};
 
 std::string address_text(const sockaddr_storage& address) {
@@ -309,6 +311,12 @@ void Worker::tick() {
   if (!waiting_.empty()) resume_waiting();
   if (handshakes_ > 0) cut_handshakes();
   if (!unfinished_.empty()) cut_unfinished();
+  if (steady_ms_ >= buffers_until_ms_) {
+    buffers_until_ms_ = steady_ms_ + kBuffersMs;
+    stats_.buffer_in_max.set(0);
+    stats_.buffer_out_max.set(0);
+    for (const auto& [id, session] : sessions_) note_buffers(*session);
+  }
   const std::uint64_t timeout_ms = server_.config().timeout_ns / 1'000'000;
   if (timeout_ms > 0) {
     for (auto& [id, session] : sessions_) {
@@ -409,7 +417,10 @@ void Worker::reset_stats() {
         &stats_.errors, &stats_.command_ns_max, &stats_.command_cpu_ns_max}) {
     tally->set(0);
   }
-  stats_.error_codes.clear();
+  {
+    const std::lock_guard lock(stats_.errors_mutex);
+    stats_.error_codes.clear();
+  }
   const tier::Counters& counters = shard_->counters();
   stats_.expired_keys_base.set(counters.expired.value());
   stats_.evicted_keys_base.set(counters.evicted.value());

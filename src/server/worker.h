@@ -157,6 +157,7 @@ class Worker final : public tier::Listener {
                      const Command* command);
   Ran run_command(Session& session, Cut& cut);
   Ran dispatch(Session& session, const Command& command, Cut& cut);
+  Ran run_standing(Session& session, Context& context, std::size_t before);
   Ran finish(Session& session, Context& context, std::size_t before);
   // With a cold tier (worker_tiered.cpp).
   Ran finish_tiered(Session& session, Context& context, std::size_t before);
@@ -221,6 +222,7 @@ class Worker final : public tier::Listener {
   // What the budget must grant for it, and for `more` bytes of it.
   static std::uint64_t buffer_bytes(const Session& session, std::uint64_t more = 0);
   bool try_grant(Session& session);
+  void note_buffers(const Session& session);
   bool grant_buffers(Session& session);
   bool afford_buffers(Session& session);
   bool make_room(std::uint64_t bytes);
@@ -243,6 +245,7 @@ class Worker final : public tier::Listener {
   std::uint64_t now_ms_ = 0;  // Unix time: what entries expire by
   // By the steady clock, which nobody sets: what is waited for, and how long clients are silent.
   std::uint64_t steady_ms_ = 0, next_tick_ms_ = 0, drain_until_ms_ = 0;
+  std::uint64_t buffers_until_ms_ = 0;  // what is the largest of late is looked for anew
   bool more_steps_ = false;
 
   std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;

@@ -21,8 +21,8 @@ namespace {
 constexpr std::size_t kLargeReadBytes = 256 * 1024;
 // Room behind a large word: for its line end, and the start of what comes next.
 constexpr std::size_t kTailBytes = 64;
-// A client's buffer grows by a part of itself, between these: room for that much, and for as much of
-// the value that it becomes, is made at once; what came before has its room already.
+// A client's buffer grows by a part of itself, between these: room for that much, and for as much
+// of the value that it becomes, is made at once; what came before has its room already.
 constexpr std::size_t kGrowthBytesMin = 256 * 1024, kGrowthBytesMax = 1024 * 1024;
 constexpr std::size_t kGrowthPart = 16;
 // Words that a place in the batch keeps room for.

@@ -28,7 +28,15 @@ std::uint64_t Worker::buffer_bytes(const Session& session, std::uint64_t more) {
   return all > kFreeBufferBytes ? all - kFreeBufferBytes : 0;
 }
 
+// The largest of late, for INFO.
+void Worker::note_buffers(const Session& session) {
+  const std::uint64_t in = session.in.capacity(), out = session.out.memory_bytes();
+  if (in > stats_.buffer_in_max.value()) stats_.buffer_in_max.set(in);
+  if (out > stats_.buffer_out_max.value()) stats_.buffer_out_max.set(out);
+}
+
 bool Worker::try_grant(Session& session) {
+  note_buffers(session);
   const std::uint64_t needed = buffer_bytes(session);
   const int shard = static_cast<int>(index_);
   if (needed > session.granted_bytes) {

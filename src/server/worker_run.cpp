@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "server/clock.h"
+#include "server/commands/scan_words.h"
 #include "server/keys_of.h"
 #include "server/router.h"
 #include "server/running.h"
@@ -73,18 +74,36 @@ Worker::Ran Worker::dispatch(Session& session, const Command& command, Cut& cut)
         }
         [[fallthrough]];
       }
-      case Route::kAll: {
-        if (!session.slots.empty()) return Ran::kWait;
-        const bool changes = (command.flags & kWrite) != 0;
-        const Standstill still(server_, this,
-                               changes ? Standstill::For::kChanges : Standstill::For::kLooks);
-        return finish(session, context, before);
+      case Route::kAll:
+        return run_standing(session, context, before);
+      case Route::kCursor: {
+        // With a cold tier it may be there that the cursor is at: see kAll.
+        if (router_ != nullptr) return run_standing(session, context, before);
+        const unsigned at = shard_of_cursor(words, count);
+        if (at == index_ || at >= count) break;
+        if (session.slots.size() >= kSlotsMax) return Ran::kWait;
+        forward(session, context, at);
+        return Ran::kDone;
       }
+      case Route::kTotals:
+        // The cold tier's keys are counted apart from memory's.
+        if (router_ != nullptr) return run_standing(session, context, before);
+        if (!session.slots.empty()) return Ran::kWait;
+        break;
       case Route::kOrdered:
         if (!session.slots.empty()) return Ran::kWait;
         break;
     }
   }
+  return finish(session, context, before);
+}
+
+// While every other thread stands still.
+Worker::Ran Worker::run_standing(Session& session, Context& context, std::size_t before) {
+  if (!session.slots.empty()) return Ran::kWait;
+  const bool changes = (context.command->flags & kWrite) != 0;
+  const Standstill still(server_, this,
+                         changes ? Standstill::For::kChanges : Standstill::For::kLooks);
   return finish(session, context, before);
 }
 

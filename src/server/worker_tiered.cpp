@@ -23,7 +23,8 @@ bool copyable(const Command& command) {
 }
 
 bool ordered(const Command& command) {
-  return command.route == Route::kAll || command.route == Route::kOrdered;
+  return command.route == Route::kAll || command.route == Route::kCursor ||
+         command.route == Route::kTotals || command.route == Route::kOrdered;
 }
 
 }  // namespace

@@ -166,6 +166,7 @@ class Shard {
   Status put(const Key& key, const Taken& taken);
 
   // --- Databases.
+  // From any thread, while none flushes or swaps databases.
   std::uint64_t count(unsigned db) const noexcept;
   std::uint64_t count_with_expiry(unsigned db) const noexcept;
   // Empty at once; the memory comes back in steps. No removal is told to the listener.

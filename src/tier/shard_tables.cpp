@@ -15,11 +15,11 @@ constexpr std::size_t kLooksPerEntry = 16;
 }  // namespace
 
 std::uint64_t Shard::count(unsigned db) const noexcept {
-  return state_->store->table(state_->tables[db]).entries;
+  return state_->store->table(state_->tables[db]).entries.value();
 }
 
 std::uint64_t Shard::count_with_expiry(unsigned db) const noexcept {
-  return state_->store->table(state_->tables[db]).expiring;
+  return state_->store->table(state_->tables[db]).expiring.value();
 }
 
 // All that is stored goes aside as a whole; step() gives its pages back.
@@ -49,7 +49,7 @@ void Shard::flush(unsigned db) {
   }
   std::uint64_t others = 0;
   for (unsigned other = 0; other < kDatabases; ++other) {
-    if (other != db) others += s.store->table(s.tables[other]).entries;
+    if (other != db) others += s.store->table(s.tables[other]).entries.value();
   }
   if (others == 0) {
     s.retire();
@@ -146,7 +146,7 @@ std::optional<std::string_view> Shard::random_key(unsigned db, std::uint64_t ran
   State& s = *state_;
   Store& store = *s.store;
   Table& table = store.table(s.tables[db]);
-  if (table.entries == 0) return std::nullopt;
+  if (table.entries.value() == 0) return std::nullopt;
   const std::uint64_t start = random >> 16;
   std::uint64_t place = start;
   bool wrapped = false;

@@ -18,7 +18,7 @@ bool Store::release(std::size_t bytes) noexcept {
   if (heap_.release(bytes) || large_.release_all(bytes)) return true;
   budget_.give_back(Component::kTable, directory_bytes_, shard_);
   directory_bytes_ = 0;
-  for (Table& table : tables_) table = Table{};
+  for (Table& table : tables_) table.clear();
   return false;
 }
 
@@ -51,12 +51,12 @@ Spot Store::put(Segment* segment, std::uint64_t hash, Ref ref) noexcept {
   const std::size_t slot = segment->add(hash, ref);
   rank::arrive(segment->ranks, segment->all_words(), slot, weight(ref), clock_.stamp());
   Table& table = tables_[segment->table];
-  ++table.entries;
+  table.entries.add();
   ++entries_;
   const Spot spot{segment, segment, slot, ref};
   const std::uint64_t expires = entry(ref).expires_ms();
   if (expires != 0) {
-    ++table.expiring;
+    table.expiring.add();
     ++segment->expiring;
     segment->earliest_ms = std::min(segment->earliest_ms, expires);
   }
@@ -69,13 +69,13 @@ void Store::erase(const Spot& spot, std::uint64_t hash, bool keep_large) noexcep
   const Entry e = entry(spot.ref);
   rank::leave(segment.ranks, segment.all_words(), spot.slot, weight(spot.ref));
   if (e.expires_ms() != 0) {
-    --table.expiring;
+    table.expiring.sub();
     --segment.expiring;
   }
   if (e.large() && !keep_large) large_.free(e.block());
   segment.remove(spot.slot, hash);
   heap_.free(spot.ref);
-  --table.entries;
+  table.entries.sub();
   --entries_;
 }
 
@@ -101,7 +101,7 @@ void Store::set_expiry(const Spot& spot, std::uint64_t expires_ms) noexcept {
   const bool before = e.expires_ms() != 0, after = expires_ms != 0;
   if (before != after) {
     segment.expiring += after ? 1u : ~0u;
-    tables_[segment.table].expiring += after ? 1ull : ~0ull;
+    tables_[segment.table].expiring.add(after ? 1ull : ~0ull);
   }
   if (after) segment.earliest_ms = std::min(segment.earliest_ms, expires_ms);
   e.expires_ms(expires_ms);
@@ -180,7 +180,7 @@ std::uint64_t Store::sweep(unsigned id, std::uint64_t place) noexcept {
   }
   budget_.give_back(Component::kTable, table.directory.size() * sizeof(Ref), shard_);
   directory_bytes_ -= table.directory.size() * sizeof(Ref);
-  table = Table{};
+  table.clear();
   return 0;
 }
 

@@ -41,7 +41,17 @@ struct Table {
   std::vector<Ref> directory;  // empty: no segment yet
   unsigned depth = 0;
   std::array<std::uint32_t, kDepthMax + 1> at_depth{};  // segments, by their depth
-  std::uint64_t entries = 0, expiring = 0, segments = 0;
+  Tally entries, expiring;                              // read by any thread
+  std::uint64_t segments = 0;
+
+  void clear() noexcept {
+    std::vector<Ref>().swap(directory);
+    depth = 0;
+    at_depth = {};
+    entries.set(0);
+    expiring.set(0);
+    segments = 0;
+  }
 };
 
 // Where an entry is.

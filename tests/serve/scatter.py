@@ -40,6 +40,53 @@ def test_commands_on_keys_of_several_threads_let_nobody_stand_still(_folder):
             assert limits.calls(client, command) == 1, command
 
 
+def test_figures_and_a_scan_let_nobody_stand_still(_folder):
+    with wire.store("--server.threads=3", http=True) as server, server.client() as client:
+        for start in range(0, 6000, 100):
+            limits.written(client, [("SET", f"k{i}", i) for i in range(start, start + 100)])
+        client.error("INCR", "k1", "too many")
+        before = counted(server, "standstills")
+        assert client.ask("DBSIZE") == 6000
+        client.socket.sendall(client.packed("SET", "one more", "x") + client.packed("DBSIZE"))
+        assert (client.read(), client.read()) == ("OK", 6001), "what the client has written counts"
+        told = client.ask("INFO", "everything").decode()
+        assert "db0:keys=6001," in told and "errorstat_ERR:count=1" in told, told
+        assert counted(server, "standstills") == before
+        seen, cursor, calls = set(), "0", 0
+        while calls == 0 or cursor != b"0":
+            cursor, names = client.ask("SCAN", cursor, "COUNT", 10)
+            seen.update(names)
+            calls += 1
+        assert len(seen) == 6001
+        assert calls > 100, calls
+        assert counted(server, "standstills") - before <= 2, "only from one thread's keys to the next one's"
+        client.ask("KEYS", "none")
+        assert counted(server, "standstills") > before, "the count would not show it"
+
+
+def test_a_scan_tells_what_was_there_throughout_while_tables_grow_and_shrink(_folder):
+    with wire.store("--server.threads=3") as server, server.client() as client, server.client() as other:
+        for start in range(0, 3000, 100):
+            limits.written(client, [("SET", f"stays:{i}", i) for i in range(start, start + 100)])
+        stays = {b"stays:%d" % i for i in range(3000)}
+        for turn in range(3):
+            seen, cursor, at = set(), b"0", 0
+            while True:
+                cursor, names = client.ask("SCAN", cursor, "COUNT", 50)
+                seen.update(names)
+                # Between two calls the tables grow by a third of what they were, in the last turn they shrink.
+                if at < 60_000 and turn < 2:
+                    limits.written(other, [("SET", f"{turn}:{i}", i) for i in range(at, at + 1000)])
+                    at += 1000
+                elif at < 60_000:
+                    other.ask("UNLINK", *[f"{n}:{i}" for n in (0, 1) for i in range(at, at + 1000)])
+                    at += 1000
+                if cursor == b"0":
+                    break
+            assert stays <= seen, f"turn {turn}: {len(stays - seen)} of {len(stays)} were not told"
+        assert other.ask("DBSIZE") == 3000 or at < 60_000
+
+
 class Model:
     """What the replies to one client's commands must be."""
 

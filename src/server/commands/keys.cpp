@@ -3,6 +3,7 @@
 // Commands on keys, whatever their values: which there are, and where.
 #include <algorithm>
 #include <functional>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "server/numbers.h"
 #include "server/router.h"
 #include "server/server.h"
+#include "server/standstill.h"
 #include "server/worker.h"
 
 namespace ullage::server {
@@ -236,7 +238,13 @@ void scan_command(Context& c) {
   } else if (at.shard >= workers.size()) {
     more = false;  // a cursor of nobody's
   }
+  std::optional<Standstill> still;
   while (at.shard < workers.size() && seen < words.count) {
+    // It was brought to the shard where it begins; only what is left to see for the next is read
+    // while that stands still.
+    if (workers[at.shard].get() != &c.worker && !still) {
+      still.emplace(c.server, &c.worker, Standstill::For::kLooks);
+    }
     at.place = workers[at.shard]->shard().scan(
         c.caller.db, at.place, words.count - seen,
         [&](std::string_view name, const tier::Found& found) {

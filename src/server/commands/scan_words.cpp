@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/commands/scan_words.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cerrno>
 #include <cstdlib>
@@ -56,6 +57,12 @@ ScanPlace scan_place(std::uint64_t cursor, std::size_t shards, bool memory) {
   place.place = cursor & ((std::uint64_t{1} << kShardShift) - 1);
   if (!memory && place.shard < shards) return {shards, 0};
   return place;
+}
+
+unsigned shard_of_cursor(std::span<const std::string_view> words, std::size_t shards) {
+  ScanWords scan;
+  if (words.size() < 2 || scan_words(words, scan) != nullptr) return static_cast<unsigned>(shards);
+  return static_cast<unsigned>(std::min(scan_place(scan.cursor, shards, true).shard, shards));
 }
 
 std::uint64_t scan_cursor(const ScanPlace& place) {

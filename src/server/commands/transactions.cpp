@@ -33,7 +33,8 @@ bool needs_others(Context& c, const std::vector<std::vector<std::string>>& queue
     if ((command->flags & kContainer) && words.size() > 1) {
       command = find_subcommand(*command, words[1]);
     }
-    if (command->route == Route::kAll) return true;
+    if (command->route == Route::kAll || command->route == Route::kCursor) return true;
+    if (command->route == Route::kTotals) return true;  // of one moment
     bool elsewhere = false;
     const std::vector<std::string_view> views(words.begin(), words.end());
     for_each_key(*command, views, [&](std::size_t i) {
