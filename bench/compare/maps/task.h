@@ -12,6 +12,7 @@
 //   stall     single operations: p99.99 and the longest, beside a null control; `warm_` is a second
 //             life in memory that is there already, which leaves the table's own work; `floor_cold`
 //             is the longest first touch of one page
+//   small     maps of few entries: find (present, missing), and a whole life: made, filled, destroyed
 //   count     instructions per operation, by callgrind
 //   memory    bytes an entry over one doubling, and what 10 x N erase/insert pairs add, by resident
 //             anonymous pages
@@ -143,6 +144,55 @@ void speed(const Case& c, bench::Report& report) {
   report.add("churn_ns", (cpu_s() - start) / static_cast<double>(pairs) * 1e9, "ns");
 }
 
+// Many small maps rather than one: a program that has one does not care what it costs.
+template <class Keys, class Map>
+void small(const Case& c, bench::Report& report) {
+  constexpr std::size_t kMaps = 16, kFinds = 1'000'000, kInserts = 500'000;
+  constexpr int kPasses = 5;
+  Keys keys;
+  std::optional<Map> maps[kMaps];
+  const auto fill = [&](std::optional<Map>& map, std::size_t from) {
+    map.emplace();
+    for (std::size_t i = 0; i < c.count; ++i) {
+      map->try_emplace(typename Keys::key(keys(from + i)), i);
+    }
+  };
+  for (std::size_t m = 0; m < kMaps; ++m) fill(maps[m], m * c.count);
+  std::uint64_t sum = 0;
+  // Best of the passes each, a pass being `count` times `one`.
+  const auto best = [&](const char* metric, std::size_t count, auto&& one) {
+    double least = 1e9;
+    for (std::uint64_t pass = 0; pass < kPasses; ++pass) {
+      Dice dice(88172645463325252U + pass);
+      const double start = cpu_s();
+      for (std::size_t i = 0; i < count; ++i) one(dice);
+      least = std::min(least, cpu_s() - start);
+    }
+    report.add(metric, least / static_cast<double>(count) * 1e9, "ns");
+  };
+  best("hit_ns", kFinds, [&](Dice& d) {
+    const std::uint64_t key = d.uniform(kMaps * c.count);
+    sum += maps[key / c.count]->find(keys(key))->second;
+  });
+  best("miss_ns", kFinds, [&](Dice& d) {
+    const std::uint64_t key = d.next() >> 1 | std::uint64_t{1} << 62;
+    sum += maps[key % kMaps]->find(keys(key)) != maps[key % kMaps]->end() ? 1 : 0;
+  });
+  const std::size_t lives = kInserts / c.count;
+  double life = 1e9;
+  for (int pass = 0; pass < kPasses; ++pass) {
+    const double start = cpu_s();
+    for (std::size_t i = 0; i < lives; ++i) {
+      std::optional<Map> map;
+      fill(map, i * c.count);
+      sum += map->size();
+    }
+    life = std::min(life, cpu_s() - start);
+  }
+  report.add("life_ns", life / static_cast<double>(lives * c.count) * 1e9, "ns");
+  bench::keep(sum);
+}
+
 inline void report_stalls(bench::Report& report, const std::string& name, const Stalls& stalls) {
   report.add(name + "_p9999_ns", stalls.cpu().quantile_ns(0.9999), "ns");
   report.add(name + "_max_ns", stalls.cpu().max_ns(), "ns");
@@ -265,6 +315,8 @@ struct Task {
     prepare();
     if (c.what == "stall") {
       maps::stall<Keys, Map>(c, report);
+    } else if (c.what == "small") {
+      maps::small<Keys, Map>(c, report);
     } else if (c.what == "count") {
       maps::count_instructions<Keys, Map>(c.count, report);
     } else {
