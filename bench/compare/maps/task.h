@@ -12,7 +12,7 @@
 //   stall     single operations: p99.99 and the longest, beside a null control; `warm_` is a second
 //             life in memory that is there already, which leaves the table's own work; `floor_cold`
 //             is the longest first touch of one page
-//   small     maps of few entries: find (present, missing), and a whole life: made, filled, destroyed
+//   small     maps of few entries: find (present, missing), and a life: made, filled, destroyed
 //   count     instructions per operation, by callgrind
 //   memory    bytes an entry over one doubling, and what 10 x N erase/insert pairs add, by resident
 //             anonymous pages
