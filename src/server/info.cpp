@@ -15,6 +15,7 @@
 #include "server/cold_status.h"
 #include "server/commands/handlers.h"
 #include "server/context.h"
+#include "server/info_text.h"
 #include "server/numbers.h"
 #include "server/server.h"
 #include "server/status.h"
@@ -22,46 +23,6 @@
 
 namespace ullage::server {
 namespace {
-
-class Text {
- public:
-  void section(const char* title) {
-    if (!text_.empty()) text_ += "\r\n";
-    text_ += "# " + std::string(title) + "\r\n";
-  }
-  template <class T>
-  void field(const std::string& name, const T& value) {
-    text_ += name + ":";
-    if constexpr (std::is_floating_point_v<T>) {
-      char number[64];
-      std::snprintf(number, sizeof number, "%.2f", static_cast<double>(value));
-      text_ += number;
-    } else if constexpr (std::is_arithmetic_v<T>) {
-      text_ += std::to_string(value);
-    } else {
-      text_ += value;
-    }
-    text_ += "\r\n";
-  }
-  std::string take() { return std::move(text_); }
-
- private:
-  std::string text_;
-};
-
-std::string human(std::uint64_t bytes) {
-  char text[32];
-  const double value = static_cast<double>(bytes);
-  if (bytes < 1024) return std::to_string(bytes) + "B";
-  if (bytes < 1024 * 1024) {
-    std::snprintf(text, sizeof text, "%.2fK", value / 1024);
-  } else if (bytes < 1024ULL * 1024 * 1024) {
-    std::snprintf(text, sizeof text, "%.2fM", value / (1024 * 1024));
-  } else {
-    std::snprintf(text, sizeof text, "%.2fG", value / (1024.0 * 1024 * 1024));
-  }
-  return text;
-}
 
 // One figure of all threads together.
 template <class Fn>
@@ -71,7 +32,7 @@ std::uint64_t sum(Server& server, Fn&& of) {
   return all;
 }
 
-void server_section(Server& server, Text& out) {
+void server_section(Server& server, InfoText& out) {
   utsname system{};
   uname(&system);
   const std::uint64_t up_s = server.up_ms() / 1000;
@@ -102,7 +63,7 @@ void server_section(Server& server, Text& out) {
   out.field("io_threads_active", server.workers().size() > 1 ? 1 : 0);
 }
 
-void clients_section(Server& server, Text& out) {
+void clients_section(Server& server, InfoText& out) {
   std::uint64_t in_buffer = 0, out_buffer = 0;
   for (const auto& worker : server.workers()) {
     in_buffer = std::max(in_buffer, worker->stats().buffer_in_max.value());
@@ -119,7 +80,7 @@ void clients_section(Server& server, Text& out) {
   out.field("clients_in_timeout_table", 0);
 }
 
-void memory_section(Server& server, Text& out) {
+void memory_section(Server& server, InfoText& out) {
   const MemoryStatus status = memory_status(server);
   const std::uint64_t machine = this_machine().memory_bytes;
   out.section("Memory");
@@ -129,27 +90,52 @@ void memory_section(Server& server, Text& out) {
   out.field("used_memory_rss_human", human(status.resident_bytes));
   out.field("used_memory_peak", status.peak_bytes);
   out.field("used_memory_peak_human", human(status.peak_bytes));
+  out.field("used_memory_peak_perc", percent(status.used_bytes, status.peak_bytes));
   out.field("used_memory_overhead", status.metadata_bytes);
   out.field("used_memory_startup", 0);
   out.field("used_memory_dataset", status.live_bytes);
+  out.field("used_memory_dataset_perc", percent(status.live_bytes, status.used_bytes));
+  // The tier's pages: what is in use of them, and what the process takes beside.
+  const std::uint64_t held = status.tier_resident_bytes;
+  const std::uint64_t used = held - std::min(held, status.garbage_bytes);
+  out.field("allocator_allocated", used);
+  out.field("allocator_active", held);
+  out.field("allocator_resident", held);
+  out.field("allocator_frag_ratio", ratio(held, used));
+  out.field("allocator_frag_bytes", held - used);
+  out.field("allocator_rss_ratio", 1.0);
+  out.field("allocator_rss_bytes", 0);
+  const auto rss = static_cast<std::int64_t>(status.resident_bytes);
+  out.field("rss_overhead_ratio", ratio(status.resident_bytes, held));
+  out.field("rss_overhead_bytes", rss - static_cast<std::int64_t>(held));
   out.field("total_system_memory", machine);
   out.field("total_system_memory_human", human(machine));
   out.field("used_memory_lua", 0);
   out.field("used_memory_scripts", 0);
+  for (const char* none :
+       {"used_memory_vm_eval", "used_memory_scripts_eval", "number_of_cached_scripts",
+        "number_of_functions", "number_of_libraries", "used_memory_vm_functions",
+        "used_memory_vm_total", "used_memory_functions"}) {
+    out.field(none, 0);
+  }
   out.field("maxmemory", status.limit_bytes);
   out.field("maxmemory_human", human(status.limit_bytes));
   out.field("maxmemory_policy", server.config().maxmemory_policy);
   out.field("mem_fragmentation_ratio", status.fragmentation());
+  out.field("mem_fragmentation_bytes", rss - static_cast<std::int64_t>(status.used_bytes));
   out.field("mem_not_counted_for_evict", 0);
   out.field("mem_clients_normal", status.client_bytes);
   out.field("mem_clients_slaves", 0);
+  out.field("mem_cluster_links", 0);
+  out.field("mem_replication_backlog", 0);
+  out.field("mem_total_replication_buffers", 0);
   out.field("mem_aof_buffer", 0);
   out.field("mem_allocator", "ullage");
   out.field("active_defrag_running", 0);
   out.field("lazyfree_pending_objects", 0);
 }
 
-void persistence_section(Server&, Text& out) {
+void persistence_section(Server&, InfoText& out) {
   out.section("Persistence");
   out.field("loading", 0);
   out.field("async_loading", 0);
@@ -157,6 +143,20 @@ void persistence_section(Server&, Text& out) {
   out.field("rdb_bgsave_in_progress", 0);
   out.field("rdb_last_save_time", 0);
   out.field("rdb_last_bgsave_status", "ok");
+  // There are no snapshots and no log of commands: what persists is the cold tier.
+  for (const char* never : {"rdb_last_bgsave_time_sec", "rdb_current_bgsave_time_sec",
+                            "aof_last_rewrite_time_sec", "aof_current_rewrite_time_sec"}) {
+    out.field(never, -1);
+  }
+  for (const char* none :
+       {"rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded",
+        "aof_rewrites", "aof_rewrites_consecutive_failures", "aof_last_cow_size",
+        "module_fork_in_progress", "module_fork_last_cow_size", "current_cow_peak",
+        "current_cow_size", "current_cow_size_age", "current_save_keys_processed",
+        "current_save_keys_total"}) {
+    out.field(none, 0);
+  }
+  out.field("current_fork_perc", 0.0);
   out.field("aof_enabled", 0);
   out.field("aof_rewrite_in_progress", 0);
   out.field("aof_rewrite_scheduled", 0);
@@ -164,7 +164,7 @@ void persistence_section(Server&, Text& out) {
   out.field("aof_last_write_status", "ok");
 }
 
-void stats_section(Server& server, Text& out) {
+void stats_section(Server& server, InfoText& out) {
   const auto stat = [&server](Tally Stats::*member) {
     return sum(server, [member](Worker& w) { return (w.stats().*member).value(); });
   };
@@ -179,9 +179,18 @@ void stats_section(Server& server, Text& out) {
   out.field("instantaneous_ops_per_sec", server.commands_per_second());
   out.field("total_net_input_bytes", stat(&Stats::bytes_in));
   out.field("total_net_output_bytes", stat(&Stats::bytes_out));
+  out.field("instantaneous_input_kbps", static_cast<double>(server.in_bytes_per_second()) / 1024);
+  out.field("instantaneous_output_kbps", static_cast<double>(server.out_bytes_per_second()) / 1024);
+  for (const char* none : {"total_net_repl_input_bytes", "total_net_repl_output_bytes"}) {
+    out.field(none, 0);
+  }
+  out.field("instantaneous_input_repl_kbps", 0.0);
+  out.field("instantaneous_output_repl_kbps", 0.0);
   out.field("rejected_connections",
             stat(&Stats::rejected_connections) + stat(&Stats::no_descriptor));
   out.field("sync_full", 0);
+  out.field("sync_partial_ok", 0);
+  out.field("sync_partial_err", 0);
   out.field("expired_keys", counter(&tier::Counters::expired, &Stats::expired_keys_base));
   out.field("expired_stale_perc", 0.0);
   out.field("expired_time_cap_reached_count", 0);
@@ -191,7 +200,11 @@ void stats_section(Server& server, Text& out) {
   out.field("keyspace_misses", counter(&tier::Counters::misses, &Stats::misses_base));
   out.field("pubsub_channels", server.pubsub().channel_count());
   out.field("pubsub_patterns", server.pubsub().pattern_count());
+  out.field("pubsubshard_channels", 0);
   out.field("latest_fork_usec", 0);
+  out.field("total_forks", 0);
+  out.field("migrate_cached_sockets", 0);
+  out.field("slave_expires_tracked_keys", 0);
   out.field("tracking_total_keys", server.tracking().keys());
   out.field("tracking_total_items", server.tracking().items());
   out.field("tracking_total_prefixes", server.tracking().prefixes());
@@ -202,17 +215,22 @@ void stats_section(Server& server, Text& out) {
   out.field("unfinished_command_disconnections", stat(&Stats::unfinished_cuts));
 }
 
-void replication_section(Server& server, Text& out) {
+void replication_section(Server& server, InfoText& out) {
   out.section("Replication");
   out.field("role", "master");
   out.field("connected_slaves", 0);
   out.field("master_failover_state", "no-failover");
   out.field("master_replid", server.run_id());
+  out.field("master_replid2", std::string(40, '0'));
   out.field("master_repl_offset", 0);
+  out.field("second_repl_offset", -1);
   out.field("repl_backlog_active", 0);
+  out.field("repl_backlog_size", 0);
+  out.field("repl_backlog_first_byte_offset", 0);
+  out.field("repl_backlog_histlen", 0);
 }
 
-void cpu_section(Server&, Text& out) {
+void cpu_section(Server&, InfoText& out) {
   const auto seconds = [](const timeval& time) {
     char text[32];
     std::snprintf(text, sizeof text, "%ld.%06ld", static_cast<long>(time.tv_sec),
@@ -229,9 +247,9 @@ void cpu_section(Server&, Text& out) {
   out.field("used_cpu_user_children", seconds(children.ru_utime));
 }
 
-void modules_section(Server&, Text& out) { out.section("Modules"); }
+void modules_section(Server&, InfoText& out) { out.section("Modules"); }
 
-void errorstats_section(Server& server, Text& out) {
+void errorstats_section(Server& server, InfoText& out) {
   std::map<std::string, std::uint64_t> codes;
   for (const auto& worker : server.workers()) {
     const std::lock_guard lock(worker->stats().errors_mutex);
@@ -243,12 +261,12 @@ void errorstats_section(Server& server, Text& out) {
   }
 }
 
-void cluster_section(Server&, Text& out) {
+void cluster_section(Server&, InfoText& out) {
   out.section("Cluster");
   out.field("cluster_enabled", 0);
 }
 
-void keyspace_section(Server& server, Text& out) {
+void keyspace_section(Server& server, InfoText& out) {
   out.section("Keyspace");
   for (unsigned db = 0; db < tier::kDatabases; ++db) {
     const auto keys = sum(server, [db](Worker& w) { return w.shard().count(db); });
@@ -259,7 +277,7 @@ void keyspace_section(Server& server, Text& out) {
   }
 }
 
-void commandstats_section(Server& server, Text& out) {
+void commandstats_section(Server& server, InfoText& out) {
   out.section("Commandstats");
   for (const Command& command : commands()) {
     std::uint64_t calls = 0, ns = 0, rejected = 0, failed = 0;
@@ -295,7 +313,7 @@ double percentile(const std::array<std::uint64_t, Durations::kBuckets>& buckets,
   return 0;
 }
 
-void latencystats_section(Server& server, Text& out) {
+void latencystats_section(Server& server, InfoText& out) {
   out.section("Latencystats");
   for (const Command& command : commands()) {
     std::array<std::uint64_t, Durations::kBuckets> buckets{};
@@ -316,7 +334,7 @@ void latencystats_section(Server& server, Text& out) {
   }
 }
 
-void tiers_section(Server& server, Text& out) {
+void tiers_section(Server& server, InfoText& out) {
   const MemoryStatus status = memory_status(server);
   const auto counter = [&server](Tally tier::Counters::*member) {
     return sum(server, [member](Worker& w) { return (w.shard().counters().*member).value(); });
@@ -336,7 +354,7 @@ void tiers_section(Server& server, Text& out) {
   for (const auto& [name, value] : cold_fields(server)) out.field(name, value);
 }
 
-void growth_section(Server& server, Text& out) {
+void growth_section(Server& server, InfoText& out) {
   const auto counter = [&server](Tally tier::Counters::*member) {
     return sum(server, [member](Worker& w) { return (w.shard().counters().*member).value(); });
   };
@@ -361,7 +379,7 @@ void growth_section(Server& server, Text& out) {
   out.field("command_cpu_us_max", static_cast<double>(command_cpu_ns) / 1000);
 }
 
-void budget_section(Server& server, Text& out) {
+void budget_section(Server& server, InfoText& out) {
   const tier::Budget& budget = server.budget();
   const tier::Budget::Readings readings = budget.readings();
   out.section("Budget");
@@ -384,7 +402,7 @@ void budget_section(Server& server, Text& out) {
 struct Section {
   const char* name;
   bool by_default;
-  void (*write)(Server&, Text&);
+  void (*write)(Server&, InfoText&);
 };
 constexpr Section kSections[] = {
     {"server", true, server_section},
@@ -417,7 +435,7 @@ bool wanted(const Section& section, const std::vector<std::string>& names) {
 }  // namespace
 
 std::string info_text(Server& server, const std::vector<std::string>& names) {
-  Text text;
+  InfoText text;
   for (const Section& section : kSections) {
     if (wanted(section, names)) section.write(server, text);
   }

@@ -247,13 +247,24 @@ void Server::tick() {
                   {"granted_bytes", std::to_string(budget_->granted_bytes())},
                   {"limit_bytes", std::to_string(budget_->limit_bytes())}});
   }
-  std::uint64_t commands = 0;
-  for (const auto& worker : workers_) commands += worker->stats().processed.value();
+  std::uint64_t commands = 0, in = 0, out = 0;
+  for (const auto& worker : workers_) {
+    commands += worker->stats().processed.value();
+    in += worker->stats().bytes_in.value();
+    out += worker->stats().bytes_out.value();
+  }
   const std::uint64_t now = steady_ms();
   if (now - rate_since_ms_ < 1000) return;
-  const std::uint64_t done = commands < rate_commands_ ? 0 : commands - rate_commands_;
-  commands_per_second_.store(done * 1000 / (now - rate_since_ms_), std::memory_order_relaxed);
-  rate_commands_ = commands;
+  // CONFIG RESETSTAT makes them less.
+  const auto rate = [&](std::atomic<std::uint64_t>& told, std::uint64_t& before,
+                        std::uint64_t count) {
+    const std::uint64_t done = count < before ? 0 : count - before;
+    told.store(done * 1000 / (now - rate_since_ms_), std::memory_order_relaxed);
+    before = count;
+  };
+  rate(commands_per_second_, rate_commands_, commands);
+  rate(in_bytes_per_second_, rate_in_, in);
+  rate(out_bytes_per_second_, rate_out_, out);
   rate_since_ms_ = now;
 }
 

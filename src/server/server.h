@@ -112,6 +112,12 @@ class Server {
   static constexpr std::chrono::milliseconds kCloseWait{10'000};
   [[nodiscard]] bool close();
 
+  std::uint64_t in_bytes_per_second() const {
+    return in_bytes_per_second_.load(std::memory_order_relaxed);
+  }
+  std::uint64_t out_bytes_per_second() const {
+    return out_bytes_per_second_.load(std::memory_order_relaxed);
+  }
   std::uint64_t commands_per_second() const {
     return commands_per_second_.load(std::memory_order_relaxed);
   }
@@ -174,7 +180,8 @@ class Server {
   std::atomic<std::size_t> client_count_{0};
   std::uint64_t started_ms_ = 0, started_steady_ms_ = 0;
   std::atomic<std::uint64_t> commands_per_second_{0};
-  std::uint64_t rate_commands_ = 0, rate_since_ms_ = 0;
+  std::atomic<std::uint64_t> in_bytes_per_second_{0}, out_bytes_per_second_{0};
+  std::uint64_t rate_commands_ = 0, rate_in_ = 0, rate_out_ = 0, rate_since_ms_ = 0;
   tier::Pressure pressure_told_{};
   std::string run_id_;
 };

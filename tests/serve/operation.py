@@ -307,6 +307,50 @@ def test_the_longest_command_is_told_by_the_clock_and_by_what_its_thread_ran(_fo
         assert longest()[0] < by_clock
 
 
+# Fields of INFO that would not be true here: what jemalloc, forks or the main thread do, and what is not counted.
+INFO_WITHOUT = {
+    "active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time",
+    "current_active_defrag_time", "current_eviction_exceeded_time", "total_eviction_exceeded_time", "atomicvar_api",
+    "dump_payload_sanitizations", "expire_cycle_cpu_milliseconds", "io_threaded_reads_processed", "io_threaded_writes_processed",
+    "lazyfreed_objects", "reply_buffer_expands", "reply_buffer_shrinks", "total_reads_processed", "total_writes_processed",
+    "unexpected_error_replies", "used_cpu_sys_main_thread", "used_cpu_user_main_thread", "used_memory_lua_human",
+    "used_memory_scripts_human", "used_memory_vm_total_human"}
+
+
+def test_info_has_the_fields_of_redis(folder):
+    def fields(client):
+        text = client.ask("INFO", "everything").decode()
+        return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)
+
+    with wire.redis(folder) as redis, wire.store("--server.threads=2") as server, server.client() as client:
+        with redis.client() as other:
+            theirs = fields(other)
+        for i in range(3000):
+            client.ask("SET", f"k{i}", "v" * 500)
+        support.wait_until(lambda: float(fields(client)["instantaneous_input_kbps"]) > 0, "what comes in is told")
+        ours = fields(client)
+        of_calls = ("cmdstat_", "latency_percentiles_", "errorstat_", "db")
+        missing = {name for name in theirs if name not in ours and not name.startswith(of_calls)}
+        assert missing == INFO_WITHOUT, missing ^ INFO_WITHOUT
+        number = {name: float(ours[name]) for name in ours if name.startswith(("allocator_", "used_memory_rss", "rss_overhead"))
+                  and not name.endswith("human")}
+        assert 3000 * 500 < number["allocator_allocated"] <= number["allocator_resident"] < number["used_memory_rss"], number
+        assert number["allocator_frag_bytes"] == number["allocator_active"] - number["allocator_allocated"]
+
+
+def test_slow_moments_are_drawn_and_explained(_folder):
+    with wire.store() as server, server.client() as client:
+        assert b"latency-monitor-threshold is 0" in client.ask("LATENCY", "DOCTOR")
+        client.ask("CONFIG", "SET", "latency-monitor-threshold", "20")
+        assert b"No command took 20 ms or more" in client.ask("LATENCY", "DOCTOR")
+        assert client.error("LATENCY", "GRAPH", "command") == "ERR No samples available for event 'command'"
+        client.ask("DEBUG", "SLEEP", "0.03")
+        graph = client.ask("LATENCY", "GRAPH", "command").decode()
+        assert graph.startswith("command - high ") and "\n_\n" in graph, graph
+        report = client.ask("LATENCY", "DOCTOR").decode()
+        assert "1. command: 1 slow moments" in report and "SLOWLOG GET" in report, report
+
+
 def test_the_budget_holds_while_more_is_written_than_fits(_folder):
     with wire.store("--residency.hot=16MiB") as server, server.client() as client:
         for start in range(0, 100_000, 500):

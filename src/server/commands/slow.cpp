@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // SLOWLOG and LATENCY.
+#include <algorithm>
 #include <bit>
 
+#include "server/clock.h"
 #include "server/commands/handlers.h"
 #include "server/context.h"
+#include "server/latency_text.h"
 #include "server/numbers.h"
 #include "server/server.h"
 #include "server/worker.h"
@@ -128,6 +131,27 @@ void latency_history_command(Context& c) {
   }
 }
 
+void latency_graph_command(Context& c) {
+  const std::string name(c.word(2));
+  const auto events = c.server.latency().events();
+  const auto found = events.find(name);
+  if (found == events.end()) {
+    return c.error("ERR No samples available for event '" + name + "'");
+  }
+  c.out.verbatim(latency_graph(name, found->second, static_cast<std::int64_t>(unix_ms() / 1000)));
+}
+
+void latency_doctor_command(Context& c) {
+  LatencyFacts facts{.threshold_ms = c.config().latency_monitor_threshold_ms,
+                     .pressure = tier::to_string(c.server.budget().pressure())};
+  for (const auto& worker : c.server.workers()) {
+    facts.moves_max =
+        std::max(facts.moves_max, worker->shard().counters().operation_moves_max.value());
+  }
+  c.out.verbatim(latency_report(c.server.latency().events(), facts,
+                                static_cast<std::int64_t>(unix_ms() / 1000)));
+}
+
 void latency_reset_command(Context& c) {
   c.out.integer(static_cast<std::int64_t>(c.server.latency().reset(words_from(c, 2))));
 }
@@ -157,6 +181,10 @@ void latency_histogram_command(Context& c) {
 
 void latency_help_command(Context& c) {
   static constexpr const char* kLines[] = {
+      "DOCTOR",
+      "    Return a human readable latency analysis report.",
+      "GRAPH <event>",
+      "    Return an ASCII latency graph for the <event> class.",
       "HISTORY <event>",
       "    Return time-latency samples for the <event> class.",
       "HISTOGRAM [COMMAND ...]",
