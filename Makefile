@@ -2,7 +2,7 @@
 #
 # The one entry point. Every target is a thin call of a CMake preset or of a script in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test check crash build install deb deb-check bench fuzz aarch64 format tidy clean
+.PHONY: help setup run serve test check crash build install deb deb-check bench fuzz arm format tidy clean
 SHELL := /bin/bash
 
 PREFIX ?= /usr/local
@@ -86,9 +86,9 @@ fuzz:  ## fuzz every parser of outside bytes: make fuzz [MINUTES=10] per target
 	@$(call quiet_build,fuzz)
 	@tools/fuzz.sh $$(( $(MINUTES) * 60 ))
 
-aarch64:  ## the containers on a 64-bit ARM (emulated): headers, and tests of maps, which probe by NEON there
-	@tools/setup.sh run test aarch64
-	@tools/aarch64.sh
+arm:  ## the containers on a 64-bit ARM (emulated): headers, and tests of maps, which probe by NEON there
+	@tools/setup.sh run test arm
+	@tools/arm.sh
 
 format:  ## format every source in place
 	@tools/check_format.py . --fix

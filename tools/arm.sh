@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# aarch64.sh: the containers on a 64-bit ARM, where maps probe by NEON: every public header by itself,
+# arm.sh: the containers on a 64-bit ARM, where maps probe by NEON: every public header by itself,
 # then tests of maps, in an emulated processor.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-out=build/aarch64
+out=build/arm
 gtest=/usr/src/googletest/googletest
 tests=(map_parts hash_map hash_set)
 compile=(aarch64-linux-gnu-g++ -std=c++20 -O1 -Wall -Wextra -Werror -pthread -Iinclude -Isrc
