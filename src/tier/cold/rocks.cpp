@@ -3,12 +3,14 @@
 
 #include <fcntl.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 #include <rocksdb/write_buffer_manager.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
@@ -19,6 +21,7 @@
 #include <functional>
 #include <mutex>
 #include <shared_mutex>
+#include <string_view>
 #include <utility>
 
 #include "tier/cold/block_memory.h"
@@ -62,6 +65,22 @@ Outcome probe(const std::string& directory) {
   return {fault, path + ": " + std::strerror(error)};
 }
 
+// A flush goes on at a tenth of a busy processor: enough that writers do not wait for it for ever,
+// and little enough that who serves clients there owes it nothing when it wakes. (Compactions have
+// less: rocks_recipe.cpp.) Of RocksDB's own threads alone, and never more than the process has.
+constexpr int kFlushNice = 10;
+
+void give_way() noexcept {
+  thread_local bool given = false;
+  if (std::exchange(given, true)) return;
+  std::array<char, 16> name{};
+  if (::pthread_getname_np(::pthread_self(), name.data(), name.size()) != 0) return;
+  if (!std::string_view(name.data()).starts_with("rocksdb:")) return;
+  if (::getpriority(PRIO_PROCESS, 0) < kFlushNice) {
+    (void)::setpriority(PRIO_PROCESS, 0, kFlushNice);  // on Linux, of this thread
+  }
+}
+
 // Hears what RocksDB tells from its threads.
 class Listener final : public rocksdb::EventListener {
  public:
@@ -73,6 +92,7 @@ class Listener final : public rocksdb::EventListener {
     }
     failed_();
   }
+  void OnFlushBegin(rocksdb::DB*, const rocksdb::FlushJobInfo&) override { give_way(); }
   void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) override {
     const std::lock_guard lock(mutex_);
     const bool now = info.condition.cur != rocksdb::WriteStallCondition::kNormal;

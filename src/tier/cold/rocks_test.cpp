@@ -5,9 +5,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <thread>
@@ -135,6 +138,38 @@ TEST(ColdOnDisk, CompactionLeavesOutWhoseTimeHasCome) {
     }
     EXPECT_LE(store.value()->figures().entries, 1500u);
   }
+}
+
+// The least nice of this process's threads whose name begins so; 99: there is none.
+int least_nice_of(const std::string& name) {
+  int least = 99;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    if (!text_of(task.path() / "comm").starts_with(name)) continue;
+    const auto id = static_cast<id_t>(std::stoul(task.path().filename()));
+    least = std::min(least, ::getpriority(PRIO_PROCESS, id));
+  }
+  return least;
+}
+
+TEST(ColdOnDisk, FlushesAndCompactionsGiveWayToWhoServes) {
+  const Folder folder;
+  const int own = ::getpriority(PRIO_PROCESS, 0);
+  const auto store = open_store({.directory = folder / "store"});
+  ASSERT_TRUE(store.ok()) << store.error().message;
+  std::uint64_t last = 0;
+  const std::string value(100'000, 'v');
+  const auto given = [&] {  // a thread of either pool gives way with its first work
+    return least_nice_of("rocksdb:high") >= 10 && least_nice_of("rocksdb:low") >= 19;
+  };
+  for (int round = 0; round < 1000 && !given(); ++round) {
+    for (int i = 0; i < 10; ++i) {
+      last = (*store)->write(0, changes(put(0, "k" + std::to_string(i), value)), false);
+    }
+    wait_durable(**store, last);
+  }
+  EXPECT_GE(least_nice_of("rocksdb:high"), std::max(own, 10)) << "flushes";
+  EXPECT_GE(least_nice_of("rocksdb:low"), std::max(own, 19)) << "compactions";
+  EXPECT_EQ(::getpriority(PRIO_PROCESS, 0), own);
 }
 
 TEST(ColdOnDisk, ADirectoryOfANewerFormatIsRefusedAndLeftAsItIs) {
