@@ -173,6 +173,7 @@ void Worker::turn(int timeout_ms) {
   }
   if (outboxes_.size() > 1 || !errands_done_.empty()) send_posts();
   if (!dead_.empty()) close_dead();
+  more_steps_ |= server_.budget().is_asked(static_cast<int>(index_));
   if (more_steps_) more_steps_ = step(count > 0 ? kStepBusy : kStepIdle);
 }
 

@@ -90,6 +90,9 @@ class Worker final : public tier::Listener {
   // value of `beside` bytes that it may become: one write alone may not evict so many. Not in the
   // middle of the shard's work, and views of it are no longer good.
   bool borrow(std::uint64_t bytes, std::uint64_t beside);
+  // As borrow(), for a part of what is on its way: whoever has most makes room for `beside`, while
+  // the rest arrives; the last part is as borrow().
+  bool borrow_part(std::uint64_t bytes, std::uint64_t beside, bool last);
   // As borrow(), where there is mostly room.
   bool afford(std::uint64_t bytes);
   // Room for `more` bytes of a reply, granted before it is there; the same holds as for borrow().

@@ -89,6 +89,9 @@ void Worker::read_some(Session& session) {
   session.active_ms = steady_ms_;
   if (held) {
     session.in.advance(count);
+    // What is whole needs no more: what it takes now is not to be made up for.
+    const std::size_t needed = session.parser.needed_bytes();
+    if (needed != 0 && session.in.size() >= needed) server_.budget().ask(0, -1);
     process_held(session);
     return;
   }
@@ -123,7 +126,7 @@ bool Worker::room_to_read(Session& session, std::size_t& room) {
     // Room for what the word becomes, too, as far as it is here: see borrow().
     const std::uint64_t beside = announced && needed <= allowed / 2 ? wanted : 0;
     if (bytes > session.granted_bytes) {
-      if (!borrow(bytes - session.granted_bytes, beside)) return false;
+      if (!borrow_part(bytes - session.granted_bytes, beside, wanted >= needed)) return false;
       session.granted_bytes = bytes;
     }
     in.reserve(wanted);

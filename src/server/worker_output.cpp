@@ -17,6 +17,8 @@ constexpr ssize_t kBroken = -1;
 constexpr std::size_t kUngrantedReplyBytes = 4 << 20;
 // What a reply has around a value, at most.
 constexpr std::size_t kFrameBytes = 64;
+// Room that one read makes for what a value becomes, when another thread was asked for the most.
+constexpr std::uint64_t kRoomStepBytes = std::uint64_t{1} << 20;
 
 }  // namespace
 
@@ -69,6 +71,19 @@ bool Worker::make_room(std::uint64_t bytes) { return shard_->make_room(bytes); }
 bool Worker::borrow(std::uint64_t bytes, std::uint64_t beside) {
   if (!make_room(bytes + beside) && beside != 0) (void)make_room(bytes);
   return server_.budget().take(tier::Component::kClients, bytes, static_cast<int>(index_));
+}
+
+bool Worker::borrow_part(std::uint64_t bytes, std::uint64_t beside, bool last) {
+  tier::Budget& budget = server_.budget();
+  const int richest = budget.richest();
+  if (beside == 0 || richest == static_cast<int>(index_)) return borrow(bytes, beside);
+  budget.ask(bytes + beside, richest);
+  server_.workers()[static_cast<std::size_t>(richest)]->wake();
+  if (last) return borrow(bytes, beside);
+  // The other may be slower than what arrives: so this one goes on as well, a little at a time.
+  const std::uint64_t granted = budget.granted_bytes(), allowed = budget.allowed_bytes();
+  const std::uint64_t soon = (allowed > granted ? allowed - granted : 0) + kRoomStepBytes;
+  return borrow(bytes, soon > bytes ? std::min(beside, soon - bytes) : 0);
 }
 
 bool Worker::afford(std::uint64_t bytes) {

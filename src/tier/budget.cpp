@@ -137,8 +137,24 @@ std::uint64_t Budget::excess_bytes(int shard) const noexcept {
   const std::uint64_t mine = shares_[static_cast<std::size_t>(shard)].bytes.load(kRelaxed);
   const std::uint64_t share = allowed / options_.shards;
   const std::uint64_t above = mine > share ? mine - share : 0;
-  if (granted > allowed) return std::min(above, granted - allowed);
-  return 0;
+  const std::uint64_t beyond = granted > allowed ? std::min(above, granted - allowed) : 0;
+  if (!is_asked(shard)) return beyond;
+  const std::uint64_t wanted = granted + asked_bytes_.load(kRelaxed);
+  return std::max(beyond, wanted > allowed ? std::min(mine, wanted - allowed) : 0);
+}
+
+void Budget::ask(std::uint64_t free_bytes, int of) noexcept {
+  asked_bytes_.store(free_bytes, kRelaxed);
+  asked_at_.store(ticks_.load(kRelaxed), kRelaxed);
+  asked_of_.store(free_bytes == 0 ? -1 : of, kRelaxed);
+}
+
+int Budget::richest() const noexcept {
+  unsigned found = 0;
+  for (unsigned i = 1; i < options_.shards; ++i) {
+    if (shares_[i].bytes.load(kRelaxed) > shares_[found].bytes.load(kRelaxed)) found = i;
+  }
+  return static_cast<int>(found);
 }
 
 void Budget::set_allowed(std::uint64_t bytes, Pressure why) noexcept {
@@ -158,6 +174,8 @@ void Budget::tick() {
   psi_.store(psi, kRelaxed);
   ticks_.fetch_add(1, kRelaxed);
   starved_.store(0, kRelaxed);
+  // Whoever asked and went away, or got what it needed otherwise, takes nothing for long.
+  if (ticks_.load(kRelaxed) - asked_at_.load(kRelaxed) >= 2) asked_of_.store(-1, kRelaxed);
 
   const std::uint64_t granted = granted_.load(kRelaxed);
   std::uint64_t allowed = limit_.load(kRelaxed);

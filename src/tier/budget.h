@@ -87,6 +87,14 @@ class Budget {
   // What this shard should free now: its part of what is granted beyond allowed_bytes(). A shard
   // that holds more than its share keeps it while nothing is beyond; others then evict their own.
   std::uint64_t excess_bytes(int shard) const noexcept;
+  // So much is to be free soon, and this shard is to see to it, with what it may evict: until that
+  // is so, somebody asks anew (0: no longer), or tick() was here twice. One wish at a time.
+  void ask(std::uint64_t free_bytes, int of) noexcept;
+  bool is_asked(int shard) const noexcept {
+    return asked_of_.load(std::memory_order_relaxed) == shard;
+  }
+  // The shard on whose behalf the most is granted.
+  int richest() const noexcept;
   Pressure pressure() const noexcept { return pressure_.load(std::memory_order_relaxed); }
 
   const BudgetOptions& options() const noexcept { return options_; }
@@ -117,6 +125,8 @@ class Budget {
   std::atomic<std::uint64_t> granted_{0}, granted_max_{0}, denied_{0};
   std::array<std::atomic<std::uint64_t>, kComponents> components_{};
   std::array<Share, kShardsMax> shares_;
+  std::atomic<int> asked_of_{-1};  // the shard that is to make room; -1: none
+  std::atomic<std::uint64_t> asked_bytes_{0}, asked_at_{0};
   std::atomic<std::uint64_t> starved_{0};  // denials since the last tick
   std::atomic<std::uint64_t> beside_{0};   // what the process took beyond what was granted
   std::atomic<Pressure> pressure_{Pressure::kNone};

@@ -70,6 +70,29 @@ TEST(Budget, WhatOneShardTookMayBecomeAnothers) {
   EXPECT_EQ(budget.excess_bytes(0), 20u);
 }
 
+TEST(Budget, AsksTheRichestForRoomUntilItIsThereOrNobodyWantsIt) {
+  Budget budget({.limit_bytes = 100, .shards = 3});
+  ASSERT_TRUE(budget.take(Component::kEntries, 30, 0));
+  ASSERT_TRUE(budget.take(Component::kEntries, 50, 1));
+  ASSERT_TRUE(budget.take(Component::kEntries, 20, 2));
+  ASSERT_EQ(budget.richest(), 1);
+  budget.ask(25, 1);
+  EXPECT_TRUE(budget.is_asked(1));
+  EXPECT_EQ(budget.excess_bytes(1), 25u);
+  EXPECT_EQ(budget.excess_bytes(0), 0u);
+  budget.give_back(Component::kEntries, 25, 1);
+  EXPECT_EQ(budget.excess_bytes(1), 0u) << "it is there";
+  budget.ask(60, 1);
+  EXPECT_EQ(budget.excess_bytes(1), 25u) << "no more than it has";
+  budget.ask(0, 1);
+  EXPECT_FALSE(budget.is_asked(1));
+  budget.ask(60, 1);
+  budget.tick();
+  EXPECT_TRUE(budget.is_asked(1));
+  budget.tick();
+  EXPECT_FALSE(budget.is_asked(1)) << "who asked went away";
+}
+
 TEST(Budget, WhatTheProcessTakesBesideComesOffWhatIsAllowed) {
   Machine machine;
   machine.resident(100 << 10);

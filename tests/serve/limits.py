@@ -203,6 +203,7 @@ def test_a_document_that_just_fits_finds_room_in_a_full_store(_folder):
 
 
 def test_room_for_a_large_value_is_made_while_it_arrives(_folder):
+    # Three values of 8 MiB take more than the client's own thread has: others make room as well.
     for threads in (1, 2):
         with wire.store(f"--server.threads={threads}", "--residency.hot=64MiB", "--residency.process=512MiB") as server, \
                 server.client() as client:
