@@ -99,6 +99,13 @@ std::uint32_t Shard::State::choose_slab() {
   return best;
 }
 
+// Large values that went, with their cell or by policy, give their pages back in this operation.
+void Shard::State::release_large_since(std::uint64_t live_before) {
+  const std::uint64_t live = store->large().live_bytes();
+  if (live >= live_before) return;
+  releases_left = std::max<std::size_t>(releases_left, 1 + (live_before - live) / kReleaseBytes);
+}
+
 // A part of a slab: of the one that is being emptied, or of another.
 bool Shard::State::empty_one() {
   Heap& heap = store->heap();
@@ -109,7 +116,9 @@ bool Shard::State::empty_one() {
       if (slab == 0) return false;
       heap.empty(slab);
     }
+    const std::uint64_t large = store->large().live_bytes();
     const std::size_t gone = pack(kEmptyCells, Heap::Packing::kForced);
+    release_large_since(large);
     use_up(gone, 0);
     if (gone != 0) return true;
   }
@@ -125,9 +134,7 @@ bool Shard::State::evict_some(const Need& need) {
   for (std::size_t i = 0; i < kEvictSlice && evict_one(); ++i) {
     gone = true;
     use_up(0, 1);
-    if (const std::uint64_t live = store->large().live_bytes(); live < large) {
-      releases_left = std::max<std::size_t>(releases_left, 1 + (large - live) / kReleaseBytes);
-    }
+    release_large_since(large);
     if (is_there(need) || store->large().live_bytes() < large) break;
     if (!need.cell && counters.evicted_bytes.value() >= enough) break;
   }

@@ -81,6 +81,7 @@ struct Shard::State final : StoreOwner {
   bool can_be_made(std::uint64_t bytes) const;
   bool room_step(const Need& need);
   bool evict_some(const Need& need);
+  void release_large_since(std::uint64_t live_before);
   bool empty_one();
   std::uint32_t choose_slab();
   std::uint64_t loss_of(std::uint32_t slab, unsigned live);
