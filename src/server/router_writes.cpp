@@ -67,8 +67,10 @@ std::uint64_t Router::hand_over() {
       change.entry.written_ms = worker_.now_ms();
     }
     figures_.handed_over.add(list.size());
-    last_number_ = cold_.store().write(worker_.index(), std::move(list),
-                                       std::exchange(sync_, false), unhanded_since_ns());
+    // Whoever holds a reply until this number is durable waits for a sync of it, also where its own
+    // change was handed over before, with another sync, and these came behind it.
+    const bool sync = std::exchange(sync_, false) || unnumbered_ > 0;
+    last_number_ = cold_.store().write(worker_.index(), std::move(list), sync, unhanded_since_ns());
     unhanded_since_ns_.store(0, std::memory_order_seq_cst);
   }
   for (; unnumbered_ > 0; --unnumbered_) held_[held_.size() - unnumbered_].number = last_number_;

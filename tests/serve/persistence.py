@@ -182,6 +182,17 @@ def test_more_than_fits_into_memory_is_all_there(folder):
         assert abs(client.ask("DBSIZE") - keys) < keys / 2
 
 
+def test_a_swap_is_answered_although_writes_that_nobody_waits_for_come_behind_it(folder):
+    for threads in (1, 2):
+        with tiered(folder, "--persistence.durability=no", f"--server.threads={threads}", name=f"swap{threads}") as server, \
+                server.client() as client:
+            for i in range(100):
+                # In one piece, so that they are of one turn of the thread.
+                client.socket.sendall(b"".join(client.packed("SWAPDB", 0, 1) + client.packed("SET", "count", i) for _ in range(5)))
+                for _ in range(10):
+                    assert client.read() == "OK", i
+
+
 def test_a_restart_serves_at_once_and_warms_up(folder):
     with tiered(folder) as server, server.client() as client:
         for i in range(2000):
