@@ -212,6 +212,15 @@ struct map_shape {
     return lowest(open);
   }
 
+  // Slots of a map's first allocation, of 15, 7, 3 or 1: as many as fit 256 bytes. With fewer, ten
+  // entries of 16 bytes would be allocated three times and moved twice.
+  static constexpr std::size_t kFirstBytesMax = 256;
+  static constexpr std::size_t kFirst = [] {
+    std::size_t slots = kGroupSlots;
+    while (slots > 1 && slots * SlotBytes > kFirstBytesMax) slots /= 2;
+    return slots;
+  }();
+
   // Bytes of slots in a full segment, at most: what one insert may have to move. 40 KiB keeps a
   // split near 20 us, whatever a slot weighs; a string and a word just fit 64 groups.
   static constexpr std::size_t kSegmentBytesMax = std::size_t{40} * 1024;

@@ -44,8 +44,7 @@ template <class Policy>
 growth_end map_storage<Policy>::grow_small(map_newcomer& who) {
   std::size_t groups = small_groups(), limit = limit_;
   if (groups == 1 && limit < kGroupSlots) {
-    constexpr std::size_t kFirst = sizeof(value_type) > 64 ? 1 : 3;
-    limit = limit == 0 ? kFirst : limit * 2 + 1;
+    limit = limit == 0 ? shape::kFirst : limit * 2 + 1;
   } else if (groups < shape::kGroupsMax) {
     groups = next_small(groups);
     limit = shape::limit_of(groups);
