@@ -48,13 +48,14 @@ void Router::start_read(KeyWait& wait) {
   wait.asked_ms = worker_.steady_ms_;
   wait.sent = false;
   unsent_.push_back({wait.read, wait.asked_ms, 0});
-  send_reads();
+  worker_.wake();  // those of a turn go together, at its end; this may be another thread's turn
 }
 
 void Router::send_reads() {
+  std::vector<tier::ColdStore::Asked> asked;
   const std::size_t most = std::max<std::size_t>(kReadsMax / worker_.server().workers().size(), 64);
   while (!unsent_.empty() && in_flight_ < most && room_.fits_one_more(in_flight_)) {
-    if (unsent_.front().bytes > room_.free_bytes()) return;  // its turn comes when there is room
+    if (unsent_.front().bytes > room_.free_bytes()) break;  // its turn comes when there is room
     const std::uint64_t number = unsent_.front().read;
     unsent_.pop_front();
     const auto found = reads_.find(number);
@@ -62,14 +63,15 @@ void Router::send_reads() {
     ++in_flight_;
     found->second->sent = true;
     figures_.reads.add();
-    cold_.store().read(cold_.key(found->second->key()),
-                       [this, number](tier::ColdStatus status, tier::ColdEntry entry) {
-                         Answer answer;
-                         answer.read = number;
-                         keep_value(answer, status, entry);
-                         put(std::move(answer));
-                       });
+    asked.push_back({cold_.key(found->second->key()),
+                     [this, number](tier::ColdStatus status, tier::ColdEntry entry) {
+                       Answer answer;
+                       answer.read = number;
+                       keep_value(answer, status, entry);
+                       put(std::move(answer));
+                     }});
   }
+  if (!asked.empty()) cold_.store().read_all(asked);
 }
 
 // On a reader's thread, which has this one value: it goes on if there is room for it.
@@ -412,7 +414,6 @@ void Router::turn() {
     for (Answer& each : taken_) answer(each);
     taken_.clear();
     make_read_room();
-    send_reads();
     take_preloads();
     run_ready();
     release();
@@ -426,10 +427,8 @@ void Router::turn() {
   hand_over();
   shard().return_lent();
   room_.put_back(std::exchange(lent_bytes_, 0));
-  if (moved) {  // what ran has left room
-    make_read_room();
-    send_reads();
-  }
+  if (moved) make_read_room();  // what ran has left room
+  if (!unsent_.empty()) send_reads();
   if (held_.empty() && worker_.waiting_.empty() && pressed_.empty()) {
     wants_progress_.store(false, std::memory_order_relaxed);
     return;

@@ -26,6 +26,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -109,6 +110,14 @@ class ColdStore {
   virtual ~ColdStore() = default;
 
   virtual void read(const Key& key, Read done) = 0;
+  struct Asked {
+    Key key;
+    Read done;
+  };
+  // The same for each of them; who reads is woken once for all.
+  virtual void read_all(std::span<Asked> asked) {
+    for (Asked& each : asked) read(each.key, std::move(each.done));
+  }
   // Entries of a database in the order of their hash, from `cursor` (0: the first) on, as
   // Shard::scan counts it; `next` 0: that was all.
   virtual void scan(unsigned db, std::uint64_t cursor, std::size_t count, bool values,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tier/cold/readers.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <utility>
+
+#include "tier/cold/scheduling.h"
 
 namespace ullage::tier::cold {
 namespace {
@@ -18,7 +18,7 @@ Readers::Readers(unsigned threads, std::size_t waiting_max, Work work)
     : waiting_max_(waiting_max), work_(std::move(work)) {
   for (unsigned i = 0; i < std::max(threads, 1u); ++i) {
     threads_.emplace_back([this] {
-      ::pthread_setname_np(::pthread_self(), "cold-read");
+      begin_thread("cold-read");
       run();
     });
   }
@@ -33,18 +33,19 @@ Readers::~Readers() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-bool Readers::add(Task&& task) {
-  bool wake = false;
+std::size_t Readers::add(std::span<Task> tasks) {
+  std::size_t taken = 0, wakes = 0;
   {
     const std::lock_guard lock(mutex_);
-    if (queue_.size() >= waiting_max_) return false;
-    queue_.push_back(std::move(task));
+    taken = std::min(tasks.size(), waiting_max_ - std::min(queue_.size(), waiting_max_));
+    for (Task& task : tasks.first(taken)) queue_.push_back(std::move(task));
     // One that was woken counts as idle no more, so a burst wakes each thread once.
-    wake = idle_ > 0;
-    if (wake) --idle_, ++woken_;
+    wakes = std::min<std::size_t>(idle_, taken);
+    idle_ -= static_cast<unsigned>(wakes);
+    woken_ += static_cast<unsigned>(wakes);
   }
-  if (wake) wake_.notify_one();
-  return true;
+  for (std::size_t i = 0; i < wakes; ++i) wake_.notify_one();
+  return taken;
 }
 
 std::size_t Readers::waiting() const {

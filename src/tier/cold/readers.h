@@ -4,7 +4,7 @@
 // Readers: a few threads that work off a bounded queue, in batches.
 //
 //   Readers readers(2, 4096, [](std::span<Readers::Task> tasks) { ... });
-//   if (!readers.add(std::move(task))) shed;
+//   if (readers.add({&task, 1}) == 0) shed;
 //
 // A thread takes several tasks at once when many wait, so a busy queue costs no wake-ups.
 // Threads   add, waiting: any.
@@ -41,8 +41,9 @@ class Readers {
   Readers(const Readers&) = delete;
   Readers& operator=(const Readers&) = delete;
 
-  // False: too many wait; the task is left as it was.
-  bool add(Task&& task);
+  // In this order. How many of them: too many wait already for the rest, which are left as they
+  // were.
+  std::size_t add(std::span<Task> tasks);
   std::size_t waiting() const;
 
  private:

@@ -61,7 +61,17 @@ class Store final : public ColdStore {
     Readers::Task task;
     encode_key(key.db, key.hash, key.text, task.key);
     task.read = std::move(done);
-    add(std::move(task));
+    add({&task, 1});
+  }
+
+  void read_all(std::span<Asked> asked) override {
+    std::vector<Readers::Task> tasks(asked.size());
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      const Key& key = asked[i].key;
+      encode_key(key.db, key.hash, key.text, tasks[i].key);
+      tasks[i].read = std::move(asked[i].done);
+    }
+    add(tasks);
   }
 
   void scan(unsigned db, std::uint64_t cursor, std::size_t count, bool values,
@@ -71,7 +81,7 @@ class Store final : public ColdStore {
     task.scanned = std::move(done);
     task.count = std::max<std::size_t>(count, 1);
     task.values = values;
-    add(std::move(task));
+    add({&task, 1});
   }
 
   std::uint64_t write(unsigned shard, std::vector<ColdChange> changes, bool sync,
@@ -149,7 +159,8 @@ class Store final : public ColdStore {
     keeper_.tick(resident_bytes);
     const unsigned now = ticks_++;
     if (now % kFigureTicks == 0 && !looking_.exchange(true)) {
-      if (!readers_.add({})) looking_ = false;
+      Readers::Task look;
+      if (readers_.add({&look, 1}) == 0) looking_ = false;
     }
     if (now % kRetryTicks == 0) writer_.retry();
     const std::lock_guard lock(state_mutex_);
@@ -165,11 +176,13 @@ class Store final : public ColdStore {
   }
 
  private:
-  void add(Readers::Task&& task) {
-    task.since_ns = steady_ns();
-    if (readers_.add(std::move(task))) return;
-    shed_.fetch_add(1, kRelaxed);
-    answer(task, ColdStatus::kShed);
+  void add(std::span<Readers::Task> tasks) {
+    const std::uint64_t now = steady_ns();
+    for (Readers::Task& task : tasks) task.since_ns = now;
+    for (Readers::Task& task : tasks.subspan(readers_.add(tasks))) {
+      shed_.fetch_add(1, kRelaxed);
+      answer(task, ColdStatus::kShed);
+    }
   }
 
   static void answer(Readers::Task& task, ColdStatus status) {

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tier/cold/writer.h"
 
-#include <pthread.h>
-#include <sched.h>
-
 #include <algorithm>
 #include <chrono>
 #include <utility>
+
+#include "tier/cold/scheduling.h"
 
 namespace ullage::tier::cold {
 namespace {
@@ -26,14 +25,6 @@ constexpr std::size_t kChangeBytes = sizeof(ColdChange) + 96;
 
 std::uint64_t steady_ns() {
   return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
-}
-
-// A batch thread gets its share of the processors and, when it wakes, takes none from who is
-// running: a thread that serves clients. Where that is not allowed it is a thread like others.
-void begin_thread(const char* name) {
-  ::pthread_setname_np(::pthread_self(), name);
-  const sched_param none{};
-  (void)::sched_setscheduler(0, SCHED_BATCH, &none);
 }
 
 }  // namespace
