@@ -6,6 +6,7 @@ two tiers' budgets."""
 
 import os
 import sys
+import time
 
 from servers import (OUT, WORK, Client, copied, free_port, halves, kept, load, redis, running,
                      ullage)
@@ -58,6 +59,7 @@ def zipf_ours(options):
         port = free_port()
         with running(ullage(port, folder / "data", HOT_MIB, COLD_MIB), port) as server:
             load(port, server.pid, "fill", "--keys", keys)
+            come_to_rest(server.pid)
 
     keys, port = option(options, "--keys"), free_port()
     data = copied(kept(f"zipf-ours-{keys}", fill) / "data", "data")
@@ -83,6 +85,21 @@ def zipf_redis(options):
         lines = load(port, server.pid, "zipf", *options, "--rocksdb", data, "--cache",
                      COLD_MIB << 20, program="rival")
         return lines + f"server_peak_mib {peak_mib(server.pid):.6g} MiB\n"
+
+
+def come_to_rest(pid):
+    """Until files are compacted: as RocksDB's own contender is left after its fill."""
+    quiet = 0
+    while quiet < 3:
+        before = cpu_seconds(pid)
+        time.sleep(1)
+        quiet = quiet + 1 if cpu_seconds(pid) - before < 0.05 else 0
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def peak_mib(pid):

@@ -2,6 +2,7 @@
 #include "tier/cold/rocks.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <rocksdb/cache.h>
@@ -10,7 +11,9 @@
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 #include <rocksdb/write_buffer_manager.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -65,10 +68,26 @@ Outcome probe(const std::string& directory) {
   return {fault, path + ": " + std::strerror(error)};
 }
 
-// A flush goes on at a tenth of a busy processor: enough that writers do not wait for it for ever,
-// and little enough that who serves clients there owes it nothing when it wakes. (Compactions have
-// less: rocks_recipe.cpp.) Of RocksDB's own threads alone, and never more than the process has.
-constexpr int kFlushNice = 10;
+// When files of a directory were last read is written down with the first read of each, and that
+// can wait for seconds behind a journal which others keep busy. Not for files that are made in it
+// from here on, where the file system knows the flag (ext4, XFS, Btrfs, F2FS).
+void forget_access_times(const std::string& directory) noexcept {
+  (void)::mkdir(directory.c_str(), 0777);
+  const int folder = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return;
+  int flags = 0;
+  if (::ioctl(folder, FS_IOC_GETFLAGS, &flags) == 0 && (flags & FS_NOATIME_FL) == 0) {
+    flags |= FS_NOATIME_FL;
+    (void)::ioctl(folder, FS_IOC_SETFLAGS, &flags);
+  }
+  ::close(folder);
+}
+
+// A flush or a compaction goes on at a tenth of a busy processor: enough that writers do not wait
+// for it for ever and that files do not pile up, each of which every read has to ask; and little
+// enough that who serves clients there owes it nothing when it wakes. Of RocksDB's own threads
+// alone, and never more than the process has.
+constexpr int kBackgroundNice = 10;
 
 void give_way() noexcept {
   thread_local bool given = false;
@@ -76,8 +95,8 @@ void give_way() noexcept {
   std::array<char, 16> name{};
   if (::pthread_getname_np(::pthread_self(), name.data(), name.size()) != 0) return;
   if (!std::string_view(name.data()).starts_with("rocksdb:")) return;
-  if (::getpriority(PRIO_PROCESS, 0) < kFlushNice) {
-    (void)::setpriority(PRIO_PROCESS, 0, kFlushNice);  // on Linux, of this thread
+  if (::getpriority(PRIO_PROCESS, 0) < kBackgroundNice) {
+    (void)::setpriority(PRIO_PROCESS, 0, kBackgroundNice);  // on Linux, of this thread
   }
 }
 
@@ -93,6 +112,7 @@ class Listener final : public rocksdb::EventListener {
     failed_();
   }
   void OnFlushBegin(rocksdb::DB*, const rocksdb::FlushJobInfo&) override { give_way(); }
+  void OnCompactionBegin(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override { give_way(); }
   void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) override {
     const std::lock_guard lock(mutex_);
     const bool now = info.condition.cur != rocksdb::WriteStallCondition::kNormal;
@@ -134,6 +154,7 @@ class Rocks final : public Engine {
   }
 
   Outcome open() {
+    forget_access_times(options_.directory);
     rocksdb::DB* db = nullptr;
     const rocksdb::Status status = rocksdb::DB::Open(recipe_.options(), options_.directory, &db);
     if (status.ok()) db_.reset(db);

@@ -148,8 +148,6 @@ Recipe::Recipe(std::uint64_t cache_bytes, std::uint64_t memtable_bytes,
   o.stats_dump_period_sec = 0;
   o.stats_persist_period_sec = 0;
   o.info_log = std::make_shared<NoLog>();
-  // Whatever shares the machine goes first.
-  o.env->LowerThreadPoolCPUPriority(rocksdb::Env::LOW);
 }
 
 Recipe::~Recipe() = default;
