@@ -21,7 +21,7 @@ struct arena_options {
   std::size_t ahead_bytes = 0;
 };
 struct arena_usage {
-  std::size_t used_bytes = 0;  ///< taken from the system so far, for maps
+  std::size_t used_bytes = 0;  ///< what maps hold, and held
   std::size_t free_bytes = 0;  ///< of those, what no map holds: the next ones take it
 };
 
@@ -30,6 +30,10 @@ struct arena_usage {
 bool configure_arena(const arena_options& options) noexcept;
 /// What the arenas hold now.
 arena_usage usage_of_arenas() noexcept;
+/// Gives the pages of what no map holds back to the system: about `bytes` of them, and one step's
+/// (256 KiB, or a huge page). True: there is more to do. Maps that grow meanwhile wait for one step
+/// at most; what they take again is touched anew. hash_map::compact does it for the map's arena.
+bool trim_arenas(std::size_t bytes = ~std::size_t{0}) noexcept;
 
 }  // namespace ullage
 

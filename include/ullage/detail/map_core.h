@@ -117,12 +117,13 @@ class map_core : public map_storage<Policy> {
   void forget(const map_place& at) noexcept {
     at.group[at.slot] = 0;
     --size_;
+    ++this->erased_;
     if (this->chained_ != 0) [[unlikely]]
       this->chain_erased(at);
   }
   /// After an erasure: merges segments or gives room back, one step at most.
   void shrink_after(const map_place& at) noexcept {
-    if ((++this->erased_ % shape::kErasedPerLook == 0 || this->chained_ != 0) && !this->is_small())
+    if ((this->erased_ % shape::kErasedPerLook == 0 || this->chained_ != 0) && !this->is_small())
         [[unlikely]]
       this->look_after_erasure(at);
   }

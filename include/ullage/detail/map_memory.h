@@ -153,6 +153,13 @@ class arena_space {
   static constexpr std::size_t held(unsigned units) {
     return units * (kTagUnit + kSlotUnit + kHeadUnit);
   }
+  /// Gives free segments' pages back to the system, about `work`. True: there is more to do.
+  bool trim(std::size_t work) const noexcept { return arena_->trim(work); }
+  /// For a map without any: those of the arena that its segments would be in.
+  static bool trim_made(std::size_t work) noexcept {
+    segment_arena* const made = segment_arena::made<kTagUnit, kSlotUnit>();
+    return made != nullptr && made->trim(work);
+  }
 
  private:
   std::size_t number(const unsigned char* tags) const noexcept {
@@ -212,6 +219,9 @@ class block_space {
     return Raw::rounded(head_at(units) + kHeadMost);
   }
   static constexpr std::size_t kHeadMost = 48;
+  // What an allocator does with what it gets back is its own affair.
+  static bool trim(std::size_t) noexcept { return false; }
+  static bool trim_made(std::size_t) noexcept { return false; }
 
  private:
   static constexpr std::size_t kHeadAlign = 8;

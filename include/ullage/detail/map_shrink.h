@@ -129,16 +129,19 @@ std::size_t map_storage<Policy>::large_to_small(entry e, std::size_t entries, gr
 }
 
 /// Gives memory back, looking at segments and moving entries, together about `budget` (a segment
-/// counts as 16). True: there is more to do.
+/// counts as 16, a page that the system gets back as 8). True: there is more to do.
 template <class Policy>
 bool map_storage<Policy>::compact(std::size_t budget) {
-  if (is_small()) return false;
+  budget = std::max<std::size_t>(budget, 1);
   std::size_t work = 0;
   while (!is_small()) {
+    if (large_->compacted == 0) large_->erased = erased_;
     if (large_->compacted >= large_->dir.size()) {
+      // What was merged may be merged again, and what was erased from meanwhile, too: until a pass
+      // finds nothing.
+      if (!std::exchange(large_->compacting, false) && large_->erased == erased_) break;
       large_->compacted = 0;
-      // What was merged may be merged again: until a pass finds nothing.
-      return std::exchange(large_->compacting, false);
+      return true;
     }
     if (work >= budget) return true;
     const std::size_t i = large_->compacted++;
@@ -149,6 +152,11 @@ bool map_storage<Policy>::compact(std::size_t budget) {
     work += 16 + moved;
     if (moved != 0 && !is_small()) large_->compacting = true;
   }
+  // The segments have found their form; those that are free now are given back.
+  const std::size_t left = budget - std::min(budget, work);
+  if (is_small()) return space::trim_made(left);
+  if (large_->where.trim(left)) return true;
+  large_->compacted = 0;
   return false;
 }
 

@@ -100,7 +100,7 @@ class map_storage {
                                    block_space<shape, raw, allocator_type>>;
   using directory = map_directory<space, allocator_type, kArena>;
   using entry = typename space::entry;
-  static_assert(space::kHeadMost >= sizeof(segment_header));
+  static_assert(space::kHeadMost >= sizeof(segment_header) + segment_arena::kNoteBytes);
 
   // Bits of a hash: 0-7 the tag, 8-35 the directory (directory_bits), 44-47 the preferred line,
   // 48-63 the home group.
@@ -124,6 +124,7 @@ class map_storage {
     std::size_t filled = 0;     // directory entries below this have had their alias made
     std::size_t compacted = 0;  // where compact() goes on
     bool compacting = false;    // compact() found something in this pass
+    std::size_t erased = 0;     // when that pass began
     std::uint32_t at_depth[directory::kDepthMax + 1] = {};  // segments
   };
 

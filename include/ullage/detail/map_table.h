@@ -296,8 +296,8 @@ class map_table {
                                growth_cause::reserve));
     }
   }
-  /// Gives memory back in steps: moves at most about `budget` entries (and one segment's). True:
-  /// there is more to do.
+  /// Gives memory back in steps: moves at most about `budget` entries (and one segment's), and then
+  /// has the arena give free pages to the system, of which each counts as 8. True: there is more.
   bool compact(size_type budget) { return core_->compact(budget); }
 
   // ---- what it is made of -------------------------------------------------------------------

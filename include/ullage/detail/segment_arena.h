@@ -9,9 +9,12 @@
 //
 // A segment is a run of units, so one number names all three of its parts, and the tags of a map of
 // ten million entries lie in 14 MB of their own: what a search reads first stays in the caches.
-// Runs that are given back wait in a list per length.
+// Runs that are given back wait in a list per length. Their pages stay, for the next map; trim()
+// (arena_trim.h) gives them to the system. What a run is (how long; held, free, or free and without
+// pages) is noted in the last bytes of its heads, so that all runs can be walked from the end.
 //
-// Cost      get, put: O(1) under one lock; a map calls them once per ~200 inserts.
+// Cost      get, put: O(1) under one lock; a map calls them once per ~200 inserts. trim: in steps,
+//           the lock is free in between.
 // Memory    Reserving costs address space only. Pages are touched when a segment is. Under
 //           RLIMIT_AS, where address space is what is short, nothing is reserved (address_space.h).
 // Threads   All members from any thread. A fork waits for the lock: the child's arena works.
@@ -34,6 +37,7 @@
 #if defined(__unix__)
 #include <pthread.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #endif
 
 namespace ullage {
@@ -48,6 +52,7 @@ class [[gnu::visibility("default")]] segment_arena {
   // Slots made usable at a time: three system calls per 16 MiB taken. They zero and copy nothing.
   static constexpr std::size_t kCommitBytes = std::size_t{16} << 20;
   static constexpr std::size_t kHeadBytes = 16;  // of a unit; a segment has three units at least
+  static constexpr std::size_t kNoteBytes = 4;   // of these, at the segment's end: the arena's
   static constexpr unsigned kUnitsMax = 4;       // of a segment
   static constexpr std::uint32_t kNone = 0;      // unit 0 names "no segment"
   static constexpr std::size_t kUnitsReach = std::size_t{1} << 27;  // what 32-bit entries can name
@@ -59,12 +64,16 @@ class [[gnu::visibility("default")]] segment_arena {
     // No static object with a guard: a child that is forked while another thread makes it would
     // wait for ever. It is made under a lock that forks wait for.
     alignas(segment_arena) static constinit unsigned char place[sizeof(segment_arena)] = {};
-    static constinit std::atomic<segment_arena*> one{nullptr};
-    segment_arena* made = one.load(std::memory_order_acquire);
+    segment_arena* made = one_of<TagBytes, SlotBytes>().load(std::memory_order_acquire);
     if (made == nullptr) [[unlikely]] {
-      made = make(one, place, TagBytes, SlotBytes);
+      made = make(one_of<TagBytes, SlotBytes>(), place, TagBytes, SlotBytes);
     }
     return *made;
+  }
+  /// The same if there is one by now, else null.
+  template <std::size_t TagBytes, std::size_t SlotBytes>
+  static segment_arena* made() noexcept {
+    return one_of<TagBytes, SlotBytes>().load(std::memory_order_acquire);
   }
 
   unsigned char* tags() const noexcept { return tags_.base; }
@@ -76,16 +85,21 @@ class [[gnu::visibility("default")]] segment_arena {
     std::uint32_t first = kNone;
     bool ask = false;
     {
-      const std::lock_guard<std::mutex> hold(lock_);
+      const turn hold(*this);
       if (fails()) [[unlikely]]
         return kNone;
       if (free_[units] != kNone) {
         first = free_[units];
         free_[units] = next_of(first);
         free_units_ -= units;
+        note& said = note_before(first + units);
+        if (said.is == state::bare) bare_units_ -= units;
+        said.is = state::held;
+        if (first >= trimmed_ && first < run_end_) run_end_ = first;  // keeps (1) of arena_trim.h
       } else if (commit(used_ + units)) {
         first = used_;
         used_ += units;
+        note_before(used_) = {static_cast<std::uint16_t>(units), state::held};
         ask = used_ >= ask_at_;
         if (ask) ask_at_ = kNever;
       }
@@ -95,11 +109,17 @@ class [[gnu::visibility("default")]] segment_arena {
     return first;
   }
   void put(std::uint32_t first, unsigned units) noexcept {
-    const std::lock_guard<std::mutex> hold(lock_);
+    const turn hold(*this);
     next_of(first) = free_[units];
     free_[units] = first;
     free_units_ += units;
+    note_before(first + units).is = state::free;
   }
+  /// Gives pages of free segments back to the system. A segment that is looked at counts as one of
+  /// `work`, a page that goes as kWorkPerPage; it does about so much, and one step's. True: there
+  /// is more to do.
+  bool trim(std::size_t & work) noexcept;
+  static constexpr std::size_t kWorkPerPage = 8;
 
   arena_usage usage() const noexcept {
     const std::lock_guard<std::mutex> hold(lock_);
@@ -116,6 +136,8 @@ class [[gnu::visibility("default")]] segment_arena {
     }
     return sum;
   }
+  /// See arena.h.
+  static bool trim_all(std::size_t bytes) noexcept;
   /// See arena.h.
   static bool configure(const arena_options& options) noexcept {
     const std::lock_guard<std::mutex> one_at_a_time(configuring());
@@ -148,6 +170,36 @@ class [[gnu::visibility("default")]] segment_arena {
     unsigned char* base = nullptr;
     std::size_t reach = 0, committed = 0;
   };
+  // The lock, for a map: trim() lets it go first.
+  class turn {
+   public:
+    explicit turn(segment_arena& of) noexcept : of_(of) {
+      if (!of.lock_.try_lock()) [[unlikely]]
+        of.wait_for_lock();
+    }
+    ~turn() { of_.lock_.unlock(); }
+    turn(const turn&) = delete;
+    turn& operator=(const turn&) = delete;
+
+   private:
+    segment_arena& of_;
+  };
+  [[gnu::noinline, gnu::cold]] void wait_for_lock() noexcept {
+    waiting_.fetch_add(1);
+    lock_.lock();
+    waiting_.fetch_sub(1);
+  }
+
+  enum class state : std::uint16_t {
+    held,
+    free,  // it may have its pages
+    bare,  // free, and its pages are the system's, but for those that it shares with others
+  };
+  struct note {
+    std::uint16_t units;
+    state is;
+  };
+  static_assert(sizeof(note) == kNoteBytes);
   static constexpr std::size_t kHugeBytes = std::size_t{2} << 20;
   // Of the address space there may be, a reservation takes a sixteenth at most.
   static constexpr std::size_t kReservedShareMin = 16;
@@ -160,6 +212,11 @@ class [[gnu::visibility("default")]] segment_arena {
     if (wants_ahead().load() != 0) ask_at_ = 0;
   }
 
+  template <std::size_t TagBytes, std::size_t SlotBytes>
+  static std::atomic<segment_arena*>& one_of() noexcept {
+    static constinit std::atomic<segment_arena*> one{nullptr};
+    return one;
+  }
   [[gnu::noinline, gnu::cold]] static segment_arena* make(
       std::atomic<segment_arena*> & one, unsigned char* place, std::size_t tag_bytes,
       std::size_t slot_bytes) noexcept {
@@ -229,8 +286,8 @@ class [[gnu::visibility("default")]] segment_arena {
       touched_units_ = upto;
     }
     for (const range* r : {&tags_, &slots_, &heads_}) {
-      const std::size_t begin = from * r->unit / kPageBytesMin * kPageBytesMin;
-      const std::size_t end = upto * r->unit / kPageBytesMin * kPageBytesMin;
+      const std::size_t begin = from * r->unit / page_ * page_;
+      const std::size_t end = upto * r->unit / page_ * page_;
       if (end > begin) ::madvise(r->base + begin, end - begin, MADV_POPULATE_WRITE);
     }
     return true;
@@ -270,6 +327,22 @@ class [[gnu::visibility("default")]] segment_arena {
   std::uint32_t& next_of(std::uint32_t unit) noexcept {
     return *reinterpret_cast<std::uint32_t*>(heads_.base + unit * heads_.unit);
   }
+
+  // Of the segment that ends where `unit` begins.
+  note& note_before(std::uint32_t unit) noexcept {
+    return *reinterpret_cast<note*>(heads_.base + unit * heads_.unit - kNoteBytes);
+  }
+
+  // ---- giving back (arena_trim.h) ---------------------------------------------------------------
+
+  bool has_to_trim() noexcept;
+  std::size_t trim_step() noexcept;
+  std::size_t trim_ahead(std::size_t keep) noexcept;
+  void begin_anew() noexcept;
+  std::size_t ahead_end() const noexcept;
+  std::size_t trim_run(unsigned* looks) noexcept;
+  std::size_t page_bytes() const noexcept;
+  bool drop(const range& r, std::size_t from, std::size_t upto) noexcept;
 
   static void advise([[maybe_unused]] void* at, [[maybe_unused]] std::size_t bytes) noexcept {
 #if defined(MADV_HUGEPAGE)
@@ -365,16 +438,31 @@ class [[gnu::visibility("default")]] segment_arena {
 #endif
   }
   static constexpr std::size_t kPageBytes = std::size_t{64} << 10;  // a multiple of any page size
-  static constexpr std::size_t kPageBytesMin = 4096;
+  static std::size_t system_page_bytes() noexcept {
+#if defined(__unix__)
+    return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+#else
+    return kPageBytes;
+#endif
+  }
 
   mutable std::mutex lock_;
   range tags_, slots_, heads_;
+  const std::size_t page_ = system_page_bytes();
   bool apart_ = false;  // nothing is reserved: committing maps
   std::size_t units_ = 0, ready_units_ = 0, touched_units_ = 0, free_units_ = 0;
   std::uint32_t used_ = 1;  // unit 0 names "no segment"
   static constexpr std::size_t kNever = ~std::size_t{0};
   std::size_t ask_at_ = kNever;  // units in use, from which on the helper has work
   std::uint32_t free_[kUnitsMax + 1] = {};
+  // Of the walk that gives pages back: where it is, the end of the free run it is in, whether that
+  // has pages to give, how often it began at the end since it last said that all is done, and
+  // whether the system refused.
+  std::uint32_t trimmed_ = 1, run_end_ = 1;
+  bool run_has_pages_ = false, refused_ = false;
+  unsigned rounds_ = 0;
+  std::size_t bare_units_ = 0;        // of free_units_
+  std::atomic<unsigned> waiting_{0};  // maps, for the lock
   segment_arena* next_arena_ = nullptr;
   arena_helper* const helper_ = &arena_helper::get();  // of the library that made this
   long fail_after_ = -1;
@@ -386,5 +474,10 @@ inline bool configure_arena(const arena_options& options) noexcept {
   return detail::segment_arena::configure(options);
 }
 inline arena_usage usage_of_arenas() noexcept { return detail::segment_arena::usage_of_all(); }
+inline bool trim_arenas(std::size_t bytes) noexcept {
+  return detail::segment_arena::trim_all(bytes);
+}
 
 }  // namespace ullage
+
+#include <ullage/detail/arena_trim.h>
