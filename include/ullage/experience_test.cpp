@@ -73,6 +73,10 @@ class Experience : public testing::Test {
   std::string folder_, path_;
 };
 
+// The table of docs/containers/growth.md.
+static_assert(experience_policy{}.quantile == 0.95 && experience_policy{}.waste_max == 4 &&
+              experience_policy{}.bytes_max == std::uint64_t{256} << 20);
+
 TEST_F(Experience, WhatOneProcessSawTheNextExpects) {
   EXPECT_EQ(in_child([&] {
               ullage::use_experience(path_.c_str());

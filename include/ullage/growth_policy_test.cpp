@@ -129,15 +129,35 @@ TYPED_TEST(EveryGrowthPolicy, MovesNoMorePerElementThanItSays) {
 static_assert(growths_to<doubling>(1'000'000, 8) == 21);
 static_assert(moves_to<doubling>(1'000'000, 8) == (1 << 20) - 1);
 
-// The table of docs/containers/vector.md.
+// The table of docs/containers/vector.md: growths and moves in all; what the last growth moves, and
+// tenths of a megabyte that are held meanwhile and afterwards.
 template <class Policy>
 constexpr bool costs(std::size_t growths, std::size_t moves) {
   return growths_to<Policy>(1'000'000, 8) == growths && moves_to<Policy>(1'000'000, 8) == moves;
 }
-static_assert(costs<half_more>(34, 2'099'719));
-static_assert(costs<go_growth>(38, 4'154'015));
-static_assert(costs<go_growth_old>(40, 4'511'903));
-static_assert(costs<chunked<65536>>(123, 61'464'576));
+template <class Policy>
+constexpr bool ends(std::size_t moved, std::size_t held, std::size_t after) {
+  std::size_t last = 0, capacity = 0;
+  while (capacity < 1'000'000) {
+    last = capacity;
+    capacity = Policy::next_capacity(capacity, capacity + 1, 8);
+  }
+  const auto tenths = [](std::size_t elements) { return (elements * 8 + 50'000) / 100'000; };
+  return last == moved && tenths(last + capacity) == held && tenths(capacity) == after;
+}
+static_assert(costs<doubling>(21, 1'048'575) && ends<doubling>(524'288, 126, 84));
+static_assert(costs<half_more>(34, 2'099'719) && ends<half_more>(699'912, 140, 84));
+static_assert(costs<go_growth>(38, 4'154'015) && ends<go_growth>(843'776, 152, 84));
+static_assert(costs<go_growth_old>(40, 4'511'903) && ends<go_growth_old>(909'312, 164, 91));
+static_assert(costs<chunked<65536>>(123, 61'464'576) && ends<chunked<65536>>(999'424, 161, 81));
+static_assert(growths_to<exact>(1000, 8) == 1000 && moves_to<exact>(1000, 8) == 999 * 1000 / 2);
+// in_place: 64 KiB on the heap, and one move out of it.
+static_assert(growths_to<in_place<>>(8192, 8) == 14);
+static_assert(moves_to<in_place<>>(8192, 8) + 8192 == 16'383);
+static_assert(in_place<>::options.heap_bytes_max == 8192 * 8 &&
+              in_place<>::options.ready_bytes_step == std::size_t{256} << 10 &&
+              in_place<>::options.kept_on_clear_bytes == std::size_t{64} << 20 &&
+              in_place<>::options.reserve_bytes == std::size_t{64} << 30);
 
 }  // namespace
 }  // namespace ullage

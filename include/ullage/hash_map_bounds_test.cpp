@@ -5,6 +5,7 @@
 // elements, memory by the allocator.
 #include <gtest/gtest.h>
 #include <ullage/hash_map.h>
+#include <ullage/hash_set.h>
 #include <ullage/testing/allocator_testing.h>
 #include <ullage/testing/faults_testing.h>
 
@@ -213,6 +214,34 @@ TEST(HashMapMemory, SixteenByteEntriesTakeTwentyThreeBytesOnAverageAndTwentyFive
   }
   EXPECT_LE(sum / samples, 23.0);
   EXPECT_LE(most, 25.0);
+}
+
+template <class Table, class Insert>
+void expect_bytes(Insert insert, double mean_max, double worst_max) {
+  Table table;
+  double sum = 0, most = 0;
+  int samples = 0;
+  for (std::uint64_t i = 0; i < 400'000; ++i) {
+    insert(table, spread(i));
+    if (i < 100'000 || i % 500 != 0) continue;
+    const double bytes =
+        static_cast<double>(table.memory_usage()) / static_cast<double>(table.size());
+    sum += bytes;
+    most = std::max(most, bytes);
+    ++samples;
+  }
+  EXPECT_LE(sum / samples, mean_max);
+  EXPECT_LE(most, worst_max);
+}
+
+TEST(HashMapMemory, OtherEntriesTakeInProportion) {
+  expect_bytes<hash_set<std::uint64_t>>([](auto& set, std::uint64_t i) { set.insert(i); }, 12.3,
+                                        13.0);
+  const auto text = [](std::uint64_t i) { return std::to_string(i); };
+  expect_bytes<hash_map<std::string, std::uint64_t>>(
+      [&](auto& map, std::uint64_t i) { map.try_emplace(text(i), i); }, 55.2, 58.0);
+  expect_bytes<hash_map<std::string, std::string>>(
+      [&](auto& map, std::uint64_t i) { map.try_emplace(text(i)); }, 87.0, 91.0);
 }
 
 // What is freed must serve again: else the resident memory is not what memory_usage() says.

@@ -3,11 +3,13 @@
 // Parts of hash_map one by one: which hashes are believed, and what a directory in chunks knows.
 #include <gtest/gtest.h>
 #include <ullage/hash_map.h>
+#include <ullage/hash_set.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 namespace ullage::detail {
 namespace {
@@ -57,6 +59,22 @@ static_assert(64 * 15 * sizeof(map::value_type) == 15360 && space::held(4) == 16
 // What one insert costs at worst.
 static_assert(map::max_moves_per_insert() == 960 && map::max_allocations_per_insert() == 5);
 static_assert(hash_map<int, std::array<char, 20000>>::max_allocations_per_insert() == 6);
+// Other entries: a set of 8 bytes, strings to 8 bytes and to strings.
+template <class Map, std::size_t Bytes, std::size_t Moves>
+constexpr bool takes(double fullest, double emptiest) {
+  using its = typename Map::core_type;
+  const auto segment = static_cast<double>(its::space::held(its::shape::kUnitsMin));
+  const auto holds = [](unsigned units) {
+    return its::shape::limit_of(its::shape::groups_of(units));
+  };
+  return sizeof(typename Map::value_type) == Bytes && Map::max_moves_per_insert() == Moves &&
+         is_near(segment / static_cast<double>(holds(its::shape::kUnitsMin)), fullest) &&
+         is_near(segment / static_cast<double>(holds(its::shape::kUnitsMax) / 2), emptiest);
+}
+static_assert(takes<hash_set<std::uint64_t>, 8, 960>(10.15, 15.22));
+static_assert(takes<map, 16, 960>(19.04, 28.56));
+static_assert(takes<hash_map<std::string, std::uint64_t>, 40, 960>(45.70, 68.56));
+static_assert(takes<hash_map<std::string, std::string>, 64, 480>(72.44, 108.67));
 // A larger slot means fewer groups: 40 KiB of slots at most.
 static_assert(map_shape<40, 8>::kSlotsMax == 960 && map_shape<48, 8>::kSlotsMax == 480);
 static_assert(map_shape<40, 8>::kSegmentBytesMax == 40 * 1024);

@@ -10,7 +10,7 @@
 //
 // A site lives longer than its containers; destroying it earlier is an error of the caller.
 //
-// Cost      ~2.2 KiB each, most of it the sketch. A growth adds three relaxed increments per level;
+// Cost      ~2.1 KiB each, most of it the sketch. A growth adds three relaxed increments per level;
 //           the end of a container one. Making and destroying a named site takes a lock.
 #pragma once
 

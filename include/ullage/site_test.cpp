@@ -24,6 +24,8 @@ std::vector<std::string> listed(const std::string& prefix) {
   return names;
 }
 
+static_assert(sizeof(growth_site) <= 2150, "2.1 KiB is what the header says");
+
 TEST(Site, JoinsAndLeavesTheListInAnyOrder) {
   auto a = std::make_unique<growth_site>("join.a");
   auto b = std::make_unique<growth_site>("join.b");

@@ -222,6 +222,8 @@ TEST(Slice, BeginsEmptyAndOwnsNothing) {
   EXPECT_EQ(s.append(7), slice_append::grown);
   static_assert(sizeof(slice<int>) == 32);
   static_assert(detail::slice_array<int, std::allocator<int>>::header_bytes == 64);
+  static_assert(kRetainedBytesMin == 65536 && kRetainedShareMax == 8);
+  static_assert(go_growth::moves_per_element_max == 5);
 }
 
 TEST(Slice, RefusesWhatIsNotInIt) {
