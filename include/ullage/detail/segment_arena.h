@@ -315,6 +315,7 @@ class [[gnu::visibility("default")]] segment_arena {
     wants_ahead().store(0);
     for (segment_arena* a = first_of_all().load(); a != nullptr; a = a->next_arena_) {
       a->ask_at_ = kNever;
+      a->waiting_.store(0);  // those who waited are not here
     }
     unlock_all();
   }
