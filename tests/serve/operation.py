@@ -227,6 +227,20 @@ def test_a_store_that_can_not_start_says_why(folder):
     assert done.stderr.count("--residency.hot") == 1, support.shown(done)
 
 
+def test_a_contract_that_no_server_would_start_with_does_not_pass_its_check(folder):
+    contract = folder / "ullage.toml"
+    for text, line in (('[residency]\nhot = "1MiB"\n', ":2: residency.hot"),
+                       ('[server]\nlog_level = "loud"\n', ":2: server.log_level"),
+                       ('[server]\nresp_port = "off"\n', ":2: server.resp_port"),
+                       ('[persistence]\ndurability = "always"\n', ":2: persistence.durability")):
+        contract.write_text(text)
+        for words in (("serve", "--contract", contract), ("contract", "check", contract)):
+            done = support.ullage(*words, expect=3)
+            assert f"{contract}{line}" in done.stderr, done.stderr
+    contract.write_text('[residency]\nprocess = "10MiB"\n')  # of a program that is judged by it
+    support.ullage("contract", "check", contract)
+
+
 def listening(process):
     """How many sockets a process listens on."""
     with open(f"/proc/{process.pid}/net/tcp", encoding="ascii") as table:

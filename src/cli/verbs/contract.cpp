@@ -3,12 +3,15 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
+#include <string_view>
 
 #include "base/terminal.h"
 #include "cli/contract_flags.h"
 #include "cli/output.h"
 #include "cli/verb.h"
+#include "server/config.h"
 
 namespace ullage::cli {
 
@@ -57,6 +60,17 @@ class ContractVerb : public Verb {
   }
 
  private:
+  // Whether it says anything about a server.
+  static bool serves(const contract::Contract& contract) {
+    const auto& settings = contract.settings();
+    return std::any_of(settings.begin(), settings.end(), [](const contract::Setting& setting) {
+      const std::string_view section = setting.key->section();
+      const bool ours = section == "server" || section == "persistence" ||
+                        std::string_view(setting.key->path) == "residency.hot";
+      return ours && setting.origin != "default";
+    });
+  }
+
   int explain() const {
     const std::size_t width = terminal_width(STDOUT_FILENO);
     if (words_.size() == 1) {
@@ -80,7 +94,13 @@ class ContractVerb : public Verb {
   int check(const std::string& path) {
     Result<contract::Contract> contract = flags_.read(path);
     if (!contract.ok()) return fail(contract.error());
-    const std::vector<std::string> problems = contract->impossible(this_machine());
+    std::vector<std::string> problems = contract->impossible(this_machine());
+    if (problems.empty() && serves(contract.value())) {
+      // What a server would refuse it for, beyond what any program's budgets must keep to.
+      if (const auto config = server::Config::from(contract.value()); !config.ok()) {
+        problems.push_back(config.error().message);
+      }
+    }
     for (const std::string& problem : problems) std::cerr << problem << '\n';
     std::cout << contract::table(contract.value(), terminal_width(STDOUT_FILENO));
     Result<void> done = flush_output();
