@@ -126,6 +126,11 @@ void getbit_command(Context& c) {
 }
 
 void bitcount_command(Context& c) {
+  // Of a key that is not there, Redis does not look at the range.
+  const tier::Key key = c.key(1);
+  const auto found = c.shard(key).get(key);
+  if (!c.is_text(found)) return;
+  if (!found) return c.out.integer(0);
   BitRange range;
   const std::size_t count = c.words.size();
   if (count == 4 || count == 5) {
@@ -134,10 +139,7 @@ void bitcount_command(Context& c) {
   } else if (count != 2) {
     return c.syntax_error();
   }
-  const tier::Key key = c.key(1);
-  const auto found = c.shard(key).get(key);
-  if (!c.is_text(found)) return;
-  if (!found || found->value.empty() || !resolve(range, found->value.size())) {
+  if (found->value.empty() || !resolve(range, found->value.size())) {
     return c.out.integer(0);
   }
   c.out.integer(count_range(found->value, range));
@@ -147,6 +149,10 @@ void bitpos_command(Context& c) {
   std::int64_t wanted = 0;
   if (!c.integer(2, wanted)) return;
   if (wanted != 0 && wanted != 1) return c.error("ERR The bit argument must be 1 or 0.");
+  const tier::Key key = c.key(1);
+  const auto found = c.shard(key).get(key);
+  if (!c.is_text(found)) return;
+  if (!found) return c.out.integer(wanted != 0 ? -1 : 0);
   BitRange range;
   const std::size_t count = c.words.size();
   const bool end_given = count > 4;
@@ -154,10 +160,6 @@ void bitpos_command(Context& c) {
   if (count > 3 && !c.integer(3, range.start)) return;
   if (count > 4 && !c.integer(4, range.end)) return;
   if (count > 5 && !unit_word(c, 5, range)) return;
-  const tier::Key key = c.key(1);
-  const auto found = c.shard(key).get(key);
-  if (!c.is_text(found)) return;
-  if (!found) return c.out.integer(wanted != 0 ? -1 : 0);
   const std::string_view value = found->value;
   if (!resolve(range, value.size())) return c.out.integer(-1);
   for (std::int64_t at = range.start; at <= range.end;) {
