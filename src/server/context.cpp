@@ -47,6 +47,11 @@ void Context::error(std::string_view text) {
   out.error(text);
 }
 
+void Context::out_of_memory() {
+  if (!may_ask_others) return error(kOutOfMemory);
+  failed = asks_others = true;
+}
+
 void Context::wrong_arity() {
   error("ERR wrong number of arguments for '" + std::string(command->name) + "' command");
 }

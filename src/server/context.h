@@ -46,6 +46,14 @@ struct Context {
   const Surveyed* surveyed = nullptr;  // of a keyspace command: what the cold tier has
   // Of its keys, from the first on, those that it needs no more: they may be evicted (running.h).
   std::size_t keys_done = 0;
+  // Where its large words lie, if what they become may take that memory over.
+  tier::Offer* offer = nullptr;
+  // Whether a large value may be replied as what it is: then it is `shared`, behind what was
+  // written to `out`, and a line end behind it.
+  bool may_share = false;
+  // A command that has changed nothing may be run again where other threads have what it lacks.
+  bool may_ask_others = false, asks_others = false;
+  SharedText shared = nullptr;
 
   std::string_view word(std::size_t i) const { return words[i]; }
   bool is(std::size_t i, std::string_view name) const;  // in any case
@@ -60,7 +68,7 @@ struct Context {
   void error(std::string_view text);  // "ERR ..."
   void syntax_error() { error("ERR syntax error"); }
   void not_an_integer() { error("ERR value is not an integer or out of range"); }
-  void out_of_memory() { error(kOutOfMemory); }
+  void out_of_memory();
   void wrong_type() { error("WRONGTYPE Operation against a key holding the wrong kind of value"); }
   // Whether there is no value, or one that is text; else the error is replied.
   bool is_text(const std::optional<tier::Found>& found) {

@@ -65,13 +65,15 @@ class OutQueue {
     last.end = bytes.size();
     size_ += last.end;
   }
-  // The first bytes, for writev.
-  std::size_t vectors(iovec (&out)[kVectors]) const {
+  // The first bytes, for writev, and no more than `most`.
+  std::size_t vectors(iovec (&out)[kVectors], std::size_t most) const {
     std::size_t count = 0;
     if (!chunks_) return 0;
     for (const Chunk& chunk : *chunks_) {
-      if (count == kVectors) break;
-      out[count++] = {chunk.data() + chunk.begin, chunk.end - chunk.begin};
+      if (count == kVectors || most == 0) break;
+      const std::size_t bytes = std::min(most, chunk.end - chunk.begin);
+      out[count++] = {chunk.data() + chunk.begin, bytes};
+      most -= bytes;
     }
     return count;
   }

@@ -13,7 +13,7 @@ namespace {
 std::string take(OutQueue& queue, std::size_t bytes) {
   std::string taken;
   iovec vectors[OutQueue::kVectors];
-  const std::size_t count = queue.vectors(vectors);
+  const std::size_t count = queue.vectors(vectors, ~std::size_t{0});
   for (std::size_t i = 0; i < count && taken.size() < bytes; ++i) {
     const std::size_t part = std::min(vectors[i].iov_len, bytes - taken.size());
     taken.append(static_cast<const char*>(vectors[i].iov_base), part);
@@ -52,7 +52,7 @@ TEST(OutQueue, TakesALargeReplyOverAsItIs) {
   EXPECT_EQ(queue.size(), 6u + 10'000u + 6u);
   EXPECT_GE(queue.memory_bytes(), 100'000u + 2 * OutQueue::kChunkBytes);
   iovec vectors[OutQueue::kVectors];
-  ASSERT_EQ(queue.vectors(vectors), 3u);
+  ASSERT_EQ(queue.vectors(vectors, ~std::size_t{0}), 3u);
   EXPECT_EQ(vectors[1].iov_base, where + 90'000);
   EXPECT_EQ(take(queue, 100'000), "before" + std::string(10'000, 'x') + "behind");
   EXPECT_TRUE(queue.empty());

@@ -82,10 +82,12 @@ struct Session : Caller {
   std::unique_ptr<tls::Stream> tls;  // null: what it sends is what it says
   bool handshaking = false;          // nothing but the handshake goes over it yet
   wire::RequestParser parser;
-  wire::ByteBuffer in;           // of a command that is not whole yet
-  OutQueue out;                  // what the socket did not take
-  std::list<Slot> slots;         // in the order of their commands
-  std::uint64_t slot_bytes = 0;  // of replies in them, but for small ones
+  wire::ByteBuffer in;         // of a command that is not whole yet
+  std::uint64_t in_taken = 0;  // bytes of it whose pages have become a value
+  std::uint64_t room_since_ms = 0, room_tried_ms = 0;  // since when it waits for room; 0: not
+  OutQueue out;                                        // what the socket did not take
+  std::list<Slot> slots;                               // in the order of their commands
+  std::uint64_t slot_bytes = 0;                        // of replies in them, but for small ones
 
   bool want_write = false, want_read = true;  // what epoll is asked for
   bool close_after_reply = false;             // what is written goes out, nothing more is read

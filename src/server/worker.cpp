@@ -108,6 +108,7 @@ void Worker::run(int listener, int tls_listener) {
       sleeping_.store(true, std::memory_order_seq_cst);
       const std::uint64_t now = steady_ms();
       timeout = now >= next_tick_ms_ ? 0 : static_cast<int>(next_tick_ms_ - now);
+      if (!thirsty_.empty()) timeout = std::min(timeout, 1);
       if (park_wanted.load(std::memory_order_seq_cst) != 0 || inbox_.waiting() ||
           (!backlog_.empty() && may_run_more()) || (router_ != nullptr && router_->news())) {
         timeout = 0;
@@ -158,6 +159,7 @@ void Worker::turn(int timeout_ms) {
     }
     ready(*static_cast<Session*>(events[i].data.ptr), events[i].events);
   }
+  if (!thirsty_.empty()) look_for_room();
   if (steady_ms_ >= next_tick_ms_) tick();
   if (router_ != nullptr) router_->turn();
   server_.tracking().send_broadcasts(*this);
@@ -399,6 +401,7 @@ void Worker::close(Session& session) {
   server_.budget().give_back(tier::Component::kClients, session.granted_bytes,
                              static_cast<int>(index_));
   std::erase(waiting_, &session);
+  std::erase(thirsty_, &session);
   if (session.parked != nullptr) router_->abandon(session);
   if (session.handshaking) end_handshake(session);
   if (session.tls) session.tls->say_goodbye();

@@ -42,6 +42,9 @@ inline constexpr std::size_t kHandshakesMax = 256;
 inline constexpr std::uint64_t kHandshakeMs = 10'000;
 // Buffers of a client up to here are free; more is granted by the budget.
 inline constexpr std::size_t kFreeBufferBytes = 64 * 1024;
+// What one write hands to a socket, and what one client is written in one turn: the kernel copies
+// some 0.3 ms a MiB, and the others wait meanwhile.
+inline constexpr std::size_t kSendBytes = 256 * 1024, kWriteBytes = 1024 * 1024;
 // Replies on their way between threads, and in slots, that are not counted.
 inline constexpr std::size_t kSmallReplyBytes = 4 * 1024;
 
@@ -90,6 +93,8 @@ class Worker final : public tier::Listener {
   // value of `beside` bytes that it may become: one write alone may not evict so many. Not in the
   // middle of the shard's work, and views of it are no longer good.
   bool borrow(std::uint64_t bytes, std::uint64_t beside);
+  // As borrow() makes it, by the other threads, which stand still. Not in the middle of a command.
+  void others_make_room(std::uint64_t bytes);
   // As borrow(), for a part of what is on its way: whoever has most makes room for `beside`, while
   // the rest arrives; the last part is as borrow().
   bool borrow_part(std::uint64_t bytes, std::uint64_t beside, bool last);
@@ -127,12 +132,16 @@ class Worker final : public tier::Listener {
   static bool may_be_silent(const Session& session);
   void readable(Session& session);
   void read_some(Session& session);
-  bool room_to_read(Session& session, std::size_t& room);
+  // What becomes of a client that sends a large word.
+  enum class Room { kThere, kLater, kDenied };
+  Room room_to_read(Session& session, std::size_t& room);
+  Room wait_for_room(Session& session);
+  void look_for_room();
   void cut_unfinished();
   // As recv() and send(), over TLS where the client speaks it.
   ssize_t receive(Session& session, char* into, std::size_t room);
   ssize_t transmit(Session& session, std::string_view bytes);
-  ssize_t transmit_queue(Session& session);
+  ssize_t transmit_queue(Session& session, std::size_t most);
   void begin_tls(Session& session);
   void shake(Session& session);
   void end_handshake(Session& session);
@@ -165,7 +174,7 @@ class Worker final : public tier::Listener {
   // With a cold tier (worker_tiered.cpp).
   Ran finish_tiered(Session& session, Context& context, std::size_t before);
   void hold_reply(Session& session, std::size_t before,
-                  std::vector<std::pair<unsigned, std::uint64_t>> others);
+                  std::vector<std::pair<unsigned, std::uint64_t>> others, SharedText shared);
   bool call_tiered(Context& context, PostPtr& post, const Parked* parked);
   void run_parked(PostPtr post, const Parked& parked);
   void resume(const Parked& parked);
@@ -178,8 +187,12 @@ class Worker final : public tier::Listener {
   void after_reply(Session& session, const Command& command);
   bool refused(Session& session, Context& context, const Command* command);
   void call(Context& context);
+  void run(Context& context);
+  void call_with(Context& context, std::string_view bytes, std::uint64_t& granted,
+                 std::uint64_t& taken, unsigned granted_to);
   void after_call(Session& session, Context& context, std::size_t before);
-  void finish_reply(Session& session, std::size_t before);
+  void finish_reply(Session& session, std::size_t before, SharedText shared = nullptr);
+  void queue_shared(Session& session, SharedText shared);
   void abort_exec(Context& context, std::size_t before);
   bool must_pause(const Session& session, const Command& command) const;
   bool queue_command(Session& session, const Command& command,
@@ -255,6 +268,9 @@ class Worker final : public tier::Listener {
   std::vector<std::uint64_t> dirty_, dead_;
   std::vector<std::uint64_t> unfinished_;  // clients of whom half a command is here, or was lately
   std::vector<Session*> waiting_;
+  std::vector<Session*> thirsty_;  // whose large word waits for room
+  std::uint64_t others_again_ms_ = 0;
+  std::uint64_t lacking_ = 0;  // what borrow() did not get, for the command under way
   std::unique_ptr<char[]> read_buffer_;
   std::array<Cut, kBatch> batch_;
   std::array<Memo, kMemos> memos_{};

@@ -13,6 +13,7 @@
 #include "server/numbers.h"
 #include "server/server.h"
 #include "server/worker.h"
+#include "tier/large.h"
 
 namespace ullage::server {
 namespace {
@@ -27,6 +28,24 @@ constexpr std::size_t kGrowthBytesMin = 256 * 1024, kGrowthBytesMax = 1024 * 102
 constexpr std::size_t kGrowthPart = 16;
 // Words that a place in the batch keeps room for.
 constexpr std::size_t kWordsKept = 256;
+
+// How long a client waits for room that other threads make, by the steady clock.
+constexpr std::uint64_t kRoomWaitMs = 100;
+
+// Whether the command that begins here makes its value of the pages it arrives in.
+bool takes_pages(std::string_view bytes) {
+  for (int line = 0; line < 2; ++line) {
+    const std::size_t end = bytes.substr(0, 64).find("\r\n");
+    if (end == std::string_view::npos) return false;
+    bytes.remove_prefix(end + 2);
+  }
+  const std::size_t end = bytes.substr(0, 64).find("\r\n");
+  if (end == std::string_view::npos) return false;
+  for (const char* name : {"set", "setex", "psetex", "setnx", "getset", "mset", "msetnx"}) {
+    if (equals_ignoring_case(bytes.substr(0, end), name)) return true;
+  }
+  return false;
+}
 
 bool in_pubsub_mode(const Session& session) {
   return session.resp < 3 && session.subscriptions() > 0;
@@ -74,9 +93,15 @@ void Worker::read_some(Session& session) {
   std::size_t room = kReadBytes;
   const bool held = !session.in.empty();
   if (held) {
-    if (!room_to_read(session, room)) {
-      stats_.denied_buffers.add();
-      return kill(session);
+    switch (room_to_read(session, room)) {
+      case Room::kThere:
+        session.room_since_ms = 0;
+        break;
+      case Room::kLater:
+        return watch_events(session);
+      case Room::kDenied:
+        stats_.denied_buffers.add();
+        return kill(session);
     }
     into = session.in.room(room);
   }
@@ -108,8 +133,8 @@ void Worker::read_some(Session& session) {
 // Where the next bytes of a command go that is not whole yet. Its buffer grows as they arrive, by
 // at most what is there and by little at once (malloc moves pages of large blocks, not bytes), and
 // is granted before: a size that is only announced takes nothing, and drives out nothing. So room
-// for a large value is made in as many turns as it takes to arrive. False: denied.
-bool Worker::room_to_read(Session& session, std::size_t& room) {
+// for a large value is made in as many turns as it takes to arrive.
+Worker::Room Worker::room_to_read(Session& session, std::size_t& room) {
   wire::ByteBuffer& in = session.in;
   const std::size_t needed = session.parser.needed_bytes();
   const bool announced = needed > in.size();
@@ -118,21 +143,59 @@ bool Worker::room_to_read(Session& session, std::size_t& room) {
   const std::size_t enough = announced ? std::min(needed - in.size(), kReadBytes) : kReadBytes;
   if (free < enough) {
     const std::uint64_t allowed = server_.budget().allowed_bytes();
-    if (announced && needed > kFreeBufferBytes && needed > allowed) return false;  // it never fits
+    // it never fits
+    if (announced && needed > kFreeBufferBytes && needed > allowed) return Room::kDenied;
     const std::size_t most = std::clamp(in.size() / kGrowthPart, kGrowthBytesMin, kGrowthBytesMax);
     std::size_t wanted = in.size() + std::clamp(in.size(), kReadBytes, most);
     if (announced) wanted = std::min(wanted, needed + kTailBytes);
     const std::uint64_t bytes = buffer_bytes(session, wanted - in.capacity());
-    // Room for what the word becomes, too, as far as it is here: see borrow().
-    const std::uint64_t beside = announced && needed <= allowed / 2 ? wanted : 0;
+    // Room for what the word becomes, too, as far as it is here, unless it is made of these pages:
+    // see borrow().
+    const bool taken = needed >= tier::Large::kTakenBytesMin && takes_pages(in.view());
+    const std::uint64_t beside = announced && !taken && needed <= allowed / 2 ? wanted : 0;
     if (bytes > session.granted_bytes) {
-      if (!borrow_part(bytes - session.granted_bytes, beside, wanted >= needed)) return false;
+      const std::uint64_t more = bytes - session.granted_bytes;
+      if (!borrow_part(more, beside, wanted >= needed)) {
+        if (const Room room_now = wait_for_room(session); room_now != Room::kDenied) {
+          return room_now;
+        }
+        // The last resort: they may not have had a turn.
+        others_make_room(more);
+        if (!borrow(more, 0)) return Room::kDenied;
+      }
       session.granted_bytes = bytes;
     }
     in.reserve(wanted);
   }
   room = std::min(room, in.capacity() - in.size());
-  return true;
+  return Room::kThere;
+}
+
+// Another thread may be about to make it: nothing is read from the client for a while.
+Worker::Room Worker::wait_for_room(Session& session) {
+  if (outboxes_.size() == 1) return Room::kDenied;
+  if (session.room_since_ms == 0) session.room_since_ms = steady_ms_;
+  if (steady_ms_ - session.room_since_ms >= kRoomWaitMs) return Room::kDenied;
+  session.waiting = true;
+  session.room_tried_ms = steady_ms_;
+  thirsty_.push_back(&session);
+  return Room::kLater;
+}
+
+void Worker::look_for_room() {
+  std::vector<Session*> thirsty;
+  thirsty.swap(thirsty_);
+  for (Session* session : thirsty) {
+    if (session->room_tried_ms == steady_ms_) {
+      thirsty_.push_back(session);
+      continue;
+    }
+    session->waiting = false;
+    if (session->dead) continue;
+    session->active_ms = steady_ms_;
+    readable(*session);
+    if (!session->dead) watch_events(*session);
+  }
 }
 
 // Whoever has sent half a command and then nothing for long does not keep its memory for ever.
@@ -156,7 +219,12 @@ void Worker::cut_unfinished() {
 void Worker::process_held(Session& session) {
   const std::string_view held = session.in.view();
   const std::size_t used = process(session, held);
-  if (session.in.data() == held.data()) {
+  if (session.in_taken != 0) {  // little is left of it
+    wire::ByteBuffer rest;
+    rest.append(held.substr(used));
+    session.in.swap(rest);
+    session.in_taken = 0;
+  } else if (session.in.data() == held.data()) {
     session.in.consume(used);
   } else {
     session.in.append(held.substr(used));  // the buffer went away with a command

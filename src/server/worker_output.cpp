@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "server/server.h"
+#include "server/standstill.h"
 #include "server/worker.h"
 
 namespace ullage::server {
@@ -20,12 +21,16 @@ constexpr std::size_t kFrameBytes = 64;
 // Room that one read makes for what a value becomes, when another thread was asked for the most.
 constexpr std::uint64_t kRoomStepBytes = std::uint64_t{1} << 20;
 
+// After the others had nothing to give, they are left in peace for so long.
+constexpr std::uint64_t kOthersPauseMs = 100;
+
 }  // namespace
 
 std::uint64_t Worker::buffer_bytes(const Session& session, std::uint64_t more) {
   const SessionExtras* extras = session.known_extras();
-  const std::uint64_t all = more + session.in.capacity() + session.out.memory_bytes() +
-                            session.slot_bytes + session.parser.memory_bytes() +
+  const std::uint64_t all = more + session.in.capacity() - session.in_taken +
+                            session.out.memory_bytes() + session.slot_bytes +
+                            session.parser.memory_bytes() +
                             (extras != nullptr ? extras->queued_bytes : 0);
   return all > kFreeBufferBytes ? all - kFreeBufferBytes : 0;
 }
@@ -69,14 +74,56 @@ bool Worker::afford_buffers(Session& session) {
 bool Worker::make_room(std::uint64_t bytes) { return shard_->make_room(bytes); }
 
 bool Worker::borrow(std::uint64_t bytes, std::uint64_t beside) {
-  if (!make_room(bytes + beside) && beside != 0) (void)make_room(bytes);
-  return server_.budget().take(tier::Component::kClients, bytes, static_cast<int>(index_));
+  const bool made = make_room(bytes + beside);
+  if (!made && beside != 0) (void)make_room(bytes);
+  if (server_.budget().take(tier::Component::kClients, bytes, static_cast<int>(index_)))
+    return true;
+  lacking_ = std::max(lacking_, bytes + beside);
+  return false;
+}
+
+// Those that hold most first.
+void Worker::others_make_room(std::uint64_t bytes) {
+  tier::Budget& budget = server_.budget();
+  if (bytes == 0 || bytes > budget.allowed_bytes()) return;
+  // A store in which nothing may go would stand still for each write that is refused.
+  if (steady_ms_ < others_again_ms_) return;
+  others_again_ms_ = steady_ms_ + kOthersPauseMs;
+  const Standstill still(server_, this, Standstill::For::kLooks);
+  std::vector<Worker*> others;
+  for (const auto& worker : server_.workers()) {
+    if (worker.get() != this) others.push_back(worker.get());
+  }
+  std::sort(others.begin(), others.end(), [&](const Worker* one, const Worker* other) {
+    return budget.held_bytes(static_cast<int>(one->index_)) >
+           budget.held_bytes(static_cast<int>(other->index_));
+  });
+  for (Worker* other : others) {
+    for (;;) {
+      const std::uint64_t granted = budget.granted_bytes(), allowed = budget.allowed_bytes();
+      const std::uint64_t free = allowed > granted ? allowed - granted : 0;
+      if (free >= bytes) {
+        others_again_ms_ = 0;
+        return;
+      }
+      // What one operation may do is bounded: as long as it gets further, it is asked again.
+      const tier::Counters& counters = other->shard_->counters();
+      const std::uint64_t evicted = counters.evicted.value(), packed = counters.packed.value();
+      const bool made = other->make_room(std::min(bytes, free + kRoomStepBytes));
+      if (!made && counters.evicted.value() == evicted && counters.packed.value() == packed &&
+          budget.granted_bytes() >= granted) {
+        break;
+      }
+    }
+  }
 }
 
 bool Worker::borrow_part(std::uint64_t bytes, std::uint64_t beside, bool last) {
   tier::Budget& budget = server_.budget();
   const int richest = budget.richest();
-  if (beside == 0 || richest == static_cast<int>(index_)) return borrow(bytes, beside);
+  if (richest == static_cast<int>(index_) || budget.has_free(bytes + beside)) {
+    return borrow(bytes, beside);
+  }
   budget.ask(bytes + beside, richest);
   server_.workers()[static_cast<std::size_t>(richest)]->wake();
   if (last) return borrow(bytes, beside);
@@ -88,8 +135,7 @@ bool Worker::borrow_part(std::uint64_t bytes, std::uint64_t beside, bool last) {
 
 bool Worker::afford(std::uint64_t bytes) {
   tier::Budget& budget = server_.budget();
-  const std::uint64_t granted = budget.granted_bytes(), allowed = budget.allowed_bytes();
-  if (granted <= allowed && allowed - granted >= bytes &&
+  if (budget.has_free(bytes) &&
       budget.take(tier::Component::kClients, bytes, static_cast<int>(index_))) {
     return true;
   }
@@ -145,7 +191,7 @@ void Worker::spill(Session& session) {
   }
   std::string_view bytes = scratch_.view();
   if (session.out.empty() && !session.dead) {
-    const ssize_t sent = transmit(session, bytes);
+    const ssize_t sent = transmit(session, bytes.substr(0, kSendBytes));
     if (sent == kBroken) {
       kill(session);
     } else {
@@ -182,10 +228,12 @@ void Worker::flush(Session& session) {
     return;
   }
   spill(session);
-  while (!session.out.empty() && !session.dead) {
-    const ssize_t sent = transmit_queue(session);
+  std::size_t left = kWriteBytes;  // the rest in another turn: the socket is asked for it
+  while (!session.out.empty() && !session.dead && left > 0) {
+    const ssize_t sent = transmit_queue(session, std::min(left, kSendBytes));
     if (sent == kBroken) kill(session);
     if (sent <= 0) break;
+    left -= static_cast<std::size_t>(sent);
     session.out.consume(static_cast<std::size_t>(sent));
     session.active_ms = steady_ms_;
     stats_.bytes_out.add(static_cast<std::uint64_t>(sent));
@@ -207,12 +255,16 @@ void Worker::mark_dirty(Session& session) {
 }
 
 // The command under way has written behind `before`: does its client want that?
-void Worker::finish_reply(Session& session, std::size_t before) {
+void Worker::finish_reply(Session& session, std::size_t before, SharedText shared) {
   if (session.reply_mode == ReplyMode::kOn) {
-    if (session.slots.empty()) return;
+    if (session.slots.empty()) {
+      if (shared != nullptr) queue_shared(session, std::move(shared));
+      return;
+    }
     // Earlier commands are still under way elsewhere: this reply waits behind theirs.
     Slot& slot = session.slots.emplace_back();
     keep_reply(slot, before);
+    slot.shared = std::move(shared);
     slot.done = true;
     keep_slot(session, slot);
     return;
@@ -220,6 +272,24 @@ void Worker::finish_reply(Session& session, std::size_t before) {
   scratch_.truncate(before);
   if (session.reply_mode == ReplyMode::kSkip) session.reply_mode = ReplyMode::kOn;
   if (session.reply_mode == ReplyMode::kSkipNext) session.reply_mode = ReplyMode::kSkip;
+}
+
+// What scratch_ holds goes before it.
+void Worker::queue_shared(Session& session, SharedText shared) {
+  if (scratch_.size() > kFreeBufferBytes / 2) spill(session);
+  if (session.dead) return scratch_.clear();
+  session.granted_bytes += std::exchange(lent_, 0);
+  const std::string_view bytes = shared->view();
+  // It takes no memory here, so the bound is of what waits before it.
+  if (session.out.size() + scratch_.size() > server_.config().output_buffer_bytes) {
+    stats_.output_limit_cuts.add();
+    scratch_.clear();
+    return kill(session);
+  }
+  session.out.append(scratch_.view());
+  scratch_.clear();
+  session.out.share(std::move(shared), bytes);
+  session.out.append("\r\n");
 }
 
 // What scratch_ holds behind `before` waits in the slot.
@@ -249,8 +319,7 @@ void Worker::settle_slots(Session& session) {
   while (!session.slots.empty() && session.slots.front().done) {
     Slot& first = session.slots.front();
     const std::string_view reply = first.reply.view();
-    const std::size_t shared = first.shared != nullptr ? first.shared->view().size() : 0;
-    if (session.out.size() + reply.size() + shared > server_.config().output_buffer_bytes) {
+    if (session.out.size() + reply.size() > server_.config().output_buffer_bytes) {
       return cut_deaf(session, stats_.output_limit_cuts);
     }
     count_slot(session, first);

@@ -53,7 +53,7 @@ bool Worker::hand_words(Session& session, Post& post, std::span<const std::strin
   const std::less<const char*> before;
   const bool inside = !in.empty() && !before(words[0].data(), in.data()) &&
                       before(words[0].data(), in.data() + in.size());
-  if (inside && bytes >= in.size() / 2) {
+  if (inside && bytes >= in.size() / 2 && session.in_taken == 0) {
     post.bytes.clear();
     for (const std::string_view word : words) {
       post.lengths.push_back(static_cast<std::uint32_t>(word.size()));
@@ -195,12 +195,14 @@ void Worker::run_post(PostPtr post) {
         Slot& slot = *post->slot;
         slot.reply.swap(post->bytes);
         slot.granted_bytes += std::exchange(post->lent, 0);
-        if (slot.dropped) slot.reply.release();
+        slot.shared = std::move(post->shared);
+        if (slot.dropped) slot.reply.release(), slot.shared = nullptr;
         slot.done = true;
         count_slot(*found->second, slot);
         if (!found->second->dead) settle_slots(*found->second);
       }
       return_loan(*post);  // of a client that is gone
+      post->shared = nullptr;
       break;
     }
     case Post::Kind::kPush:
@@ -245,7 +247,10 @@ void Worker::run_words(PostPtr& post, const Parked* parked) {
   } else if (router_ == nullptr) {
     std::optional<Standstill> still;  // of an errand: workers do this before they post
     if (post->command->route == Route::kAll) still.emplace(server_, this);
-    call(context);
+    context.may_share = post->errand == 0 && !post->part;
+    std::uint64_t taken = 0;
+    call_with(context, post->bytes.view(), post->lent, taken, post->from);
+    post->shared = std::move(context.shared);
   } else if (!call_tiered(context, post, parked)) {
     posted_caller_ = 0;
     return;

@@ -14,6 +14,7 @@
 #include "server/server.h"
 #include "server/standstill.h"
 #include "server/worker.h"
+#include "tier/large.h"
 
 namespace ullage::server {
 namespace {
@@ -22,6 +23,8 @@ namespace {
 constexpr std::size_t kSlotsMax = 1024;
 // Bytes of one client's replies that wait for an earlier one; its next command waits, too.
 constexpr std::size_t kSlotBytesMax = 4 << 20;
+// How often a command is run again after others made room: what is there others may take first.
+constexpr int kRunAgainMax = 3;
 // What SLOWLOG keeps of a command.
 constexpr std::size_t kSlowWordsMax = 32, kSlowWordBytesMax = 128;
 
@@ -110,12 +113,29 @@ Worker::Ran Worker::run_standing(Session& session, Context& context, std::size_t
 // It is on the right thread: now it runs, unless it has to wait for the cold tier.
 Worker::Ran Worker::finish(Session& session, Context& context, std::size_t before) {
   if (router_ != nullptr) return finish_tiered(session, context, before);
-  call(context);
+  context.may_share = true;
+  call_with(context, session.in.view(), session.granted_bytes, session.in_taken, index_);
   after_call(session, context, before);
   return Ran::kDone;
 }
 
-void Worker::call(Context& context) {
+// Large words that lie in `bytes`, which were granted to clients of a thread, may be taken over.
+// Not while somebody is shown commands: that is what they were.
+void Worker::call_with(Context& context, std::string_view bytes, std::uint64_t& granted,
+                       std::uint64_t& taken, unsigned granted_to) {
+  tier::Offer offer;
+  if (bytes.size() >= tier::Large::kTakenBytesMin && !server_.monitors().any()) {
+    offer = {.bytes = bytes, .granted_bytes = granted, .shard = static_cast<int>(granted_to)};
+    context.offer = &offer;
+  }
+  call(context);
+  context.offer = nullptr;
+  if (offer.taken_bytes == 0) return;
+  granted = offer.granted_bytes;
+  taken += offer.taken_bytes;
+}
+
+void Worker::run(Context& context) {
   const bool outer = in_call_;
   in_call_ = true;
   {
@@ -123,6 +143,28 @@ void Worker::call(Context& context) {
     context.command->run(context);
   }
   in_call_ = outer;
+}
+
+void Worker::call(Context& context) {
+  const Command& what = *context.command;
+  // What has changed nothing when it is denied: it is run once more where that is worth it.
+  if (outboxes_.size() > 1 && router_ == nullptr && !context.queued &&
+      ((what.flags & kReadonly) != 0 || what.route == Route::kKey)) {
+    const std::size_t before = context.out.buffer().size();
+    context.may_ask_others = true;
+    lacking_ = 0;
+    (void)shard_->take_lacking();
+    run(context);
+    for (int again = kRunAgainMax; context.asks_others; --again) {
+      others_make_room(std::max(lacking_, shard_->take_lacking()));
+      context.out.buffer().truncate(before);
+      context.failed = context.asks_others = false;
+      context.may_ask_others = again > 1;  // or else the error is replied
+      run(context);
+    }
+  } else {
+    run(context);
+  }
   const std::uint64_t now = steady_ns();
   const std::uint64_t ns = now - call_started_ns_;
   call_started_ns_ = now;
@@ -217,13 +259,16 @@ void Worker::note_slow(Session* session, const Context& context, std::uint64_t n
 }
 
 void Worker::after_call(Session& session, Context& context, std::size_t before) {
-  finish_reply(session, before);
+  finish_reply(session, before, std::move(context.shared));
   after_reply(session, *context.command);
 }
 
 void Worker::after_reply(Session& session, const Command& command) {
   if (!deferred_.empty()) {
     // Behind the reply, which may have to wait itself.
+    if (!session.slots.empty() && session.slots.back().shared != nullptr) {
+      session.slots.emplace_back().done = true;
+    }
     (session.slots.empty() ? scratch_ : session.slots.back().reply).append(deferred_.view());
     deferred_.clear();
   }

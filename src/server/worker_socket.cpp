@@ -19,11 +19,11 @@ ssize_t sent_or_broken(ssize_t sent) {
   return errno == EAGAIN ? 0 : -1;
 }
 
-ssize_t send_vectors(int fd, const OutQueue& queue) {
+ssize_t send_vectors(int fd, const OutQueue& queue, std::size_t most) {
   iovec vectors[OutQueue::kVectors];
   msghdr message{};
   message.msg_iov = vectors;
-  message.msg_iovlen = queue.vectors(vectors);
+  message.msg_iovlen = queue.vectors(vectors, most);
   return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
@@ -46,15 +46,15 @@ ssize_t Worker::transmit(Session& session, std::string_view bytes) {
   }
 }
 
-ssize_t Worker::transmit_queue(Session& session) {
+ssize_t Worker::transmit_queue(Session& session, std::size_t most) {
   if (session.tls) {
     // A record that was begun goes on with the same bytes: those at the front, which stay there.
     iovec vectors[OutQueue::kVectors];
-    session.out.vectors(vectors);
+    session.out.vectors(vectors, most);
     return transmit(session, {static_cast<const char*>(vectors[0].iov_base), vectors[0].iov_len});
   }
   for (;;) {
-    const ssize_t sent = send_vectors(session.fd, session.out);
+    const ssize_t sent = send_vectors(session.fd, session.out, most);
     if (sent < 0 && errno == EINTR) continue;
     return sent_or_broken(sent);
   }

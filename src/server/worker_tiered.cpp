@@ -65,15 +65,16 @@ Worker::Ran Worker::finish_tiered(Session& session, Context& context, std::size_
       finish_reply(session, before);
       return Ran::kDone;
   }
-  call(context);
+  context.may_share = true;
+  call_with(context, session.in.view(), session.granted_bytes, session.in_taken, index_);
   if (session.parked != nullptr) router_->finished(session);
   Router::Others others;
   const bool mine = router_->take_must_hold(call_started_ns_);
   if (Standstill::depth() > 0) others = router_->hand_over_others(call_started_ns_);
   if ((mine || !others.empty()) && session.reply_mode == ReplyMode::kOn) {
-    hold_reply(session, before, std::move(others));
+    hold_reply(session, before, std::move(others), std::move(context.shared));
   } else {
-    finish_reply(session, before);
+    finish_reply(session, before, std::move(context.shared));
   }
   after_reply(session, command);
   router_->after_call();
@@ -81,9 +82,11 @@ Worker::Ran Worker::finish_tiered(Session& session, Context& context, std::size_
 }
 
 // What the command has replied waits until its changes are durable.
-void Worker::hold_reply(Session& session, std::size_t before, Router::Others others) {
+void Worker::hold_reply(Session& session, std::size_t before, Router::Others others,
+                        SharedText shared) {
   Slot& slot = session.slots.emplace_back();
   keep_reply(slot, before);
+  slot.shared = std::move(shared);
   keep_slot(session, slot);
   router_->hold(session.id, &slot, std::move(others));
 }
@@ -114,7 +117,8 @@ bool Worker::call_tiered(Context& context, PostPtr& post, const Parked* parked) 
   if (found != sessions_.end()) current_ = found->second.get();
   std::optional<Standstill> still;
   if (ordered(*context.command)) still.emplace(server_, this);
-  call(context);
+  std::uint64_t taken = 0;
+  call_with(context, post->bytes.view(), post->lent, taken, post->from);
   current_ = turn;
   if (post->part && found != sessions_.end()) {
     put_behind(*found->second);
@@ -164,6 +168,7 @@ void Worker::replace_slot(std::uint64_t session, Slot* slot, std::string_view er
   const auto found = sessions_.find(session);
   if (found == sessions_.end()) return;
   slot->reply.clear();
+  slot->shared = nullptr;
   wire::ReplyWriter(slot->reply, found->second->resp).error(error);
 }
 

@@ -83,6 +83,15 @@ class Budget {
   std::uint64_t granted_bytes() const noexcept { return granted_.load(std::memory_order_relaxed); }
   std::uint64_t granted_bytes(Component component) const noexcept;
   std::uint64_t granted_bytes_max() const noexcept;  // high water
+  // Whether so much could be granted just now.
+  bool has_free(std::uint64_t bytes) const noexcept {
+    const std::uint64_t granted = granted_bytes(), allowed = allowed_bytes();
+    return granted <= allowed && allowed - granted >= bytes;
+  }
+  // What was granted on behalf of a shard.
+  std::uint64_t held_bytes(int shard) const noexcept {
+    return shares_[static_cast<std::size_t>(shard)].bytes.load(std::memory_order_relaxed);
+  }
   std::uint64_t denied() const noexcept { return denied_.load(std::memory_order_relaxed); }
   // What this shard should free now: its part of what is granted beyond allowed_bytes(). A shard
   // that holds more than its share keeps it while nothing is beyond; others then evict their own.

@@ -9,7 +9,10 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <iterator>
 #include <new>
+
+#include "tier/key.h"
 
 namespace ullage::tier {
 namespace {
@@ -25,11 +28,16 @@ constexpr std::size_t kStepBytes = std::size_t{256} << 10;
 constexpr int MREMAP_DONTUNMAP = 4;
 #endif
 
+// Blocks of the process into which pages were moved.
+std::atomic<std::uint32_t> apart_blocks{0};
+
 }  // namespace
 
 Large::~Large() {
+  holds_.clear();  // who held something is not there any more, or will not look at it
   while (release_all(std::size_t{1} << 30)) {
   }
+  apart_blocks.fetch_sub(static_cast<std::uint32_t>(apart_.size()), std::memory_order_relaxed);
   if (base_ != nullptr) ::munmap(base_, reserved_);
 }
 
@@ -71,10 +79,12 @@ void Large::give_pages(char* from, std::size_t bytes) noexcept {
   budget_.give_back(Component::kLarge, bytes, shard_);
 }
 
-bool Large::allocate(std::size_t bytes, LargeBlock& block) noexcept {
-  const std::uint64_t pages = charge(bytes);
+bool Large::allocate(std::size_t bytes, LargeBlock& block, std::size_t lead,
+                     std::uint64_t paid) noexcept {
+  const std::uint64_t pages = charge(lead + bytes) - paid;
+  const unsigned order = order_of(lead + bytes);
+  if (lead + bytes > capacity(order)) return false;
   if (!budget_.take(Component::kLarge, pages, shard_)) return false;
-  const unsigned order = order_of(bytes);
   char* space = nullptr;
   try {
     freed_.reserve(freed_.size() + 1);
@@ -87,35 +97,96 @@ bool Large::allocate(std::size_t bytes, LargeBlock& block) noexcept {
   }
   held_ += pages;
   live_ += bytes;
-  block = {reinterpret_cast<std::uint64_t>(space), static_cast<std::uint32_t>(bytes), order};
+  block = {reinterpret_cast<std::uint64_t>(space) + lead, static_cast<std::uint32_t>(bytes), order};
+  return true;
+}
+
+void Large::cancel(const LargeBlock& block, std::uint64_t paid) noexcept {
+  const std::uint64_t pages = charge(block) - paid;
+  held_ -= pages;
+  live_ -= block.bytes;
+  budget_.give_back(Component::kLarge, pages, shard_);
+  try {
+    spaces_[block.order].push_back(block.space());
+  } catch (const std::bad_alloc&) {  // its addresses are lost
+  }
+}
+
+std::string_view Large::pages_of(std::string_view text) noexcept {
+  if (text.size() < kTakenBytesMin || text.size() > kValueBytesMax - kPageBytes) return {};
+  const auto begin = reinterpret_cast<std::uintptr_t>(text.data());
+  const std::uintptr_t first = charge(begin + kHeadBytes);
+  const std::uintptr_t last = (begin + text.size()) / kPageBytes * kPageBytes;
+  return text.substr(first - begin, last - first);
+}
+
+// Only whole pages, and only into blocks of which the system can have that many mappings.
+bool Large::move_pages(const char* from, std::size_t bytes, const LargeBlock& block,
+                       char* to) noexcept {
+  const char* space = block.space();
+  if (!apart_.contains(space)) {
+    if (apart_blocks.load(std::memory_order_relaxed) >= kApartBlocksMax) return false;
+    try {
+      apart_.insert(space);
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+    apart_blocks.fetch_add(1, std::memory_order_relaxed);
+  }
+  if (::mremap(const_cast<char*>(from), bytes, bytes,
+               MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == MAP_FAILED) {
+    return false;
+  }
+  // A buffer may have huge pages: of a block, only what its value takes is to have memory.
+  ::madvise(to, bytes, MADV_NOHUGEPAGE);
+  ::madvise(to, bytes, MADV_DONTDUMP);
+  return true;
+}
+
+bool Large::take_over(const LargeBlock& block, std::string_view text, std::uint64_t paid) noexcept {
+  const std::string_view pages = pages_of(text);
+  const auto head = static_cast<std::size_t>(pages.data() - text.data());
+  if (!move_pages(pages.data(), pages.size(), block, block.data() + head)) return false;
+  const std::string_view tail = text.substr(head + pages.size());
+  std::memcpy(block.data(), text.data(), head);
+  std::memcpy(block.data() + head + pages.size(), tail.data(), tail.size());
+  held_ += paid;
+  budget_.recast(Component::kClients, Component::kLarge, paid);
+  return true;
+}
+
+bool Large::pay(std::uint64_t bytes) noexcept {
+  if (!budget_.take(Component::kLarge, bytes, shard_)) return false;
+  held_ += bytes;
   return true;
 }
 
 bool Large::resize(LargeBlock& block, std::size_t bytes) noexcept {
-  const std::uint64_t now = charge(block.bytes), then = charge(bytes);
-  if (bytes > capacity(block.order)) {
-    LargeBlock larger;
-    if (!allocate(bytes, larger)) return false;
-    bool moved = false;
-    if (block.bytes > kCopyBytesMax) {
-      moved = ::mremap(block.data(), now, now, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
-                       larger.data()) != MAP_FAILED;
+  const std::uint64_t now = charge(block), then = charge(block.lead() + bytes);
+  const auto clear_rest = [&](const LargeBlock& at) {  // (2)
+    if (bytes <= block.bytes) return;
+    std::memset(at.data() + block.bytes, 0, std::min(now, then) - block.lead() - block.bytes);
+  };
+  if (!stays(block, bytes)) {
+    LargeBlock other;
+    if (!allocate(bytes, other, block.lead())) return false;
+    const bool held = is_held(block);
+    if (held || block.bytes <= kCopyBytesMax ||
+        !move_pages(block.space(), now, other, other.space())) {
+      std::memcpy(other.data(), block.data(), std::min<std::size_t>(block.bytes, bytes));
     }
-    if (!moved) std::memcpy(larger.data(), block.data(), block.bytes);
-    std::memset(larger.data() + block.bytes, 0, std::min(now, then) - block.bytes);
+    clear_rest(other);
     free(block);
-    block = larger;
+    block = other;
     return true;
   }
   if (then > now && !budget_.take(Component::kLarge, then - now, shard_)) return false;
   if (then >= now) {
     held_ += then - now;
   } else {
-    give_pages(block.data() + then, now - then);
+    give_pages(block.space() + then, now - then);
   }
-  if (bytes > block.bytes) {  // (2)
-    std::memset(block.data() + block.bytes, 0, std::min<std::size_t>(now, bytes) - block.bytes);
-  }
+  clear_rest(block);
   live_ += bytes - block.bytes;
   block.bytes = static_cast<std::uint32_t>(bytes);
   return true;
@@ -123,7 +194,8 @@ bool Large::resize(LargeBlock& block, std::size_t bytes) noexcept {
 
 void Large::free(const LargeBlock& block) noexcept {
   live_ -= block.bytes;
-  const Freed freed{block.data(), charge(block.bytes), block.order};
+  const Freed freed{block.space(), charge(block), block.order};
+  if (is_held(block)) return held_back_.push_back(freed);  // hold() has made room for it
   try {
     freed_.push_back(freed);
   } catch (const std::bad_alloc&) {  // then at once
@@ -131,7 +203,60 @@ void Large::free(const LargeBlock& block) noexcept {
   }
 }
 
+std::shared_ptr<const void> Large::hold(const LargeBlock& block) noexcept {
+  try {
+    settle_held();
+    Held& held = holds_[block.space()];
+    held_back_.reserve(holds_.size());
+    if (held.readers == nullptr) held.readers = std::make_shared<std::atomic<std::uint32_t>>(0);
+    held.pages_bytes = charge(block);
+    // Counted first: should there be no memory for the keeper, its end is what it is called with.
+    held.readers->fetch_add(1, std::memory_order_relaxed);
+    return std::shared_ptr<const void>(static_cast<const void*>(block.data()),
+                                       [readers = held.readers](const void*) {
+                                         readers->fetch_sub(1, std::memory_order_release);
+                                       });
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+
+bool Large::is_held(const LargeBlock& block) const noexcept {
+  if (holds_.empty()) [[likely]]
+    return false;
+  const auto found = holds_.find(block.space());
+  return found != holds_.end() && found->second.readers != nullptr &&
+         found->second.readers->load(std::memory_order_acquire) != 0;
+}
+
+std::uint64_t Large::kept_bytes() const noexcept {
+  std::uint64_t bytes = 0;
+  for (const auto& [space, held] : holds_) {
+    const bool read = held.readers && held.readers->load(std::memory_order_acquire) != 0;
+    bytes += read ? held.pages_bytes : 0;
+  }
+  return bytes;
+}
+
+// What nobody holds any more is as free as it was said to be.
+void Large::settle_held() noexcept {
+  if (holds_.empty() && held_back_.empty()) return;
+  std::erase_if(held_back_, [&](const Freed& each) {
+    if (is_held({reinterpret_cast<std::uint64_t>(each.address), 0, each.order})) return false;
+    try {
+      freed_.push_back(each);
+    } catch (const std::bad_alloc&) {
+      give_pages(each.address, each.held_bytes);
+    }
+    return true;
+  });
+  std::erase_if(holds_, [](const auto& each) {
+    return !each.second.readers || each.second.readers->load(std::memory_order_acquire) == 0;
+  });
+}
+
 bool Large::release(std::size_t bytes) noexcept {
+  settle_held();
   std::size_t done = 0;
   while (!freed_.empty() && done < bytes) {
     Freed& last = freed_.back();
@@ -150,18 +275,38 @@ bool Large::release(std::size_t bytes) noexcept {
 }
 
 bool Large::release_all(std::size_t bytes) noexcept {
+  settle_held();
+  if (rest_) {  // once more: what was held is free now
+    rest_ = false;
+    released_ = 0;
+  }
   // Blocks lie one behind the other from the beginning; what has no pages costs little.
   std::size_t done = 0;
   while (released_ < used_ && done < bytes) {
-    const std::size_t step = std::min(used_ - released_, kStepBytes);
-    ::madvise(base_ + released_, step, MADV_DONTNEED);
-    released_ += step;
+    char* const from = base_ + released_;
+    std::size_t step = std::min(used_ - released_, kStepBytes);
+    std::size_t passed = 0;
+    auto next = holds_.upper_bound(from);
+    if (next != holds_.begin()) {
+      const auto& [space, held] = *std::prev(next);
+      if (space + held.pages_bytes > from)
+        passed = static_cast<std::size_t>(space - from) + held.pages_bytes;
+    }
+    if (passed == 0 && next != holds_.end()) {
+      step = std::min(step, static_cast<std::size_t>(next->first - from));
+    }
+    if (passed == 0) ::madvise(from, step, MADV_DONTNEED);
+    released_ += passed != 0 ? passed : step;
     done += step;
   }
   if (released_ < used_) return true;
-  budget_.give_back(Component::kLarge, held_, shard_);
-  held_ = live_ = 0;
+  const std::uint64_t kept = std::min(kept_bytes(), held_);
+  budget_.give_back(Component::kLarge, held_ - kept, shard_);
+  held_ = kept;
+  live_ = 0;
   freed_.clear();
+  held_back_.clear();
+  rest_ = kept != 0;
   return false;
 }
 

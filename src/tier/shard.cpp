@@ -192,6 +192,13 @@ bool Shard::touch(const Key& key) {
   return spot || state_->find_lent(key) != nullptr;
 }
 
+std::shared_ptr<const void> Shard::hold(const Key& key) {
+  const Spot spot = state_->find(key);
+  if (!spot) return nullptr;
+  const Entry e = state_->store->entry(spot.ref);
+  return e.large() ? state_->store->large().hold(e.block()) : nullptr;
+}
+
 void Shard::prefetch(const Key& key) const noexcept {
   Store& store = *state_->store;
   Segment* segment = store.segment_for(store.table(state_->tables[key.db]), key.hash);

@@ -99,10 +99,21 @@ struct Found {
   Kind kind = kText;
 };
 
+// Memory of somebody's that a large value may be made of, if it lies there: its pages move instead
+// of being copied, and what was there reads as zero, but for the beginning of the value. What moves
+// belongs to the shard, and so does as much of what the budget has granted for it.
+struct Offer {
+  std::string_view bytes;
+  std::uint64_t granted_bytes = 0;  // to clients; less when something was taken
+  int shard = -1;                   // on whose behalf
+  std::uint64_t taken_bytes = 0;    // pages that have moved
+};
+
 struct SetOptions {
   std::uint64_t expires_ms = kNoExpiry;
   bool keep_expiry = false;  // KEEPTTL: an entry that is there keeps its own
   Kind kind = kText;         // what the value becomes, whatever it was
+  Offer* offer = nullptr;
 };
 
 // An entry taken out of a shard, on its way to another name, database or shard.
@@ -129,6 +140,9 @@ class Shard {
   bool contains(const Key& key);
   // Counts as a use, and says whether it is there (TOUCH).
   bool touch(const Key& key);
+  // What Found::value is a view of stays as it is until the keeper is gone, on any thread. Null:
+  // the entry is not there, or its value does not lie by itself.
+  std::shared_ptr<const void> hold(const Key& key);
   // Loads what the next call with this key will need; for pipelines. Never wrong, never needed.
   void prefetch(const Key& key) const noexcept;
 
@@ -143,8 +157,9 @@ class Shard {
                    std::size_t* bytes_after = nullptr);
   // The length becomes `bytes`: cut, or grown with zeros. Missing entries begin empty.
   Status resize(const Key& key, std::size_t bytes);
-  // The value's own bytes, to change in place (SETBIT, INCR of the same length); null: not there.
-  // Counts as a change of the entry.
+  // The value's own bytes, to change in place (SETBIT, INCR of the same length); null: not there,
+  // or a large one that is held and of which the budget allows no copy. Counts as a change of the
+  // entry.
   char* modify(const Key& key, std::size_t* bytes);
 
   // --- What comes from the store below. `fill` puts in what was read there: it is no change and no
@@ -211,6 +226,10 @@ class Shard {
   // Evicts and packs until the budget has so much to give to others, as far as one operation may.
   // False: not yet. Whoever asks again gets further as long as counters() say so.
   bool make_room(std::uint64_t bytes);
+
+  // What was lacking when something was denied, since this was asked last: others of the budget may
+  // have it.
+  std::uint64_t take_lacking() noexcept;
 
   // May change while it runs (CONFIG SET maxmemory-policy).
   void eviction(Eviction policy) noexcept;

@@ -208,8 +208,9 @@ bool Shard::State::discard(const Spot& spot, std::uint64_t hash) noexcept {
 }
 
 bool Shard::State::release_some() {
-  if (!retired.empty()) {
-    if (!retired.front()->release(kReleaseBytes)) retired.erase(retired.begin());
+  for (auto old = retired.begin(); old != retired.end(); ++old) {
+    if ((*old)->large().waits()) continue;
+    if (!(*old)->release(kReleaseBytes) && !(*old)->large().waits()) retired.erase(old);
     return true;
   }
   if (store->large().release(kReleaseBytes)) return true;

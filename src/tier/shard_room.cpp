@@ -45,9 +45,12 @@ bool Shard::State::can_be_made(std::uint64_t bytes) const {
   std::uint64_t mine = options.eviction == Eviction::kNone
                            ? heap.free_bytes() + large.resident_bytes() - large.live_bytes()
                            : heap.entry_slab_bytes() + large.resident_bytes();
+  std::uint64_t kept = large.kept_bytes() + moving_bytes;
   for (const auto& old : retired) {
     mine += old->heap().resident_bytes() + old->large().resident_bytes() + old->directory_bytes();
+    kept += old->large().kept_bytes();
   }
+  mine -= std::min(mine, kept);
   if (!dying.empty()) mine += heap.resident_bytes();
   const std::uint64_t allowed = budget.allowed_bytes(), granted = budget.granted_bytes();
   return bytes <= allowed && granted <= allowed + mine && bytes <= allowed + mine - granted;
@@ -183,6 +186,7 @@ bool Shard::State::make_room(Heap::Class c) noexcept {
     may = room_step(need);
     if (is_there(need)) return true;
   }
+  lacking_bytes = std::max(lacking_bytes, need.bytes);
   report(growth_kind::denied, growth_cause::insert, heap.resident_bytes(),
          heap.resident_bytes() + Heap::cell_bytes(c), 0);
   return false;
@@ -191,6 +195,7 @@ bool Shard::State::make_room(Heap::Class c) noexcept {
 // Until the budget has so much to give: slabs have to be emptied and given back.
 bool Shard::State::make_room_bytes(std::uint64_t bytes) {
   const Need need{.bytes = bytes};
+  lacking_bytes = std::max(lacking_bytes, bytes);  // until it is there
   if (!can_be_made(bytes)) return false;
   // What is granted beyond what is allowed has to go before.
   const std::uint64_t allowed = budget.allowed_bytes(), granted = budget.granted_bytes();
@@ -201,8 +206,11 @@ bool Shard::State::make_room_bytes(std::uint64_t bytes) {
   while (budget_free() < bytes) {
     if (moves_done + evictions_done >= work_max || !room_step(need)) return false;
   }
+  lacking_bytes = 0;
   return true;
 }
+
+std::uint64_t Shard::take_lacking() noexcept { return std::exchange(state_->lacking_bytes, 0); }
 
 bool Shard::make_room(std::uint64_t bytes) {
   state_->begin_operation(nullptr);

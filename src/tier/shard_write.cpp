@@ -5,6 +5,7 @@
 // can fail any more.
 #include <algorithm>
 #include <cstring>
+#include <functional>
 
 #include "tier/state.h"
 
@@ -16,10 +17,39 @@ constexpr int kAttemptsMax = 8;
 
 }  // namespace
 
-bool Shard::State::allocate_large(std::size_t bytes, LargeBlock& block) {
-  for (int attempt = 0; !store->large().allocate(bytes, block); ++attempt) {
-    if (attempt == kAttemptsMax || !make_room_bytes(Large::charge(bytes))) return false;
+bool Shard::State::allocate_large(std::size_t bytes, LargeBlock& block, const Source& from) {
+  const std::size_t lead =
+      from.offer != nullptr ? reinterpret_cast<std::uintptr_t>(from.text.data()) % kPageBytes : 0;
+  for (int attempt = 0; !store->large().allocate(bytes, block, lead, from.paid_bytes); ++attempt) {
+    if (attempt == kAttemptsMax) return false;
+    if (!make_room_bytes(Large::charge(lead + bytes) - from.paid_bytes)) return false;
   }
+  return true;
+}
+
+Source Shard::State::source_of(std::string_view text, Offer* offer) {
+  const std::less_equal<const char*> up_to;
+  if (offer == nullptr || !up_to(offer->bytes.data(), text.data()) ||
+      !up_to(text.data() + text.size(), offer->bytes.data() + offer->bytes.size())) {
+    return {.text = text};
+  }
+  const std::string_view pages = Large::pages_of(text);
+  if (pages.empty()) return {.text = text};
+  return {text, offer, std::min<std::uint64_t>(offer->granted_bytes, pages.size())};
+}
+
+// False: the system does not move pages, and the budget has no room for a copy.
+bool Shard::State::take_over(const LargeBlock& block, const Source& from) {
+  Large& large = store->large();
+  Offer& offer = *from.offer;
+  if (!large.take_over(block, from.text, from.paid_bytes)) {
+    if (!large.pay(from.paid_bytes)) return false;
+    std::memcpy(block.data(), from.text.data(), from.text.size());
+    return true;
+  }
+  budget.entrust(from.paid_bytes, offer.shard, shard);
+  offer.granted_bytes -= from.paid_bytes;
+  offer.taken_bytes += Large::pages_of(from.text).size();
   return true;
 }
 
@@ -36,11 +66,11 @@ void Shard::State::stored(const Key& key, const Spot& spot) {
 
 // An entry of this many bytes under this key, whatever was there. `value`: to be filled.
 Status Shard::State::create(const Key& key, std::size_t bytes, Kind kind, std::uint64_t expires_ms,
-                            bool zeros, char*& value) {
+                            bool zeros, char*& value, const Source& from) {
   const unsigned table = tables[key.db];
   const bool large = !Entry::fits(key.text.size(), bytes);
   LargeBlock block;
-  if (large && !allocate_large(bytes, block)) return refuse();
+  if (large && !allocate_large(bytes, block, from)) return refuse();
   const Ref ref = store->allocate(Heap::class_of(Entry::cell_bytes(key.text.size(), bytes)));
   Spot old;
   Segment* segment = nullptr;
@@ -48,9 +78,14 @@ Status Shard::State::create(const Key& key, std::size_t bytes, Kind kind, std::u
     old = store->find(table, key);
     if (!old) segment = store->room(table, key.hash);
   }
-  if (ref == 0 || (!old && segment == nullptr)) {
+  if (ref == 0 || (!old && segment == nullptr) ||
+      (from.offer != nullptr && !take_over(block, from))) {
     if (ref != 0) store->heap().free(ref);
-    if (large) store->large().free(block);
+    if (large) {
+      // Both are needed at once.
+      lacking_bytes += Large::charge(block) - from.paid_bytes;
+      store->large().cancel(block, from.paid_bytes);
+    }
     return refuse();
   }
   Entry e = store->entry(ref);
@@ -105,8 +140,11 @@ Status Shard::State::write(const Key& key, std::string_view text, const SetOptio
   }
   pay(Entry::cell_bytes(key.text.size(), text.size()));
   char* value = nullptr;
-  const Status status = create(key, text.size(), how.kind, expires_ms, false, value);
-  if (status == Status::kOk && !text.empty()) std::memcpy(value, text.data(), text.size());
+  const Source from = source_of(text, how.offer);
+  const Status status = create(key, text.size(), how.kind, expires_ms, false, value, from);
+  if (status == Status::kOk && from.offer == nullptr && !text.empty()) {
+    std::memcpy(value, text.data(), text.size());
+  }
   return status;
 }
 
@@ -129,8 +167,9 @@ Status Shard::State::grow(const Key& key, std::size_t bytes, std::size_t offset,
   Entry e = store->entry(spot.ref);
   if (e.large()) {
     LargeBlock block = e.block();
+    const Moving moving(*this, key.hash, Large::charge(block));
     for (int attempt = 0; !store->large().resize(block, bytes); ++attempt) {
-      if (attempt == kAttemptsMax || !make_room_bytes(Large::grant_for(block, bytes))) {
+      if (attempt == kAttemptsMax || !make_room_bytes(store->large().grant_for(block, bytes))) {
         return refuse();
       }
       spot = store->find(tables[key.db], key);  // it may have gone itself
@@ -192,11 +231,16 @@ Status Shard::set_range(const Key& key, std::size_t offset, std::string_view byt
 Status Shard::resize(const Key& key, std::size_t bytes) { return state_->grow(key, bytes, 0, {}); }
 
 char* Shard::modify(const Key& key, std::size_t* bytes) {
-  const Spot spot = state_->find(key);
+  Spot spot = state_->find(key);
   if (!spot) return nullptr;
+  Entry e = state_->store->entry(spot.ref);
+  if (e.large() && state_->store->large().is_held(e.block())) {
+    if (state_->grow(key, e.block().bytes, 0, {}) != Status::kOk) return nullptr;
+    spot = state_->find(key);
+    e = state_->store->entry(spot.ref);
+  }
   state_->used(key, spot);
   state_->changed(key);
-  const Entry e = state_->store->entry(spot.ref);
   *bytes = e.text().size();
   return e.large() ? e.block().data() : e.value();
 }
@@ -216,11 +260,7 @@ Status Shard::rename(const Key& from, const Key& to) {
   }
   if (from.db == to.db && from.text == to.text) return Status::kOk;
   // Nothing that makes room for it may take it away: what listens would never hear that it is gone.
-  struct Moving {
-    explicit Moving(State& state, std::uint64_t hash) : s(state) { s.moving_hash = hash; }
-    ~Moving() { s.moving_hash.reset(); }
-    State& s;
-  } const moving(s, from.hash);
+  const State::Moving moving(s, from.hash);
   Store& store = *s.store;
   Entry old = store.entry(source.ref);
   if (!old.large() && !Entry::fits(to.text.size(), old.value_bytes())) {

@@ -31,6 +31,13 @@ inline constexpr std::size_t kSlabsPerOperation = 3;
 inline constexpr std::size_t kReleaseBytes = std::size_t{512} << 10;
 inline constexpr std::size_t kReleasesPerOperation = 16;
 
+// A text of which a value may be made, and what of its pages was granted already.
+struct Source {
+  std::string_view text;
+  Offer* offer = nullptr;  // null: it is to be copied
+  std::uint64_t paid_bytes = 0;
+};
+
 struct Shard::State final : StoreOwner {
   State(const ShardOptions& given, Budget& shared);
   ~State();
@@ -44,9 +51,11 @@ struct Shard::State final : StoreOwner {
   // --- Writing.
   Status write(const Key& key, std::string_view value, const SetOptions& how);
   Status grow(const Key& key, std::size_t bytes, std::size_t offset, std::string_view with);
+  static Source source_of(std::string_view text, Offer* offer);
+  bool take_over(const LargeBlock& block, const Source& from);
   Status create(const Key& key, std::size_t value_bytes, Kind kind, std::uint64_t expires_ms,
-                bool zeros, char*& value);
-  bool allocate_large(std::size_t bytes, LargeBlock& block);
+                bool zeros, char*& value, const Source& from = {});
+  bool allocate_large(std::size_t bytes, LargeBlock& block, const Source& from);
   Status refuse() {
     counters.denied.add();
     return Status::kDenied;
@@ -159,8 +168,25 @@ struct Shard::State final : StoreOwner {
   // Of the operation that runs.
   unsigned own_table = 0;
   std::optional<std::uint64_t> own_hash;
-  bool own_may_go = false;                   // it is written over
-  std::optional<std::uint64_t> moving_hash;  // of an entry on its way to another name
+  bool own_may_go = false;  // it is written over
+  // of an entry on its way to another name, or that grows
+  std::optional<std::uint64_t> moving_hash;
+  std::uint64_t moving_bytes = 0;  // of its large value, which can't make room for itself
+  std::uint64_t lacking_bytes = 0;
+  // Nothing that makes room for an entry may take that entry away.
+  struct Moving {
+    Moving(State& state, std::uint64_t hash, std::uint64_t large_bytes = 0) : s(state) {
+      s.moving_hash = hash;
+      s.moving_bytes = large_bytes;
+    }
+    ~Moving() {
+      s.moving_hash.reset();
+      s.moving_bytes = 0;
+    }
+    Moving(const Moving&) = delete;
+    Moving& operator=(const Moving&) = delete;
+    State& s;
+  };
   std::size_t moves_done = 0, evictions_done = 0, work_max = 0, releases_left = 0;
 
   // What went back, and which entries went, since that was told last.

@@ -43,7 +43,7 @@ std::uint32_t Store::weight(Ref ref) const noexcept {
   const std::size_t cell = heap_.bytes_at(ref);
   const Entry e = entry(ref);
   if (!e.large()) return static_cast<std::uint32_t>(cell);
-  return static_cast<std::uint32_t>(cell + Large::charge(e.block().bytes));
+  return static_cast<std::uint32_t>(cell + Large::charge(e.block()));
 }
 
 Spot Store::put(Segment* segment, std::uint64_t hash, Ref ref) noexcept {

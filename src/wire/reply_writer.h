@@ -34,6 +34,8 @@ class ReplyWriter {
   void error(std::string_view text);
   void integer(std::int64_t value);
   void bulk(std::string_view text);
+  // What comes before and, as a line end, behind a bulk string that is sent from where it lies.
+  void bulk_header(std::size_t bytes) { header('$', bytes); }
   void bulk_integer(std::int64_t value);
   void null();        // "_", "$-1"
   void null_array();  // "_", "*-1"

@@ -216,7 +216,7 @@ def test_room_for_a_large_value_is_made_while_it_arrives(_folder):
             for i in range(3):
                 assert client.ask("SET", f"large{i}", "y" * (8 << 20)) == "OK"
             evicted = int(info(client, "stats")["evicted_keys"]) - before
-            assert evicted > 100_000, evicted
+            assert evicted > 80_000, evicted  # for 24 MiB: a value is made of the pages it came in
             # Of 512 KiB for the buffer and as much for the value, and of what an operation does besides: 20 slabs.
             most = int(info(client, "growth")["growth_operation_moves_max"])
             assert most < 20 * 600, f"{threads} threads: {most} entries for one read, of {evicted}"

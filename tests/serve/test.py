@@ -18,6 +18,7 @@ import http_cold  # noqa: E402
 import http_limits  # noqa: E402
 import http_users  # noqa: E402
 import keys_api  # noqa: E402
+import large_values  # noqa: E402
 import limits  # noqa: E402
 import monitor  # noqa: E402
 import live_page  # noqa: E402
@@ -42,7 +43,7 @@ def test_replies_are_redis_s_byte_for_byte(folder):
 
 
 for module in (acknowledged, backup, crash, documents, faults, grants, limits, operation, persistence, keys_api, http_cold,
-               http_limits, http_users, openapi, live_page, monitor, read_only, real_clients, scatter, trouble):
+               http_limits, http_users, large_values, openapi, live_page, monitor, read_only, real_clients, scatter, trouble):
     globals().update({name: test for name, test in vars(module).items() if name.startswith("test_")})
 
 if __name__ == "__main__":

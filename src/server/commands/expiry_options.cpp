@@ -91,19 +91,15 @@ bool parse_getex_words(Context& c, GetexWords& options) {
     }
   }
   if (when == nullptr) return true;
+  options.time_word = when_at;
+  options.milliseconds = when->milliseconds;
   options.absolute = when->absolute;
-  return expiry_of(c, when_at, when->milliseconds, when->absolute, options.expires_ms);
+  return true;
 }
 
-std::size_t reply_size(const std::optional<tier::Found>& found, int resp) {
-  wire::ByteBuffer bytes;
-  wire::ReplyWriter out(bytes, resp);
-  if (!found) {
-    out.null();
-    return bytes.size();
-  }
-  out.integer(static_cast<std::int64_t>(found->value.size()));  // "$12\r\n" is as long
-  return bytes.size() + found->value.size() + 2;
+bool getex_time(Context& c, GetexWords& options) {
+  return options.time_word == 0 || expiry_of(c, options.time_word, options.milliseconds,
+                                             options.absolute, options.expires_ms);
 }
 
 }  // namespace ullage::server
