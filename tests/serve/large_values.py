@@ -190,3 +190,25 @@ def test_many_write_and_read_large_values_at_once(_folder):
         for thread in threads:
             thread.join()
         assert not problems, problems
+
+
+def test_large_values_come_and_go_whole_with_a_cold_tier(folder):
+    for threads in (1, 3):
+        for durability in ("50ms", "always"):
+            where = folder / f"{threads}.{durability}"
+            flags = (f"--server.threads={threads}", "--residency.hot=128MiB", f"--persistence.directory={where}",
+                     f"--persistence.durability={durability}")
+            values = [pattern(8 * MIB + i, i) for i in range(4)]
+            other = pattern(3 * MIB, 99)
+            with wire.store(*flags) as server, server.client() as client:
+                for i, value in enumerate(values):
+                    assert client.ask("SET", f"k{i}", value) == "OK"
+                    assert client.ask("GET", f"k{i}") == value
+                    assert client.ask("SET", f"k{i}", other, "GET") == value
+                    assert client.ask("GETSET", f"k{i}", value) == other
+                    assert client.ask("SETEX", f"d{i}", 100, other) == "OK"
+                    assert client.ask("GETDEL", f"d{i}") == other
+            with wire.store(*flags) as server, server.client() as client:
+                for i, value in enumerate(values):
+                    assert [client.ask("GET", f"k{i}") for _ in range(2)] == [value, value]
+                    assert client.ask("EXISTS", f"d{i}") == 0
