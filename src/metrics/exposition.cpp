@@ -9,8 +9,6 @@
 namespace ullage::metrics {
 namespace {
 
-enum class Format { kPrometheus, kOpenMetrics };
-
 // Longest label set of an exemplar, in characters (OpenMetrics 1.0.0); longer ones are left out.
 constexpr std::size_t kExemplarCharactersMax = 128;
 
@@ -91,7 +89,7 @@ void write_histogram(const Family& family, const Series& series, Format format, 
   out += family.name + "_count" + label_set(series.labels) + " " + std::to_string(seen) + "\n";
 }
 
-void write_family(const Family& family, Format format, std::string& out) {
+void write_head(const Family& family, Format format, std::string& out) {
   static constexpr std::string_view kTotal = "_total";
   std::string name = family.name;
   // OpenMetrics names the family without what its samples end in.
@@ -103,38 +101,51 @@ void write_family(const Family& family, Format format, std::string& out) {
                                                    : "histogram";
   out += "# HELP " + name + " " + escaped(family.help, format == Format::kOpenMetrics) + "\n";
   out += "# TYPE " + name + " " + type + "\n";
-  for (const Series& series : family.series) {
-    if (series.histogram != nullptr) {
-      write_histogram(family, series, format, out);
-      continue;
-    }
-    std::string value = "0";
-    if (series.read) {
-      value = number(series.read());
-    } else if (series.counter != nullptr) {
-      value = std::to_string(series.counter->value());
-    } else if (series.gauge != nullptr) {
-      value = number(series.gauge->value());
-    }
-    out += family.name + label_set(series.labels) + " " + value + "\n";
-  }
 }
 
-std::string exposition(const Registry& registry, Format format) {
+void write_series(const Family& family, const Series& series, Format format, std::string& out) {
+  if (series.histogram != nullptr) return write_histogram(family, series, format, out);
+  std::string value = "0";
+  if (series.read) {
+    value = number(series.read());
+  } else if (series.counter != nullptr) {
+    value = std::to_string(series.counter->value());
+  } else if (series.gauge != nullptr) {
+    value = number(series.gauge->value());
+  }
+  out += family.name + label_set(series.labels) + " " + value + "\n";
+}
+
+std::string whole(Exposition exposition) {
   std::string out;
-  for (const Family& family : registry.families()) write_family(family, format, out);
-  if (format == Format::kOpenMetrics) out += "# EOF\n";
+  while (exposition.next(out, std::string::npos)) {
+  }
   return out;
 }
 
 }  // namespace
 
+bool Exposition::next(std::string& out, std::size_t bytes) {
+  const auto& families = registry_->families();
+  const std::size_t before = out.size();
+  while (family_ < families.size()) {
+    if (out.size() - before >= bytes) return true;
+    const Family& family = families[family_];
+    if (series_ == 0) write_head(family, format_, out);
+    if (series_ < family.series.size())
+      write_series(family, family.series[series_++], format_, out);
+    if (series_ == family.series.size()) ++family_, series_ = 0;
+  }
+  if (format_ == Format::kOpenMetrics) out += "# EOF\n";
+  return false;
+}
+
 std::string prometheus_text(const Registry& registry) {
-  return exposition(registry, Format::kPrometheus);
+  return whole({registry, Format::kPrometheus});
 }
 
 std::string openmetrics_text(const Registry& registry) {
-  return exposition(registry, Format::kOpenMetrics);
+  return whole({registry, Format::kOpenMetrics});
 }
 
 }  // namespace ullage::metrics

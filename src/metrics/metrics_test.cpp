@@ -147,6 +147,31 @@ TEST(Exposition, OpenMetricsHasExemplarsAndAnEnd) {
   EXPECT_THAT(prometheus_text(registry), Not(HasSubstr("orders.by_id")));
 }
 
+TEST(Exposition, PartsOfAnyLengthAreTheWhole) {
+  Registry registry;
+  for (int i = 0; i < 50; ++i) {
+    registry.counter("a_total", "A.", {{"i", std::to_string(i)}}).add(static_cast<unsigned>(i));
+  }
+  registry.histogram("wait_seconds", "Waits.", {}, Scale{1e9, 10, 30}).record(1500);
+  registry.gauge("z", "Z.").set(1);
+  registry.seal();
+  for (const Format format : {Format::kPrometheus, Format::kOpenMetrics}) {
+    const std::string all =
+        format == Format::kPrometheus ? prometheus_text(registry) : openmetrics_text(registry);
+    for (const std::size_t bytes : {1u, 10u, 300u, 5000u}) {
+      Exposition exposition(registry, format);
+      std::string text, part;
+      for (bool more = true; more; text += part) {
+        part.clear();
+        more = exposition.next(part, bytes);
+        EXPECT_LT(part.size(), bytes + 1500) << "a part is no longer than asked for and one series";
+        EXPECT_TRUE(!more || part.size() >= bytes);
+      }
+      EXPECT_EQ(text, all);
+    }
+  }
+}
+
 TEST(GrowthMetrics, ContainersOfTheLibraryAreCounted) {
   Registry registry;
   GrowthMetrics growth(registry);

@@ -95,9 +95,30 @@ class Registry {
   bool sealed_ = false;
 };
 
-// Text format 0.0.4 (Content-Type: text/plain; version=0.0.4), which has no exemplars.
+// Text format 0.0.4 (Content-Type: text/plain; version=0.0.4), which has no exemplars; OpenMetrics
+// 1.0.0 (application/openmetrics-text; version=1.0.0; charset=utf-8), which has.
+enum class Format : std::uint8_t { kPrometheus, kOpenMetrics };
+
+// Exposition: the text of a registry a part at a time, so that it takes no memory by its length.
+//
+//   Exposition text(registry, Format::kPrometheus);
+//   while (text.next(part, 8 * 1024)) ...      // false: with this part it is whole
+//
+// Each series is read when its part is made. The registry is sealed, and lives longer.
+class Exposition {
+ public:
+  Exposition(const Registry& registry, Format format) : registry_(&registry), format_(format) {}
+  // Appends whole series until there are `bytes` more, or all.
+  bool next(std::string& out, std::size_t bytes);
+
+ private:
+  const Registry* registry_;
+  Format format_;
+  std::size_t family_ = 0, series_ = 0;  // the next
+};
+
+// The whole.
 std::string prometheus_text(const Registry& registry);
-// OpenMetrics 1.0.0 (application/openmetrics-text; version=1.0.0; charset=utf-8), with exemplars.
 std::string openmetrics_text(const Registry& registry);
 
 }  // namespace ullage::metrics

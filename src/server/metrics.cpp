@@ -77,7 +77,7 @@ double cpu_seconds() {
 
 }  // namespace
 
-void Server::register_metrics() {
+void Server::register_metrics(const MoreMetrics& more) {
   for (const Figure& figure : kCounters) {
     registry_.counter_of(figure.name, figure.help, {},
                          [this, member = figure.member] { return total(*this, member); });
@@ -122,6 +122,7 @@ void Server::register_metrics() {
   if (cold_ != nullptr) register_cold_metrics();
   growth_metrics_ = std::make_unique<metrics::GrowthMetrics>(registry_);
   growth_feed_.also(growth_metrics_.get());
+  if (more) more(registry_);
   registry_.seal();
 }
 

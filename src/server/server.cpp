@@ -47,7 +47,7 @@ std::uint64_t Server::clients_possible(const Config& config) {
   return limit.rlim_cur - spare;
 }
 
-Server::Server(const Config& config, std::unique_ptr<ColdTier> cold)
+Server::Server(const Config& config, std::unique_ptr<ColdTier> cold, const MoreMetrics& more)
     : config_(config), cold_(std::move(cold)) {
   mallopt(M_MMAP_THRESHOLD, kMappedBytesMin);
   tier::BudgetOptions options;
@@ -60,7 +60,7 @@ Server::Server(const Config& config, std::unique_ptr<ColdTier> cold)
   for (unsigned i = 0; i < config_.threads; ++i) {
     workers_.push_back(std::make_unique<Worker>(*this, i));
   }
-  register_metrics();
+  register_metrics(more);
   apply_config();
   if (cold_ != nullptr) begin_cold();
 }
@@ -75,9 +75,9 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config) {
   return start(config, std::move(cold));
 }
 
-Result<std::unique_ptr<Server>> Server::start(const Config& config,
-                                              std::unique_ptr<ColdTier> cold) {
-  std::unique_ptr<Server> server(new Server(config, std::move(cold)));
+Result<std::unique_ptr<Server>> Server::start(const Config& config, std::unique_ptr<ColdTier> cold,
+                                              const MoreMetrics& more) {
+  std::unique_ptr<Server> server(new Server(config, std::move(cold), more));
   const auto listen = [&config](std::uint64_t port, const char* key) {
     return listen_shared(config.bind, static_cast<std::uint16_t>(port), config.threads, key);
   };

@@ -44,9 +44,10 @@ class Server {
  public:
   // Errors: a port that is taken, an address that is none; limits of the system.
   static Result<std::unique_ptr<Server>> start(const Config& config);
-  // The same, with a cold tier of the caller's, for tests.
-  static Result<std::unique_ptr<Server>> start(const Config& config,
-                                               std::unique_ptr<ColdTier> cold);
+  // The same, with a cold tier and metrics of the caller's, for tests.
+  using MoreMetrics = std::function<void(metrics::Registry&)>;
+  static Result<std::unique_ptr<Server>> start(const Config& config, std::unique_ptr<ColdTier> cold,
+                                               const MoreMetrics& more = nullptr);
   // Starts the threads. From then on config() may change: read it before, or where they stand
   // still.
   void launch();
@@ -139,8 +140,8 @@ class Server {
   std::atomic<std::uint64_t> joint_changes{0};
 
  private:
-  Server(const Config& config, std::unique_ptr<ColdTier> cold);
-  void register_metrics();
+  Server(const Config& config, std::unique_ptr<ColdTier> cold, const MoreMetrics& more);
+  void register_metrics(const MoreMetrics& more);
   // server_cold.cpp
   void begin_cold();
   void register_cold_metrics();

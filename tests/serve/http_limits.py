@@ -4,6 +4,8 @@ import socket
 import threading
 import time
 
+import grants
+import limits
 import rest
 import support
 import wire
@@ -75,6 +77,34 @@ def test_memory_comes_from_the_budget_or_not_at_all(_folder):
         support.wait_until(lambda: http_put(server, b"y" * 1000) in (201, 204), "there is memory again")
         clients = granted_to_clients(client)
         assert clients < 1 << 20, f"buffers of requests that are done are still granted: {clients}"
+
+
+def test_a_full_store_tells_its_operator_everything(_folder):
+    with wire.store("--residency.hot=32MiB", http=True) as server, rest.Http(server) as http, server.client() as client:
+        client.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        while b"OOM" not in client.raw("SET", f"k{client.ask('DBSIZE')}", b"x" * 8000):
+            pass
+        asked = ("/metrics", "/topology", "/v1/status", "/v1/history", "/v1/openapi.json", "/healthz", "/readyz", "/")
+        for path in asked:
+            for accept in ("*/*", "application/openmetrics-text"):
+                answer = http("GET", path, headers={"Accept": accept})
+                assert answer.status == 200 or path == "/" and b"no-live-page" in answer.body, (path, answer)
+        held = [socket.create_connection(("127.0.0.1", server.http_port)) for _ in range(20)]
+
+        def ask_and_read_nothing():
+            for connection in held:
+                connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 80)
+            assert {connection.recv(15) for connection in held} == {b"HTTP/1.1 200 OK"}
+            http("GET", "/healthz")  # behind all of them
+
+        grown = grants.grown_since(server.process, ask_and_read_nothing)
+        assert grants.SANITIZED or grown < len(held) * 32 * 1024, f"{grown}: a part of each answer is there, not the whole"
+        client.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu")
+        within = lambda: grants.SANITIZED or limits.resident_bytes(server.process) <= 1.02 * (32 << 20)
+        support.wait_until(within, "entries go for what the process takes beside them")
+        assert granted_to_clients(client) < 1 << 20
+        for connection in held:
+            connection.close()
 
 
 def test_answers_that_nobody_reads_stay_within_the_budget(_folder):

@@ -67,6 +67,18 @@ Answer text_answer(int status, std::string body, const char* type) {
 
 Answer json_answer(std::string body) { return text_answer(200, std::move(body), kJsonType); }
 
+Answer fixed_answer(std::string_view body, const char* type) {
+  Answer answer{.status = 200, .type = type};
+  answer.part = body;
+  return answer;
+}
+
+Answer parts_answer(Parts parts, const char* type) {
+  Answer answer{.status = 200, .type = type};
+  answer.parts = std::move(parts);
+  return answer;
+}
+
 Answer problem(int status, std::string_view slug, std::string_view title, std::string_view detail,
                std::string_view next) {
   JsonWriter json;
@@ -83,8 +95,8 @@ Answer problem(int status, std::string_view slug, std::string_view title, std::s
 std::string answer_head(const Answer& answer, bool keep) {
   std::string head = "HTTP/1.1 " + std::to_string(answer.status) + " " + reason(answer.status);
   if (!answer.type.empty()) head += "\r\nContent-Type: " + answer.type;
-  // 204 and 304 have no body, and no length of one.
-  if (answer.status != 204 && answer.status != 304) {
+  // 204 and 304 have no body, and no length of one; what is made in parts has none yet.
+  if (answer.status != 204 && answer.status != 304 && !answer.parts) {
     head += "\r\nContent-Length: " + std::to_string(answer.content().size());
   }
   char date[64];

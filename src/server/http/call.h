@@ -38,7 +38,8 @@ struct Call {
   wire::ByteBuffer body;
 };
 
-// In the order of the asks. A reply that did not come in time ends the request before `then` runs.
+// In the order of the asks. A reply that did not come in time ends the request before `then` runs,
+// unless the round goes on without.
 struct Replied : wire::Reply {
   wire::ByteBuffer whole;  // what it was parsed from; long values are parts of it
 };
@@ -50,6 +51,9 @@ using Step = std::variant<Answer, Round, Stream>;
 struct Round {
   std::vector<Ask> asks;
   std::function<Step(Replies&)> then;
+  // Not 0: what has not come by then, or can't be asked for, is left out; its reply has no
+  // elements.
+  std::uint64_t patience_ms = 0;
 };
 
 // What a request may bring along, and who answers it.

@@ -182,6 +182,7 @@ void Connection::start(Round round) {
   drop_replies();
   replies_.resize(missing_);
   then_ = std::move(round.then);
+  patience_until_ms_ = round.patience_ms == 0 ? 0 : http_.now_ms() + round.patience_ms;
   for (std::size_t i = 0; i < round.asks.size(); ++i) {
     // What was granted for the body goes with it.
     std::uint64_t granted = 0;
@@ -193,6 +194,7 @@ void Connection::start(Round round) {
         [&http = http_, id = id_, number = round_, i](std::optional<ErrandReply> told) {
           if (Connection* self = http.find(id)) self->take_reply(number, i, std::move(told));
         });
+    if (!sent && patience_until_ms_ != 0) return end_round();
     if (!sent) {
       Answer busy = problem(503, "busy", "Too much is under way.",
                             std::to_string(kErrandsMax) + " commands wait for their keys.",
@@ -226,13 +228,19 @@ void Connection::take_reply(std::uint64_t round, std::size_t index,
     reply.whole = told->take_bytes();
     replies_memory_ += reply.whole.capacity();
     if (--missing_ > 0) return;
-    const auto then = std::move(then_);
-    Step step = then(replies_);
-    drop_replies();
-    take(std::move(step));
+    end_round();
   }
   if (!dead()) advance();
   if (!dead()) watch();
+}
+
+// With the replies that are there; later ones are dropped by the round's number.
+void Connection::end_round() {
+  ++round_;
+  const auto then = std::move(then_);
+  Step step = then(replies_);
+  drop_replies();
+  take(std::move(step));
 }
 
 // What was granted for them is the answer's, until that is accounted for.
@@ -299,6 +307,11 @@ void Connection::tick() {
       if (waited > kLingerMs) close();
       break;
     case Phase::kWaiting:
+      if (patience_until_ms_ == 0 || http_.now_ms() < patience_until_ms_) break;
+      end_round();
+      if (!dead()) advance();
+      if (!dead()) watch();
+      break;
     case Phase::kStreaming:
     case Phase::kDead:
       break;

@@ -78,20 +78,22 @@ class Connection {
   void take(Step step);
   void start(Round round);
   void take_reply(std::uint64_t round, std::size_t index, std::optional<ErrandReply> told);
+  void end_round();
   void drop_replies();
   void start_stream();
   void respond(Answer answer);
   void respond_last(Answer answer);
-  // What goes out: bytes of its own, or a part of others that it keeps.
+  // What goes out: bytes of its own, or a part of others, which it may keep.
   struct Piece {
     std::string bytes;
     wire::ByteBuffer kept;
     std::string_view part;
-    std::string_view view() const { return kept.empty() ? std::string_view(bytes) : part; }
+    std::string_view view() const { return part.empty() ? std::string_view(bytes) : part; }
     std::size_t memory_bytes() const { return bytes.capacity() + kept.capacity(); }
   };
   void put(Piece piece);
   void put(std::string bytes) { put(Piece{std::move(bytes), {}, {}}); }
+  void put_part();
   void drop_output();
   void flush();
   bool account();
@@ -113,6 +115,8 @@ class Connection {
   std::deque<Piece> out_;
   std::size_t out_at_ = 0, out_bytes_ = 0;  // in the first; all
   std::size_t out_memory_ = 0;
+  Parts parts_;  // what is to come behind out_, made when that has gone out
+  bool chunked_ = false;
   std::uint64_t since_ms_ = 0;
   std::uint64_t granted_bytes_ = 0;
   std::uint32_t watched_;
@@ -122,7 +126,8 @@ class Connection {
   Replies replies_;
   std::size_t replies_memory_ = 0;
   std::function<Step(Replies&)> then_;
-  std::uint64_t cursor_ = 0;  // of its stream
+  std::uint64_t patience_until_ms_ = 0;  // 0: it waits for all
+  std::uint64_t cursor_ = 0;             // of its stream
 };
 
 }  // namespace ullage::server

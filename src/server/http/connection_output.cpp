@@ -26,12 +26,21 @@ Answer denied_buffer() {
 
 void Connection::respond(Answer answer) {
   const wire::HttpRequest& request = parser_.request();
-  const bool keep = request.keep_alive && !answer.close && !http_.server().stopping();
+  bool keep = request.keep_alive && !answer.close && !http_.server().stopping();
+  if (answer.parts) {
+    chunked_ = request.minor > 0;
+    keep = keep && chunked_;  // else its end is that of the connection
+    if (chunked_) answer.fields.emplace_back("Transfer-Encoding", "chunked");
+  }
   phase_ = keep ? Phase::kReading : Phase::kLast;
   if (keep && request.minor == 0) answer.fields.emplace_back("Connection", "keep-alive");
   std::string head = answer_head(answer, keep);
   if (request.method == "HEAD") {
     put(std::move(head));
+  } else if (answer.parts) {
+    put(std::move(head));
+    parts_ = std::move(answer.parts);
+    put_part();
   } else if (answer.content().size() <= kJoinBytes) {
     put(head.append(answer.content()));
   } else {
@@ -61,8 +70,28 @@ void Connection::put(Piece piece) {
   out_.push_back(std::move(piece));
 }
 
+// Never empty: what is chunked ends with such a chunk.
+void Connection::put_part() {
+  constexpr std::size_t kSizeDigits = 8;
+  std::string part = chunked_ ? std::string(kSizeDigits, '0') + "\r\n" : std::string();
+  const std::size_t head = part.size();
+  part.reserve(head + kPartBytes * 5 / 4);
+  if (!parts_(part)) parts_ = nullptr;
+  if (chunked_) {
+    std::size_t left = part.size() - head;
+    if (left == 0) part.clear();
+    for (std::size_t i = kSizeDigits; i > 0 && left > 0; left /= 16) {
+      part[--i] = "0123456789abcdef"[left % 16];
+    }
+    if (!part.empty()) part += "\r\n";
+    if (!parts_) part += "0\r\n\r\n";
+  }
+  if (!part.empty()) put(std::move(part));
+}
+
 void Connection::drop_output() {
   out_.clear();
+  parts_ = nullptr;
   out_at_ = out_bytes_ = out_memory_ = 0;
 }
 
@@ -74,7 +103,7 @@ ssize_t Connection::read_some(char* into, std::size_t room) {
 ssize_t Connection::write_some(std::string_view bytes) {
   if (tls_) return tls_->write(bytes.data(), bytes.size());
   return send(fd_, bytes.data(), bytes.size(),
-              MSG_NOSIGNAL | MSG_DONTWAIT | (out_.size() > 1 ? MSG_MORE : 0));
+              MSG_NOSIGNAL | MSG_DONTWAIT | (out_.size() > 1 || parts_ ? MSG_MORE : 0));
 }
 
 void Connection::shake() {
@@ -91,7 +120,11 @@ void Connection::shake() {
 }
 
 void Connection::flush() {
-  while (!out_.empty()) {
+  while (!out_.empty() || parts_) {
+    if (out_.empty()) {
+      put_part();
+      continue;
+    }
     const std::string_view first = out_.front().view();
     const ssize_t sent = write_some(first.substr(out_at_));
     if (sent < 0 && errno == EINTR) continue;

@@ -2,6 +2,7 @@
 #include "server/http/live.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/json.h"
 #include "server/clock.h"
@@ -51,7 +52,7 @@ bool Live::tick(std::uint64_t now_ms, bool watched) {
   const auto more = [](std::uint64_t one, std::uint64_t before) {
     return one < before ? one : one - before;
   };
-  Sample& sample = samples_.emplace_back();
+  Sample sample;
   sample.unix_ms = now_ms;
   sample.in_it = {.commands = more(now.commands, last_.commands),
                   .hits = more(now.hits, last_.hits),
@@ -69,34 +70,42 @@ bool Live::tick(std::uint64_t now_ms, bool watched) {
   for (const auto& worker : server_.workers()) {
     sample.entries += worker->shard().memory().entries.value();
   }
+  samples_.push_back(std::make_shared<const Sample>(sample));
   if (samples_.size() > kSamplesMax) samples_.pop_front();
   return true;
 }
 
-std::string Live::history_json() const {
-  JsonWriter json(JsonWriter::Style::kCompact);
-  json.begin_object();
-  const auto column = [&](const char* name, auto of) {
-    json.begin_array(name);
-    for (const Sample& sample : samples_) json.value(of(sample));
-    json.end_array();
+Parts Live::history() const {
+  struct Column {
+    const char* name;
+    std::uint64_t (*of)(const Sample&);
   };
-  column("unix_ms", [](const Sample& s) { return s.unix_ms; });
-  column("commands", [](const Sample& s) { return s.in_it.commands; });
-  column("hits", [](const Sample& s) { return s.in_it.hits; });
-  column("misses", [](const Sample& s) { return s.in_it.misses; });
-  column("evicted", [](const Sample& s) { return s.in_it.evicted; });
-  column("expired", [](const Sample& s) { return s.in_it.expired; });
-  column("moved", [](const Sample& s) { return s.in_it.moved; });
-  column("growths", [](const Sample& s) { return s.in_it.growths; });
-  column("errors", [](const Sample& s) { return s.in_it.errors; });
-  column("clients", [](const Sample& s) { return s.clients; });
-  column("entries", [](const Sample& s) { return s.entries; });
-  column("resident_bytes", [](const Sample& s) { return s.resident_bytes; });
-  column("granted_bytes", [](const Sample& s) { return s.granted_bytes; });
-  column("allowed_bytes", [](const Sample& s) { return s.allowed_bytes; });
-  json.end_object();
-  return json.text();
+  static constexpr Column kColumns[] = {
+      {"unix_ms", [](const Sample& s) { return s.unix_ms; }},
+      {"commands", [](const Sample& s) { return s.in_it.commands; }},
+      {"hits", [](const Sample& s) { return s.in_it.hits; }},
+      {"misses", [](const Sample& s) { return s.in_it.misses; }},
+      {"evicted", [](const Sample& s) { return s.in_it.evicted; }},
+      {"expired", [](const Sample& s) { return s.in_it.expired; }},
+      {"moved", [](const Sample& s) { return s.in_it.moved; }},
+      {"growths", [](const Sample& s) { return s.in_it.growths; }},
+      {"errors", [](const Sample& s) { return s.in_it.errors; }},
+      {"clients", [](const Sample& s) { return s.clients; }},
+      {"entries", [](const Sample& s) { return s.entries; }},
+      {"resident_bytes", [](const Sample& s) { return s.resident_bytes; }},
+      {"granted_bytes", [](const Sample& s) { return s.granted_bytes; }},
+      {"allowed_bytes", [](const Sample& s) { return s.allowed_bytes; }},
+  };
+  return [samples = std::vector<SamplePtr>(samples_.begin(), samples_.end()),
+          column = std::size_t{0}](std::string& out) mutable {
+    const Column& now = kColumns[column];
+    out += (column == 0 ? "{\"" : ",\"") + std::string(now.name) + "\":[";
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+      out += (i == 0 ? "" : ",") + std::to_string(now.of(*samples[i]));
+    }
+    out += ++column == std::size(kColumns) ? "]}" : "]";
+    return column < std::size(kColumns);
+  };
 }
 
 std::string Live::status_event(const Caller& caller) const {

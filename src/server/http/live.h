@@ -5,7 +5,7 @@
 //
 //   live.tick(now_ms, watched);        // four times a second; `watched`: somebody looks on
 //   live.status_json(caller)           // GET /v1/status, and the event "status"
-//   live.history_json()                // GET /v1/history
+//   live.history()                     // GET /v1/history, a column at a time
 //   live.events_text(cursor)           // growth events behind `cursor`, as server-sent events
 //
 // The hit curves live with the threads that own the shards: they are asked for by errands, every
@@ -14,7 +14,9 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "server/errand.h"
 #include "server/http/call.h"
@@ -36,7 +38,8 @@ class Live {
   bool tick(std::uint64_t now_ms, bool watched);
   std::string status_json(const Caller& caller) const;
   std::string status_event(const Caller& caller) const;
-  std::string history_json() const;
+  // As it is now, whenever its parts are made.
+  Parts history() const;
   std::string events_text(std::uint64_t& cursor) const;
   std::uint64_t newest_event() const;
 
@@ -60,7 +63,8 @@ class Live {
 
   Server& server_;
   Errands& errands_;
-  std::deque<Sample> samples_;
+  using SamplePtr = std::shared_ptr<const Sample>;
+  std::deque<SamplePtr> samples_;  // one is there once, however many histories it is in
   Totals last_;
   std::uint64_t sampled_ms_ = 0, curve_ms_ = 0;
   std::vector<tier::HitCurve> curves_;
