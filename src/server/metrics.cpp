@@ -120,6 +120,7 @@ void Server::register_metrics(const MoreMetrics& more) {
   for (const auto& worker : workers_) shards.push_back(&worker->shard());
   tier::register_metrics(registry_, *budget_, shards);
   if (cold_ != nullptr) register_cold_metrics();
+  register_topology_metrics();
   growth_metrics_ = std::make_unique<metrics::GrowthMetrics>(registry_);
   growth_feed_.also(growth_metrics_.get());
   if (more) more(registry_);

@@ -145,6 +145,7 @@ class Server {
   // server_cold.cpp
   void begin_cold();
   void register_cold_metrics();
+  void register_topology_metrics();
   void tick_cold();
   void close_cold();
 

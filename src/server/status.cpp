@@ -6,7 +6,6 @@
 #include "server/cold_status.h"
 #include "server/server.h"
 #include "server/worker.h"
-#include "tier/topology.h"
 
 namespace ullage::server {
 
@@ -34,12 +33,14 @@ MemoryStatus memory_status(Server& server) {
   return status;
 }
 
-std::string topology_json(Server& server) {
+tier::Topology topology_of(Server& server) {
   std::vector<const tier::Memory*> shards;
   for (const auto& worker : server.workers()) shards.push_back(&worker->shard().memory());
   tier::Topology topology = tier::topology(server.budget(), shards);
   add_cold(server, topology);
-  return tier::to_json(topology);
+  return topology;
 }
+
+std::string topology_json(Server& server) { return tier::to_json(topology_of(server)); }
 
 }  // namespace ullage::server

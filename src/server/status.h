@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "tier/topology.h"
+
 namespace ullage::server {
 
 class Server;
@@ -32,7 +34,8 @@ MemoryStatus memory_status(Server& server);
 // The sections of INFO that were asked for; empty: the default ones.
 std::string info_text(Server& server, const std::vector<std::string>& sections);
 
-// GET /topology.
+// GET /topology; all components of the server.
+tier::Topology topology_of(Server& server);
 std::string topology_json(Server& server);
 
 }  // namespace ullage::server

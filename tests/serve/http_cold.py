@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP over a cold tier: what is not in memory is read, listed, changed under conditions, and shown."""
 import json
+import re
 import resource
 import time
 
@@ -89,6 +90,8 @@ def test_the_page_shows_the_cold_tier(folder):
             time.sleep(0.1)
         assert tiers["cold"]["entries"] > 0 and tiers["cold"]["reads"] > 0, tiers
         names = [component["name"] for component in http("GET", "/topology").json()["components"]]
+        assert re.search(r'^ullage_topology_bytes\{component="cold",memory="heap",figure="live"\} [1-9]',
+                         http("GET", "/metrics").body.decode(), re.M)
         assert "cold" in names, names
         with chromium.Chromium() as chrome:
             page = live_page.opened(chrome, server)

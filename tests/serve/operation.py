@@ -2,6 +2,7 @@
 """Contract, reload, metrics and HTTP of `ullage serve`."""
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -75,6 +76,12 @@ def test_http_answers_and_refuses(_folder):
         topology = json.loads(get(server, "/topology")[1])
         assert topology["budget_bytes"] == 256 << 20
         assert topology["accounted_resident_bytes"] <= topology["kernel_resident_bytes"] * 1.05
+        series = re.findall(r'^ullage_topology_bytes\{component="(\w+)",memory="(\w+)",figure="(\w+)"\} (\S+)$',
+                            get(server, "/metrics")[1], re.M)
+        assert len(series) == len(topology["components"]) * 4 * 5, series
+        held = sum(float(value) for _, memory, figure, value in series if figure == "resident" and memory != "disk")
+        assert 0.8 < held / topology["kernel_resident_bytes"] < 1.25, "they add up to what the kernel says"
+        assert ("hot", "heap", "budget", str(256 << 20)) in series, series
         for path, code in (("/nothing", 404), ("/metrics", 405)):
             request = urllib.request.Request(f"http://127.0.0.1:{server.http_port}{path}",
                                              method="GET" if code == 404 else "DELETE")
