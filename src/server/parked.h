@@ -57,7 +57,7 @@ struct Surveyed {
   std::uint64_t next = 0;           // kScan: where to go on
   std::vector<std::string> names;
   bool failed = false;
-  std::uint64_t since_ms = 0;  // when the part that is under way was asked for
+  std::uint64_t since_ms = 0;  // when the part that is under way was asked for; 0: it is not yet
 };
 
 struct Parked {
@@ -72,6 +72,7 @@ struct Parked {
   };
   std::vector<Item> items;
   std::unique_ptr<Surveyed> survey;
+  std::atomic<std::size_t> unhanded{0};  // threads that must hand over before it begins
   // Of an EXEC: the queued command behind the one whose survey is made ahead; 0: none is.
   std::size_t ahead = 0;
   // A write that waits until the cold tier has room for it; or does not any more, and why.

@@ -188,7 +188,7 @@ Router::Way Router::way(Context& c, Session* session) {
       parked->blocked = 1;
       parked->session = session->id;
       session->parked = parked;
-      scan_more(parked);
+      start_survey(parked);
       return Way::kWait;
     }
   }
@@ -204,7 +204,7 @@ Router::Way Router::way(Context& c, Session* session) {
     }
     parked->session = session->id;
     session->parked = parked;
-    scan_more(parked);
+    start_survey(parked);
     return Way::kWait;
   }
   gather(c);
@@ -239,7 +239,7 @@ void Router::park(PostPtr post) {
   parked->home = this;
   parked->post = std::move(post);
   if (parked->survey != nullptr) {
-    scan_more(parked);
+    start_survey(parked);
   } else {
     enqueue(parked);
     if (parked->press != Parked::Press::kNo) press(parked);

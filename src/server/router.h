@@ -172,7 +172,8 @@ class Router {
     tier::ColdEntry entry;
     std::uint64_t bytes = 0;  // of the value, granted; or it was dropped, for there was no room
     bool dropped = false;
-    std::shared_ptr<Parked> survey;  // instead: a part of a survey
+    std::shared_ptr<Parked> survey;  // instead: a part of a survey,
+    bool begins = false;             // or that it may begin
     std::uint64_t next = 0;
     std::vector<tier::ColdStore::ScannedEntry> scanned;
     bool preload = false;
@@ -230,6 +231,9 @@ class Router {
   void answer(Answer& answer);
   void answer_survey(Answer& answer);
   void answer_preload(Answer& answer);
+  void start_survey(const std::shared_ptr<Parked>& parked);
+  void put_awaiting(std::shared_ptr<Parked> parked);
+  void let_begin();
   void scan_more(const std::shared_ptr<Parked>& parked);
   bool add_to_survey(Surveyed& survey, tier::ColdStatus status, std::uint64_t next,
                      std::vector<tier::ColdStore::ScannedEntry>& entries);
@@ -282,6 +286,9 @@ class Router {
   std::mutex box_mutex_;
   std::vector<Answer> box_;
   std::vector<std::shared_ptr<Parked>> ready_box_;  // of other threads' doing
+  // Surveys of other threads' that begin when this one has handed over: as they were put, and
+  // taken.
+  std::vector<std::shared_ptr<Parked>> awaiting_box_, awaiting_;
   std::vector<Answer> taken_;
   std::atomic<bool> news_{false}, wants_progress_{false};
 

@@ -161,7 +161,8 @@ void Router::fail_late() {
   }
   while (!unsent_.empty() && !reads_.contains(unsent_.front().read)) unsent_.pop_front();
   std::erase_if(surveys_, [&](const std::shared_ptr<Parked>& parked) {
-    if (!late(parked->survey->since_ms)) return false;
+    const std::uint64_t since_ms = parked->survey->since_ms;
+    if (since_ms == 0 || !late(since_ms)) return false;
     parked->late = true;
     parked->survey->failed = true;
     unblock(parked);
@@ -410,6 +411,7 @@ void Router::turn() {
     {
       const std::lock_guard lock(box_mutex_);
       taken_.swap(box_);
+      awaiting_.swap(awaiting_box_);
     }
     for (Answer& each : taken_) answer(each);
     taken_.clear();
@@ -425,6 +427,7 @@ void Router::turn() {
   }
   preload_some();
   hand_over();
+  if (!awaiting_.empty()) let_begin();
   shard().return_lent();
   room_.put_back(std::exchange(lent_bytes_, 0));
   if (moved) make_read_room();  // what ran has left room

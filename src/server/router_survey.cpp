@@ -64,10 +64,46 @@ bool Router::begin_survey(Context& c, Parked& parked) {
       if (cold_.all_hot || cold_.store().figures().entries > kCountedMax) return false;
       break;
   }
-  const Standstill still(c.server, &c.worker);
-  for (const auto& worker : c.server.workers()) worker->router()->hand_over();
   parked.survey = std::move(survey);
   return true;
+}
+
+// Keeps (3): what was changed before the command came is seen, whichever thread changed it. The
+// others hand over at the end of their turns; only who has not yet is waited for, and nobody
+// stands.
+void Router::start_survey(const std::shared_ptr<Parked>& parked) {
+  hand_over();
+  std::vector<Router*> others;
+  for (const auto& worker : worker_.server().workers()) {
+    Router& other = *worker->router();
+    if (&other != this && other.unhanded_since_ns() != 0) others.push_back(&other);
+  }
+  if (others.empty()) return scan_more(parked);
+  parked->survey->since_ms = 0;
+  surveys_.push_back(parked);
+  parked->unhanded = others.size();
+  for (Router* other : others) other->put_awaiting(parked);
+}
+
+// From the thread of a survey.
+void Router::put_awaiting(std::shared_ptr<Parked> parked) {
+  {
+    const std::lock_guard lock(box_mutex_);
+    awaiting_box_.push_back(std::move(parked));
+  }
+  tell();
+}
+
+// What they wait for has been handed over.
+void Router::let_begin() {
+  for (const std::shared_ptr<Parked>& parked : awaiting_) {
+    if (parked->unhanded.fetch_sub(1) != 1) continue;
+    Answer answer;
+    answer.survey = parked;
+    answer.begins = true;
+    parked->home->put(std::move(answer));
+  }
+  awaiting_.clear();
 }
 
 bool Router::survey_ahead(Context& c, Parked& parked) {
@@ -142,6 +178,7 @@ bool Router::add_to_survey(Surveyed& survey, tier::ColdStatus status, std::uint6
 void Router::answer_survey(Answer& answer) {
   const std::shared_ptr<Parked> parked = std::move(answer.survey);
   if (std::erase(surveys_, parked) == 0) return;  // it was too late
+  if (answer.begins) return scan_more(parked);
   if (add_to_survey(*parked->survey, answer.status, answer.next, answer.scanned)) {
     unblock(parked);
   } else {
@@ -152,6 +189,10 @@ void Router::answer_survey(Answer& answer) {
 std::unique_ptr<Surveyed> Router::survey_now(Context& c) {
   Parked parked;
   if (survey_of(*c.command) == Survey::kNone || !begin_survey(c, parked)) return nullptr;
+  {
+    const Standstill still(c.server, &c.worker);
+    for (const auto& worker : c.server.workers()) worker->router()->hand_over();
+  }
   struct Wait {
     std::mutex mutex;
     std::condition_variable told;

@@ -78,19 +78,18 @@ Worker::Ran Worker::dispatch(Session& session, const Command& command, Cut& cut)
         [[fallthrough]];
       }
       case Route::kAll:
+        // What asks the cold tier stands when that has answered: see finish_tiered().
+        if (router_ != nullptr && survey_of(command) != Survey::kNone) break;
         return run_standing(session, context, before);
       case Route::kCursor: {
-        // With a cold tier it may be there that the cursor is at: see kAll.
-        if (router_ != nullptr) return run_standing(session, context, before);
-        const unsigned at = shard_of_cursor(words, count);
+        const bool memory = router_ == nullptr || router_->cold().some_off();
+        const unsigned at = shard_of_cursor(words, count, memory);
         if (at == index_ || at >= count) break;
         if (session.slots.size() >= kSlotsMax) return Ran::kWait;
         forward(session, context, at);
         return Ran::kDone;
       }
       case Route::kTotals:
-        // The cold tier's keys are counted apart from memory's.
-        if (router_ != nullptr) return run_standing(session, context, before);
         if (!session.slots.empty()) return Ran::kWait;
         break;
       case Route::kOrdered:

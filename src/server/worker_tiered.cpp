@@ -22,6 +22,7 @@ bool copyable(const Command& command) {
          command.route == Route::kParts;
 }
 
+// Behind all that their client has sent before.
 bool ordered(const Command& command) {
   return command.route == Route::kAll || command.route == Route::kCursor ||
          command.route == Route::kTotals || command.route == Route::kOrdered;
@@ -39,7 +40,6 @@ bool Worker::on_evicting(const tier::Key& key, const tier::Found& found) noexcep
 
 const tier::Kept* Worker::kept() noexcept { return RunningCommand::kept(); }
 
-// `standing`: its keys belong to several threads, which stand still.
 Worker::Ran Worker::finish_tiered(Session& session, Context& context, std::size_t before) {
   const Command& command = *context.command;
   if (ordered(command) && !session.slots.empty()) return Ran::kWait;
@@ -64,6 +64,9 @@ Worker::Ran Worker::finish_tiered(Session& session, Context& context, std::size_
       stats_.commands[command_index(&command)].rejected.add();
       finish_reply(session, before);
       return Ran::kDone;
+  }
+  if (command.route == Route::kAll && Standstill::depth() == 0 && outboxes_.size() > 1) {
+    still.emplace(server_, this, Standstill::For::kLooks);
   }
   context.may_share = true;
   call_with(context, session.in.view(), session.granted_bytes, session.in_taken, index_);
@@ -116,7 +119,8 @@ bool Worker::call_tiered(Context& context, PostPtr& post, const Parked* parked) 
   Session* const turn = current_;  // whose turn it is: a part of its command runs
   if (found != sessions_.end()) current_ = found->second.get();
   std::optional<Standstill> still;
-  if (ordered(*context.command)) still.emplace(server_, this);
+  const Route route = context.command->route;
+  if (route == Route::kAll || route == Route::kOrdered) still.emplace(server_, this);
   std::uint64_t taken = 0;
   call_with(context, post->bytes.view(), post->lent, taken, post->from);
   current_ = turn;

@@ -8,6 +8,8 @@ import threading
 
 import limits
 import operation
+import persistence
+import rest
 import support
 import wire
 
@@ -62,6 +64,79 @@ def test_figures_and_a_scan_let_nobody_stand_still(_folder):
         assert counted(server, "standstills") - before <= 2, "only from one thread's keys to the next one's"
         client.ask("KEYS", "none")
         assert counted(server, "standstills") > before, "the count would not show it"
+
+
+def scanned(client, *words):
+    seen, cursor, calls = [], b"0", 0
+    while calls == 0 or cursor != b"0":
+        cursor, names = client.ask("SCAN", cursor, *words)
+        seen += names
+        calls += 1
+    return seen, calls
+
+
+def listed(http):
+    """All keys over HTTP, and in how many answers."""
+    seen, cursor, calls = [], "", 0
+    while cursor is not None:
+        answer = http("GET", "/v1/keys?limit=1000" + (f"&cursor={cursor}" if cursor else ""))
+        assert answer.status == 200, answer
+        seen += answer.json()["keys"]
+        cursor = answer.json()["cursor"]
+        calls += 1
+    return seen, calls
+
+
+def test_figures_and_a_scan_let_nobody_stand_still_over_a_cold_tier(folder):
+    with persistence.tiered(folder, "--server.threads=3", http=True) as server, server.client() as client, \
+            rest.Http(server) as http:
+        for start in range(0, 6000, 100):
+            limits.written(client, [("SET", f"k{i}", i) for i in range(start, start + 100)])
+        client.ask("DEBUG", "EVICT")
+        before = counted(server, "standstills")
+        assert client.ask("DBSIZE") == 6000, "the cold tier has them"
+        client.socket.sendall(client.packed("SET", "one more", "x") + client.packed("DBSIZE"))
+        assert (client.read(), client.read()) == ("OK", 6001), "what the client has written counts"
+        assert "cold_writable:1" in client.ask("INFO", "everything").decode()
+        seen, calls = scanned(client, "COUNT", 50)
+        assert len(seen) == len(set(seen)) == 6001 and calls > 100, (len(seen), calls)
+        names, _ = listed(http)
+        assert len(names) == len(set(names)) == 6001, len(names)
+        assert counted(server, "standstills") == before
+        assert len(client.ask("KEYS", "*")) == 6001
+        assert client.ask("RANDOMKEY") is not None
+        assert counted(server, "standstills") == before + 2, "once each: not when they begin to ask the disk"
+
+
+def test_what_anybody_was_told_is_written_counts_on_every_thread(folder):
+    with persistence.tiered(folder, "--server.threads=3") as server, server.client() as client:
+        client.ask("SET", "cold", "x")
+        client.ask("DEBUG", "EVICT")
+        writers, readers = [server.client() for _ in range(6)], [server.client() for _ in range(6)]
+        for i in range(600):
+            assert writers[i % 6].ask("SET", f"k{i}", i) == "OK"
+            assert readers[i // 6 % 6].ask("DBSIZE") == i + 2, i
+        for each in writers + readers:
+            each.socket.close()
+
+
+def test_a_scan_of_both_tiers_stands_only_between_the_threads_of_memory(folder):
+    with persistence.tiered(folder, "--server.threads=3", "--persistence.prefixes=cache:=off", http=True) as server, \
+            server.client() as client, rest.Http(server) as http:
+        for start in range(0, 3000, 100):
+            limits.written(client, [("SET", f"cache:{i}", i) for i in range(start, start + 100)])
+            limits.written(client, [("SET", f"kept:{i}", i) for i in range(start, start + 100)])
+        client.ask("DEBUG", "EVICT")
+        before = counted(server, "standstills")
+        seen, calls = scanned(client, "COUNT", 20)
+        assert len(seen) == len(set(seen)) == 6000 and calls > 250, (len(seen), calls)
+        assert counted(server, "standstills") - before <= 2, "only from one thread's keys to the next one's"
+        before = counted(server, "standstills")
+        names, _ = listed(http)
+        assert len(names) == len(set(names)) == 6000, len(names)
+        assert counted(server, "standstills") - before <= 2
+        assert client.ask("DBSIZE") == 6000
+        assert len(client.ask("KEYS", "cache:*")) == 3000
 
 
 def test_a_scan_tells_what_was_there_throughout_while_tables_grow_and_shrink(_folder):

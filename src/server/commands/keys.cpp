@@ -299,6 +299,8 @@ void dbsize_command(Context& c) {
   std::uint64_t count = 0;
   ColdTier* cold = c.server.cold();
   const bool counted = c.surveyed != nullptr;
+  std::optional<Standstill> still;
+  if (counted && cold->some_off()) still.emplace(c.server, &c.worker, Standstill::For::kLooks);
   for (const auto& worker : c.server.workers()) {
     if (!counted) {
       count += worker->shard().count(c.caller.db);

@@ -59,10 +59,10 @@ ScanPlace scan_place(std::uint64_t cursor, std::size_t shards, bool memory) {
   return place;
 }
 
-unsigned shard_of_cursor(std::span<const std::string_view> words, std::size_t shards) {
+unsigned shard_of_cursor(std::span<const std::string_view> words, std::size_t shards, bool memory) {
   ScanWords scan;
   if (words.size() < 2 || scan_words(words, scan) != nullptr) return static_cast<unsigned>(shards);
-  return static_cast<unsigned>(std::min(scan_place(scan.cursor, shards, true).shard, shards));
+  return static_cast<unsigned>(std::min(scan_place(scan.cursor, shards, memory).shard, shards));
 }
 
 std::uint64_t scan_cursor(const ScanPlace& place) {

@@ -26,8 +26,8 @@ struct ScanPlace {
 };
 // `memory`: the shards have keys of their own; else a scan begins in the cold tier.
 ScanPlace scan_place(std::uint64_t cursor, std::size_t shards, bool memory);
-// The shard that a SCAN of memory alone begins in; beyond the last: none, or it is refused.
-unsigned shard_of_cursor(std::span<const std::string_view> words, std::size_t shards);
+// The shard that a SCAN begins in; beyond the last: in the cold tier, or it is refused.
+unsigned shard_of_cursor(std::span<const std::string_view> words, std::size_t shards, bool memory);
 std::uint64_t scan_cursor(const ScanPlace& place);
 
 }  // namespace ullage::server

@@ -8,6 +8,8 @@
 #include "base/json.h"
 #include "document/utf8.h"
 #include "server/clock.h"
+#include "server/cold_tier.h"
+#include "server/commands/scan_words.h"
 #include "server/http/call.h"
 #include "server/http/etag.h"
 #include "server/server.h"
@@ -41,6 +43,7 @@ void write_bytes(JsonWriter& json, std::string_view bytes) {
 // --- The listing: SCAN, until there are enough.
 
 struct Listing {
+  Server& server;
   Caller caller;
   std::string pattern = {};
   std::size_t limit = 0;
@@ -86,10 +89,20 @@ std::size_t next_count(const Listing& listing) {
   return std::clamp(wanted * listing.looked_at / found, wanted, kScanCountMax);
 }
 
+// The thread that the cursor is at; in the cold tier that is any.
+unsigned owner_of_part(const Listing& listing) {
+  const std::string_view words[] = {"scan", listing.cursor};
+  ColdTier* cold = listing.server.cold();
+  const std::size_t shards = listing.server.workers().size();
+  const unsigned at = shard_of_cursor(words, shards, cold == nullptr || cold->some_off());
+  return at < shards ? at : 0;
+}
+
 Round next_part(const ListingPtr& listing) {
   const std::size_t count = next_count(*listing);
   Ask ask;
   ask.command = find_internal("scan");
+  ask.owner = owner_of_part(*listing);
   ask.caller = listing->caller;
   ask.words = {"scan", listing->cursor, "match", listing->pattern, "count", std::to_string(count)};
   listing->looked_at += count;
@@ -203,7 +216,7 @@ Step list_keys(Call& call) {
   }
   auto db = database_of(call.target);
   if (auto* answer = std::get_if<Answer>(&db)) return std::move(*answer);
-  auto listing = std::make_shared<Listing>(Listing{.caller = call.caller});
+  auto listing = std::make_shared<Listing>(Listing{.server = call.server, .caller = call.caller});
   listing->caller.db = std::get<std::uint8_t>(db);
   std::int64_t limit = kLimitDefault;
   const std::string* text = call.target.parameter("limit");
