@@ -23,6 +23,11 @@ constexpr std::size_t kNameBytes = 64;
 constexpr std::size_t kHotSlice = 300;
 constexpr std::chrono::milliseconds kLastPass{300};
 
+// A key's hash, which is that of its text, with its database: another place for each.
+std::uint64_t hash_of_move(const tier::Key& key) {
+  return key.hash ^ (key.db * std::uint64_t{0x9e3779b97f4a7c15});
+}
+
 }  // namespace
 
 void Router::put_preloads(std::vector<std::pair<unsigned, std::string>> keys) {
@@ -102,18 +107,31 @@ void Router::answer_preload(Answer& answer) {
     figures_.dropped_fills.add();
   } else if (shard().fill(key, taken_of(std::move(answer.entry))) == tier::Status::kOk) {
     figures_.preloaded.add();
-    moved(key.hash, Moved::kPreloaded);
+    moved(key, Moved::kPreloaded);
   }
   room_.put_back(answer.bytes);
 }
 
-void Router::moved(std::uint64_t hash, Moved how) {
+void Router::moved(const tier::Key& key, Moved how) {
+  const std::uint64_t hash = hash_of_move(key);
   moves_[(hash >> 16) % kMoves] = {hash, worker_.now_ms(), how};
 }
 
-std::pair<Router::Moved, std::uint64_t> Router::last_move(std::uint64_t hash) const {
+// What is written again has been in memory since it was written, or read, before.
+void Router::note_write(const tier::Key& key, bool gone) {
+  const auto [how, at] = last_move(key);
+  if (gone) {
+    if (how != Moved::kNever) moved(key, Moved::kNever);
+  } else if (how == Moved::kNever || how == Moved::kEvicted) {
+    moved(key, Moved::kWritten);
+  }
+}
+
+std::pair<Router::Moved, std::uint64_t> Router::last_move(const tier::Key& key) const {
+  const std::uint64_t hash = hash_of_move(key);
   const Move& move = moves_[(hash >> 16) % kMoves];
-  return move.hash == hash ? std::pair(move.how, move.at_ms) : std::pair(Moved::kNever, 0ul);
+  return move.hash == hash && move.how != Moved::kNever ? std::pair(move.how, move.at_ms)
+                                                        : std::pair(Moved::kNever, 0ul);
 }
 
 // A slice of a pass over this thread's memory: what is used most, for the next start.

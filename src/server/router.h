@@ -147,8 +147,8 @@ class Router {
   std::size_t preload_bytes() const { return outstanding_bytes_.load(std::memory_order_relaxed); }
 
   // Why an entry is where it is: the last time that it came into memory, or left.
-  enum class Moved : std::uint8_t { kNever, kEvicted, kRead, kPreloaded };
-  std::pair<Moved, std::uint64_t> last_move(std::uint64_t hash) const;
+  enum class Moved : std::uint8_t { kNever, kEvicted, kRead, kPreloaded, kWritten };
+  std::pair<Moved, std::uint64_t> last_move(const tier::Key& key) const;
   // Of a command that looks at a key: what was read, or null.
   const KeyWait* looked_at(const tier::Key& key) { return find(key); }
 
@@ -246,7 +246,8 @@ class Router {
   void preload_some();
   void take_preloads();
   void preload_done(std::size_t name_bytes);
-  void moved(std::uint64_t hash, Moved how);
+  void moved(const tier::Key& key, Moved how);
+  void note_write(const tier::Key& key, bool gone);
   void collect_hot();
   tier::Shard& shard();
   Router& owner_of(std::uint64_t hash);

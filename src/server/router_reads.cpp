@@ -231,7 +231,7 @@ void Router::fill(KeyWait& wait) {
     figures_.denied_fills.add();
     return;
   }
-  moved(wait.hash, Moved::kRead);
+  moved(wait.key(), Moved::kRead);
   // Kept, it is there for its commands even if it is evicted before their turn. What is large
   // leaves its room to their replies instead, and would be read again: not where a command needs
   // several keys, which could drive each other out for ever.

@@ -24,6 +24,7 @@ constexpr std::size_t kReleasedMax = 8;
 }  // namespace
 
 void Router::changed(const tier::Key& key, bool gone) {
+  note_write(key, gone);
   const ColdTier::Kind durability = cold_.durability(key.text);
   if (durability == ColdTier::Kind::kOff) return;
   if (changes_.empty()) unhanded_since_ns_.store(steady_ns(), std::memory_order_seq_cst);
@@ -44,7 +45,7 @@ void Router::changed(const tier::Key& key, bool gone) {
 bool Router::evicting(const tier::Key& key, const tier::Found& found) {
   if (!cold_.persisted(key.text)) return false;
   changes_.keep(key, found);
-  moved(key.hash, Moved::kEvicted);
+  moved(key, Moved::kEvicted);
   if (cold_.all_hot.load(std::memory_order_relaxed)) cold_.all_hot = false;
   return true;
 }

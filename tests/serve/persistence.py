@@ -222,8 +222,22 @@ def test_where_an_entry_is_and_why(folder):
 
         client.ask("SET", "orders:1", "v", "EX", "1000")
         client.ask("SET", "cache:1", "v")
+        began = int(time.time() * 1000)
         hot = tier("orders:1")
         assert hot["tier"] == b"hot" and hot["durability"] == b"always" and hot["why"] == b"written", hot
+        assert began - 60_000 < hot["since_ms"] <= began, "since when, of what was written here as well"
+        assert 0 < tier("cache:1")["since_ms"] <= began
+        time.sleep(0.01)
+        client.ask("APPEND", "orders:1", "v")
+        client.ask("SETRANGE", "orders:1", 0, "w")
+        assert tier("orders:1")["since_ms"] == hot["since_ms"], "written again it has been here all the time"
+        client.ask("SET", "orders:1", "v", "EX", "1000")
+        client.ask("SELECT", 1)
+        client.ask("SET", "orders:1", "v")
+        other = tier("orders:1")
+        client.ask("DEL", "orders:1")
+        client.ask("SELECT", 0)
+        assert other["since_ms"] > hot["since_ms"] == tier("orders:1")["since_ms"], "another database, another key"
         client.ask("DEBUG", "EVICT")
         cold = tier("orders:1")
         assert cold["tier"] == b"cold" and cold["why"] == b"evicted" and cold["since_ms"] > 0, cold
@@ -232,7 +246,10 @@ def test_where_an_entry_is_and_why(folder):
         assert tier("cache:1")["durability"] == b"off"
         assert tier("orders:2") is None
         for key, words in (("orders:1", "in the cold tier"), ("cache:1", "evicting it loses it"),
-                           ("orders:2", "GET would not ask"), ("cache:2", "in memory only")):
+                           ("orders:2", "GET would not ask"), ("cache:2", "in memory only"),
+                           ("orders:1", "SET would be acknowledged when it is on the disk (always"),
+                           ("cache:1", "SET would be acknowledged at once, and be kept in memory only"),
+                           ("other", "SET would be acknowledged at once, and be on the disk within 50 ms (window")):
             assert words in client.ask("ULLAGE.EXPLAIN", key).decode(), client.ask("ULLAGE.EXPLAIN", key)
         client.ask("GET", "orders:1")
         assert tier("orders:1")["why"] == b"read"

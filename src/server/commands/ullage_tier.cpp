@@ -41,6 +41,7 @@ const char* why(Router::Moved how, bool hot) {
       return hot ? "read" : "evicted";
     case Router::Moved::kPreloaded:
       return hot ? "preloaded" : "evicted";
+    case Router::Moved::kWritten:
     case Router::Moved::kNever:
       break;
   }
@@ -58,6 +59,27 @@ std::string rule_text(const std::pair<std::string, contract::Durability>& rule) 
                             : "the prefix \"" + rule.first + "\" of persistence.prefixes";
 }
 
+// What SET would do.
+std::string set_text(Context& c, const tier::Key& key) {
+  const auto rule = c.worker.router()->cold().rule(key.text);
+  std::string text = " SET would be acknowledged ";
+  switch (rule.second.kind) {
+    case contract::Durability::Kind::kOff:
+      text += "at once, and be kept in memory only";
+      break;
+    case contract::Durability::Kind::kNo:
+      text += "at once, and reach the disk when the system writes it";
+      break;
+    case contract::Durability::Kind::kWindow:
+      text += "at once, and be on the disk within " + std::to_string(rule.second.window_ms) + " ms";
+      break;
+    case contract::Durability::Kind::kAlways:
+      text += "when it is on the disk";
+      break;
+  }
+  return text + " (" + durability_name(rule.second) + ", by " + rule_text(rule) + ").";
+}
+
 std::string explain_hot(Context& c, const tier::Key& key, const tier::Shard::About& about) {
   std::string text = "It is in the hot tier, " + std::to_string(about.memory_bytes) + " B of it: ";
   text += about.large ? "a large value, in pages of its own."
@@ -66,18 +88,20 @@ std::string explain_hot(Context& c, const tier::Key& key, const tier::Shard::Abo
           std::to_string(about.idle_ms / 1000) + " s.";
   if (Router* router = c.worker.router()) {
     const auto rule = router->cold().rule(key.text);
-    const auto [how, at] = router->last_move(key.hash);
-    if (how == Router::Moved::kRead) {
+    const auto [how, at] = router->last_move(key);
+    if (how == Router::Moved::kWritten) {
+      text += " It came into memory " + seconds_ago(c, at) + ", when it was written.";
+    } else if (how == Router::Moved::kRead) {
       text += " It was read back from the cold tier " + seconds_ago(c, at) + ".";
     } else if (how == Router::Moved::kPreloaded) {
       text += " It was preloaded " + seconds_ago(c, at) + ".";
     }
     if (rule.second.kind == contract::Durability::Kind::kOff) {
-      text += " It is in memory only, by " + rule_text(rule) + ": evicting it loses it.";
+      text += " It is in memory only: evicting it loses it.";
     } else {
-      text += std::string(" The cold tier has it, too (") + durability_name(rule.second) + ", by " +
-              rule_text(rule) + "): evicting it costs no write, and GET would read it back.";
+      text += " The cold tier has it, too: evicting it costs no write, and GET would read it back.";
     }
+    text += set_text(c, key);
   }
   if (about.expires_ms == tier::kNoExpiry) {
     text += " It stays until it is erased, or until others are worth more (maxmemory-policy " +
@@ -95,7 +119,7 @@ std::string explain_cold(Context& c, const tier::Key& key, const tier::Found& fo
   if (looked != nullptr && looked->written_ms != 0) {
     text += ", written " + seconds_ago(c, looked->written_ms);
   }
-  const auto [how, at] = router.last_move(key.hash);
+  const auto [how, at] = router.last_move(key);
   text += how == Router::Moved::kNever
               ? ". It is not in memory: nobody asked for it since the start."
               : ". It left memory " + seconds_ago(c, at) + " or later: others were used more.";
@@ -109,7 +133,7 @@ std::string explain_cold(Context& c, const tier::Key& key, const tier::Found& fo
   if (found.expires_ms != tier::kNoExpiry) {
     text += " It expires at " + std::to_string(found.expires_ms) + " ms (Unix time).";
   }
-  return text;
+  return text + set_text(c, key);
 }
 
 std::string explain_none(Context& c, const tier::Key& key) {
@@ -121,14 +145,14 @@ std::string explain_none(Context& c, const tier::Key& key) {
   const auto rule = router->cold().rule(key.text);
   if (rule.second.kind == contract::Durability::Kind::kOff) {
     return "It is in no tier: its keys are in memory only, by " + rule_text(rule) +
-           ", and this one was never written, or was erased, expired or evicted since.";
+           ", and this one was never written, or was erased, expired or evicted since." +
+           set_text(c, key);
   }
   return std::string(
              "It is in no tier: it was never written here, or was erased or expired since. ") +
-         (router->known_absent(key) ? "That is remembered: GET would not ask the cold tier. "
-                                    : "GET would ask the cold tier, and remember the answer. ") +
-         "SET would be acknowledged: " + durability_name(rule.second) + ", by " + rule_text(rule) +
-         ".";
+         (router->known_absent(key) ? "That is remembered: GET would not ask the cold tier."
+                                    : "GET would ask the cold tier, and remember the answer.") +
+         set_text(c, key);
 }
 
 void refuse(Context& c, const Error& error) {
@@ -153,13 +177,15 @@ void ullage_tier_command(Context& c) {
   field(c, "idle_ms", about ? about->idle_ms : 0);
   field(c, "expires_ms", about ? about->expires_ms : found->expires_ms);
   if (router == nullptr) return;
-  const auto [how, at] = router->last_move(key.hash);
+  const auto [how, at] = router->last_move(key);
   const KeyWait* looked = router->looked_at(key);
   const std::uint64_t written = looked != nullptr ? looked->written_ms : 0;
   field(c, "durability", durability_name(router->cold().rule(key.text).second));
   field(c, "why", why(how, about.has_value()));
-  // Of the move; else of the write, as far as it is known; 0: it is not.
-  field(c, "since_ms", at != 0 ? at : written);
+  // Of the move; else of the write, as far as it is known; 0: it is not. (In memory, and left it
+  // last: it was written again when later moves had taken that one's place.)
+  const bool unknown = about.has_value() && how == Router::Moved::kEvicted;
+  field(c, "since_ms", unknown ? 0 : at != 0 ? at : written);
 }
 
 void ullage_explain_command(Context& c) {
