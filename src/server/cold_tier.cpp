@@ -9,6 +9,7 @@
 #include "server/clock.h"
 #include "server/config.h"
 #include "server/files.h"
+#include "server/log.h"
 #include "tier/cold_plugin.h"
 
 namespace ullage::server {
@@ -143,6 +144,20 @@ std::string ColdTier::trouble() const {
   std::replace_if(
       text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
   return text;
+}
+
+void ColdTier::tell_trouble(Log& log) {
+  const std::string text = trouble();
+  const State now{reads_ok(), writes_ok(), !text.empty()};
+  if (now == told_) return;
+  told_ = now;
+  if (now == State{}) {
+    return log.warning("cold_recovered", "the cold tier can be read and written again");
+  }
+  log.error("cold_trouble", "the cold tier has trouble",
+            {{"readable", now.readable ? "1" : "0"},
+             {"writable", now.writable ? "1" : "0"},
+             {"trouble", text}});
 }
 
 }  // namespace ullage::server

@@ -31,6 +31,7 @@
 namespace ullage::server {
 
 struct Config;
+class Log;
 
 class ColdTier {
  public:
@@ -71,6 +72,8 @@ class ColdTier {
   std::uint64_t failing_since_ms() const { return failing_ms_.load(std::memory_order_relaxed); }
   std::string trouble() const;
   bool look(std::uint64_t now_ms);  // true: it has changed
+  // A line of log when trouble begins, when it is another, and when it is over. One thread.
+  void tell_trouble(Log& log);
   // Everything is written and synced; nothing calls back any more.
   void close();
 
@@ -96,6 +99,10 @@ class ColdTier {
   std::atomic<std::uint64_t> failing_ms_{0};
   mutable std::mutex mutex_;
   std::string trouble_;
+  struct State {
+    bool readable = true, writable = true, trouble = false;
+    bool operator==(const State&) const = default;
+  } told_;
 };
 
 }  // namespace ullage::server

@@ -28,6 +28,7 @@ void Server::begin_cold() {
 void Server::tick_cold() {
   const std::uint64_t resident = budget_->readings().process_resident_bytes;
   cold_->store().tick(resident - std::min(resident, budget_->granted_bytes()));
+  cold_->tell_trouble(log_);
   if (!cold_->look(unix_ms())) return;
   for (const auto& worker : workers_) worker->router()->tell();
 }

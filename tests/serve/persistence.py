@@ -287,6 +287,13 @@ def test_a_contract_that_makes_no_sense_is_refused(folder):
         assert done.returncode in (2, 3) and words in done.stderr, support.shown(done)
 
 
+def line_with(server, words):
+    """The next line of its log that has them."""
+    while words not in (line := server.process.stderr.readline()):
+        assert line, f"the log ended without {words!r}"
+    return line
+
+
 def test_a_full_disk_refuses_writes_and_serves_what_is_hot(folder):
     with tiered(folder, "--persistence.durability=always", "--persistence.prefixes=memory:=off") as server, \
             server.client() as client:
@@ -305,6 +312,8 @@ def test_a_full_disk_refuses_writes_and_serves_what_is_hot(folder):
         assert client.ask("SET", "memory:k", "v") == "OK"
         assert client.error("SET", "hot", "w").startswith("MISCONF")
         assert fields(client, "tiers")["cold_writable"] == "0"
+        said = line_with(server, "the cold tier has trouble")
+        assert "writable=0" in said and "trouble=" in said, said
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
         def recovered():
@@ -314,6 +323,7 @@ def test_a_full_disk_refuses_writes_and_serves_what_is_hot(folder):
                 return False
 
         support.wait_until(recovered, "writes go on once there is room")
+        line_with(server, "the cold tier can be read and written again")
     with tiered(folder) as server, server.client() as client:
         assert client.ask("GET", "hot") == b"w"
 
