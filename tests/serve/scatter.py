@@ -31,7 +31,9 @@ def test_commands_on_keys_of_several_threads_let_nobody_stand_still(_folder):
         assert client.ask("MGET", *KEYS, "absent") == [b"v" + key.encode() for key in KEYS] + [None]
         assert client.ask("EXISTS", *KEYS, *KEYS, "absent") == 2 * len(KEYS)
         assert client.ask("TOUCH", *KEYS, "absent") == len(KEYS)
-        assert client.ask("JSON.MGET", "{d}1", "document:2", "third", "absent", "$.a") == [b"[1]", b"[2]", b"[3]", None]
+        # So many names that they are of several threads, whatever the hash's seed.
+        names = ["{d}1", "document:2", "third"] + [f"absent:{i}" for i in range(20)]
+        assert client.ask("JSON.MGET", *names, "$.a") == [b"[1]", b"[2]", b"[3]"] + [None] * 20
         assert client.ask("DEL", *KEYS[:12], "absent") == 12
         assert client.ask("UNLINK", *KEYS[8:]) == 12
         after = counted(server, "standstills"), counted(server, "scattered_commands")
