@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands on keys of several threads: each thread runs its part, nobody stands still, replies are as if one had run it."""
+import contextlib
 import random
 import re
 import socket
 import struct
 import threading
+import time
 
 import limits
 import operation
@@ -120,6 +122,61 @@ def test_what_anybody_was_told_is_written_counts_on_every_thread(folder):
             assert readers[i // 6 % 6].ask("DBSIZE") == i + 2, i
         for each in writers + readers:
             each.socket.close()
+
+
+def test_what_is_acknowledged_in_a_turn_that_goes_on_counts_and_is_in_a_backup(folder):
+    flags = ("--server.threads=2", "--persistence.durability=no", "--residency.hot=512MiB")
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(persistence.tiered(folder, *flags, http=True))
+        client = stack.enter_context(server.client())
+
+        def shard(key):
+            client.ask("SET", key, "x")
+            told = client.ask("ULLAGE.TIER", key)
+            return told[told.index(b"shard") + 1]
+
+        one, other = [key for key in KEYS if shard(key) == 0][:2]
+        new = next(f"new{i}" for i in range(100) if shard(f"new{i}") == 0)
+
+        def at_home(each):
+            before = counted(server, "posts")
+            each.ask("GET", one)
+            return counted(server, "posts") == before
+
+        clients = [stack.enter_context(server.client()) for _ in range(40)]
+        here = [each for each in clients if at_home(each)]
+        away = [each for each in clients if each not in here]
+        for key in (one, other):
+            client.ask("SET", key, "ab" * 2000)
+        for attempt in range(10):
+            client.ask("DEL", new)
+            client.ask("DEBUG", "EVICT")
+            count = client.ask("DBSIZE")
+            busy = client.packed("LCS", one, other, "LEN") * 5
+            here[0].socket.sendall(busy)
+            time.sleep(0.05)
+            here[1].send("SET", new, "here")
+            here[2].socket.sendall(busy)
+            assert here[1].read() == "OK"
+            away[0].send("DBSIZE")
+            away[1].send("ULLAGE.BACKUP", "START", str(folder / f"copy{attempt}"))
+            within = here[2].silent(0.001)
+            assert away[0].read() == count + 1
+            assert away[1].read() == "OK"
+            for each in (here[0], here[2]):
+                assert [each.read() for _ in range(5)] == [4000] * 5
+            if within:
+                break
+        assert within, "its thread was never in the middle of a turn"
+
+        def state():
+            return client.ask("ULLAGE.BACKUP", "STATUS")[1]
+
+        support.wait_until(lambda: state() != b"running", "the backup is made")
+        assert state() == b"done", client.ask("ULLAGE.BACKUP", "STATUS")
+    support.ullage("restore", folder / f"copy{attempt}", "--to", folder / "restored")
+    with persistence.tiered(folder, name="restored") as server, server.client() as client:
+        assert client.ask("GET", new) == b"here"
 
 
 def test_a_scan_of_both_tiers_stands_only_between_the_threads_of_memory(folder):

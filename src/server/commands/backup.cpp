@@ -8,6 +8,7 @@
 #include "server/context.h"
 #include "server/router.h"
 #include "server/server.h"
+#include "server/standstill.h"
 #include "server/worker.h"
 
 namespace ullage::server {
@@ -23,8 +24,11 @@ void start(Context& c) {
   if (!directory.starts_with('/')) {
     return c.error("ERR name a directory from the root (/...): the server is elsewhere than you");
   }
-  // What this thread has changed in this turn belongs to it.
-  c.worker.router()->hand_over();
+  // What any thread has changed in its turn, and perhaps acknowledged, belongs to it.
+  {
+    const Standstill still(c.server, &c.worker, Standstill::For::kLooks);
+    for (const auto& worker : c.server.workers()) worker->router()->hand_over();
+  }
   if (!c.server.backup().start(c.server.cold()->store(), directory)) {
     return c.error("ERR a backup is being made already: see ULLAGE.BACKUP STATUS");
   }
