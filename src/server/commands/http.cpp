@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "document/print.h"
+#include "server/commands/expiry_options.h"
 #include "server/commands/handlers.h"
 #include "server/commands/json_support.h"
 #include "server/context.h"
@@ -141,7 +142,7 @@ void http_set_command(Context& c) {
   tier::SetOptions options{.keep_expiry = ttl_ms < 0};
   if (ttl_ms > 0) {
     options.expires_ms =
-        std::min(c.now_ms() + static_cast<std::uint64_t>(ttl_ms), tier::kExpiryMsMax);
+        std::min(c.now_ms() + static_cast<std::uint64_t>(jittered(c, ttl_ms)), tier::kExpiryMsMax);
   }
   if (!c.wrote(shard.set(key, c.word(value), options))) return;
   c.changed(key, kNotifyString, "set");
