@@ -257,6 +257,51 @@ def test_where_an_entry_is_and_why(folder):
         assert "read back from the cold tier" in client.ask("ULLAGE.EXPLAIN", "orders:1").decode()
 
 
+def test_what_is_absent_is_asked_for_once_and_remembered_within_its_own_budget(folder):
+    hot = 32 << 20
+    with tiered(folder, "--server.threads=2", "--persistence.negative_ttl=600s", f"--residency.hot={hot}") as server, \
+            server.client() as client:
+        def figure(name):
+            return int(fields(client, "tiers")[name])
+
+        def reads_are(count):
+            """A read is counted a moment after it was answered."""
+            support.wait_until(lambda: figure("cold_reads") >= count, f"there were {count} reads")
+            assert figure("cold_reads") == count, fields(client, "tiers")
+
+        client.ask("SET", "present", "v")
+        client.ask("DEBUG", "EVICT")
+        for _ in range(50):
+            assert client.ask("GET", "absent") is None and client.ask("EXISTS", "absent") == 0
+        reads_are(1)
+        assert figure("cold_negative_hits") == 99, fields(client, "tiers")
+        client.ask("SET", "absent", "w")
+        assert client.ask("GET", "absent") == b"w"
+        client.ask("DEBUG", "EVICT")
+        assert client.ask("GET", "absent") == b"w", "it is not absent any more"
+        reads_are(2)
+        assert client.ask("DEL", "absent") == 1 and client.ask("GET", "absent") is None
+        reads_are(2)  # who erased it knows that it is gone
+        for start in range(0, 200_000, 1000):
+            client.socket.sendall(b"".join(client.packed("EXISTS", f"no{i}") for i in range(start, start + 1000)))
+            assert sum(client.read() for _ in range(1000)) == 0
+        support.wait_until(lambda: figure("cold_negative_entries") > 1000, "the figure is of the last tick")
+        assert figure("cold_negative_entries") <= hot / 50 / 8, "at least 8 B each, of 2 % of residency.hot"
+        assert client.ask("GET", "present") == b"v"
+        reads_are(200_003)
+        assert client.ask("EXISTS", "no199999") == 0
+        reads_are(200_003)  # the last are remembered
+        assert client.ask("EXISTS", "no0") == 0
+        reads_are(200_004)  # the first made room for them
+    with tiered(folder, "--persistence.negative_ttl=50ms") as server, server.client() as client:
+        client.ask("DEBUG", "EVICT")
+        def read_again():
+            assert client.ask("GET", "absent") is None
+            return int(fields(client, "tiers")["cold_reads"]) >= 2
+
+        support.wait_until(read_again, "it is forgotten after its time, which is kept in seconds")
+
+
 def test_preloading_brings_keys_into_memory(folder):
     names = pathlib.Path(folder) / "names"
     names.write_text("".join(f"file:{i}\n" for i in range(50)))
