@@ -116,4 +116,17 @@ void Context::invalidate(const tier::Key& key) {
   if (server.tracking().any()) server.tracking().invalidate(key.text, caller.id, worker);
 }
 
+bool Context::to_be_refreshed(const tier::Key& k, const tier::Found& found) {
+  const std::uint64_t early_ms = config().persistence.early_ms;
+  if (early_ms == 0 || found.expires_ms == tier::kNoExpiry || queued) return false;
+  const std::uint64_t now = now_ms();
+  if (found.expires_ms <= now || found.expires_ms - now > early_ms) return false;
+  const auto about = shard(k).about(k);
+  if (!about || about->frequency < EarlyRefresh::kHotFrequency) return false;
+  const std::uint64_t hash = k.hash ^ (k.db * std::uint64_t{0x9e3779b97f4a7c15});
+  if (!worker.early_refresh().take(hash, found.expires_ms, now)) return false;
+  worker.stats().early_refreshes.add();
+  return true;
+}
+
 }  // namespace ullage::server

@@ -82,6 +82,9 @@ struct Context {
   void wrong_subcommand_words();
   // Of a write: true if it went well, else the error is replied.
   bool wrote(tier::Status status);
+  // What was found ends soon, and whoever asks is the one to fetch it anew: to them it is not
+  // there.
+  bool to_be_refreshed(const tier::Key& key, const tier::Found& found);
   // A whole number, or the error is replied.
   bool integer(std::size_t i, std::int64_t& value, const char* message = nullptr);
   // The lines of a HELP subcommand, with Redis's frame around them.

@@ -42,6 +42,9 @@ constexpr Figure kCounters[] = {
     {"ullage_server_regathered_commands_total",
      "Of those: run again as one, because keys of several threads changed in between.",
      &Stats::gathered_again},
+    {"ullage_server_early_refreshes_total",
+     "Readers of a hot entry that were sent to fetch it anew before its end.",
+     &Stats::early_refreshes},
     {"ullage_server_turns_total", "Turns of the threads' loops.", &Stats::turns},
 };
 constexpr std::pair<const char*, Tally Stats::*> kCuts[] = {

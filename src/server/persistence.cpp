@@ -27,6 +27,7 @@ void take_live(Persistence& persistence, const contract::Contract& contract) {
   };
   persistence.negative_ms = ms("persistence.negative_ttl");
   persistence.stale_ms = ms("persistence.stale_window");
+  persistence.early_ms = ms("persistence.early_refresh");
   persistence.ttl_jitter = contract.ratio("persistence.ttl_jitter").value_or(0);
   persistence.warm_keys = contract.number("persistence.warm_keys").value_or(0);
 }

@@ -16,7 +16,7 @@ struct Persistence {
   contract::Durability durability;
   contract::Prefixes prefixes;
   // Live.
-  std::uint64_t negative_ms = 60'000, stale_ms = 0, warm_keys = 0;
+  std::uint64_t negative_ms = 60'000, stale_ms = 0, early_ms = 0, warm_keys = 0;
   double ttl_jitter = 0;
   // What a read of the cold tier may take before who waits for it is told to try again.
   std::uint64_t read_wait_ms = 2000;

@@ -49,6 +49,7 @@ struct Stats {
   Tally protocol_errors, errors;
   Tally tls_connections, tls_failures, protected_refusals;
   Tally clients, turns, posts;
+  Tally early_refreshes;
   Tally scattered, gathered_again;  // commands run in parts; those that had to be run as one then
   // Of one command: by the clock; and of its thread's own time, while latencies are monitored.
   Tally command_ns_max, command_cpu_ns_max;

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "server/context.h"
+#include "server/early_refresh.h"
 #include "server/post.h"
 #include "server/session.h"
 #include "server/stats.h"
@@ -67,6 +68,7 @@ class Worker final : public tier::Listener {
   unsigned index() const { return index_; }
   tier::Shard& shard() { return *shard_; }
   Stats& stats() { return stats_; }
+  EarlyRefresh& early_refresh() { return early_refresh_; }
   std::uint64_t now_ms() const { return now_ms_; }
   std::unordered_map<std::uint64_t, std::unique_ptr<Session>>& sessions() { return sessions_; }
 
@@ -253,6 +255,7 @@ class Worker final : public tier::Listener {
   std::unique_ptr<tier::Shard> shard_;
   std::unique_ptr<Router> router_;
   Stats stats_;
+  EarlyRefresh early_refresh_;
   int epoll_ = -1, wake_fd_ = -1, listener_ = -1, tls_listener_ = -1;
   int spare_fd_ = -1;       // given up for a moment to turn somebody away, when there is no other
   bool listening_ = false;  // not from when no descriptor was left until the next tick

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A store with a cold tier: the same replies, the same data after a restart, and what a disk does to it."""
+import contextlib
 import pathlib
+import re
 import resource
 import signal
 import threading
@@ -410,6 +412,49 @@ def test_what_ends_while_the_disk_fails_is_served_within_the_window_and_no_longe
         fail_the_disk(server, client)
         support.wait_until(lambda: client.ask("GET", "kept") is None, "without a window it ends when it ends")
         assert fields(client, "tiers")["cold_writable"] == "0"
+
+
+def test_one_reader_of_a_hot_entry_is_sent_to_fetch_it_before_it_ends(folder):
+    with tiered(folder, "--persistence.early_refresh=600s", "--server.threads=2", http=True) as server, \
+            rest.Http(server) as http, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(server.client()) for _ in range(8)]
+        client = clients[0]
+
+        def told(ask, times=40):
+            """How many of so many readers heard that it is not there."""
+            return [ask(clients[i % 8]) for i in range(times)].count(None)
+
+        for name, ask in {"get": lambda c: c.ask("GET", "get"), "mget": lambda c: c.ask("MGET", "other", "mget")[1],
+                          "http": lambda _: {200: 1, 404: None}[http("GET", "/v1/keys/http").status]}.items():
+            client.ask("SET", name, "v", "EX", 500)
+            assert told(ask, 1) == 0, "nobody is, of what is not asked for often"
+            assert told(ask) == 1, name
+            assert client.ask("EXISTS", name) == 1 and client.ask("TTL", name) > 0 and client.ask("STRLEN", name) == 1
+            client.ask("SET", name, "w", "EX", 500)
+            assert told(ask) == 1, "written anew, it ends anew"
+            client.ask("SET", name, "w", "EX", 3600)
+            assert told(ask) == 0, "it does not end soon"
+            client.ask("SET", name, "w")
+            assert told(ask) == 0, "it does not end"
+        client.ask("SET", "get", "v", "EX", 500)
+        for _ in range(10):
+            client.ask("MULTI")
+            client.ask("GET", "get")
+            assert client.ask("EXEC") == [b"v"], "a transaction sees what is there"
+        assert told(lambda c: c.ask("GET", "get")) == 1
+        # A reader that does not write it anew: another one is told later on, and in the end all.
+        client.ask("SET", "get", "v", "PX", 1500)
+        heard = 0
+        while client.ask("PTTL", "get") > 0:
+            heard += client.ask("GET", "get") is None
+        assert 3 <= heard, heard
+        found = re.search(r"^ullage_server_early_refreshes_total (\d+)$", http("GET", "/metrics").body.decode(), re.M)
+        assert int(found.group(1)) >= 5
+    with tiered(folder, name="without") as server, server.client() as client:
+        client.ask("SET", "k", "v", "EX", 1)
+        assert client.ask("GET", "k") == b"v"
+        while client.ask("PTTL", "k") > 100:
+            assert client.ask("GET", "k") == b"v" or client.ask("PTTL", "k") < 100
 
 
 def test_relative_expiries_are_shortened_at_random_and_absolute_ones_are_not(folder):

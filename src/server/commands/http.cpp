@@ -96,6 +96,9 @@ bool fits(const Context& c, const std::optional<tier::Found>& now, std::size_t f
 // http.get KEY
 void http_get_command(Context& c) {
   auto found = read(c, 1);
+  if (found && found->kind == tier::kText && c.to_be_refreshed(c.key(1), *found)) {
+    return c.out.null();
+  }
   std::optional<Loan> printing;
   if (!room_for(c, c.key(1), found, printing, c.out.buffer().size())) return;
   if (!found) return c.out.null();

@@ -104,7 +104,9 @@ bool size_allowed(Context& c, std::uint64_t size) {
 void get_command(Context& c) {
   const tier::Key key = c.key(1);
   auto found = read(c, key);
-  if (c.is_text(found)) (void)reply_value(c, key, found);
+  if (!c.is_text(found)) return;
+  if (found && c.to_be_refreshed(key, *found)) return c.out.null();
+  (void)reply_value(c, key, found);
 }
 
 void set_command(Context& c) {
@@ -197,6 +199,7 @@ void mget_command(Context& c) {
   for (std::size_t i = 1; i < c.words.size(); ++i) {
     const tier::Key key = c.key(i);
     auto found = read(c, key);
+    if (found && c.to_be_refreshed(key, *found)) found.reset();
     if (!room_for(c, key, found, before)) return;
     if (found && found->kind == tier::kText) {
       c.out.bulk(found->value);
