@@ -12,6 +12,7 @@ import backup  # noqa: E402
 import crash  # noqa: E402
 import differential  # noqa: E402
 import documents  # noqa: E402
+import expiry  # noqa: E402
 import faults  # noqa: E402
 import grants  # noqa: E402
 import http_cold  # noqa: E402
@@ -42,7 +43,7 @@ def test_replies_are_redis_s_byte_for_byte(folder):
             assert not found, f"{len(found)} replies differ with {threads} threads:\n" + "\n".join(found)
 
 
-for module in (acknowledged, backup, crash, documents, faults, grants, limits, operation, persistence, keys_api, http_cold,
+for module in (acknowledged, backup, crash, documents, expiry, faults, grants, limits, operation, persistence, keys_api, http_cold,
                http_limits, http_users, large_values, openapi, live_page, monitor, read_only, real_clients, scatter, trouble):
     globals().update({name: test for name, test in vars(module).items() if name.startswith("test_")})
 
