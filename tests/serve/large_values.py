@@ -104,6 +104,17 @@ def test_a_reply_that_is_on_its_way_stays_what_it_was(_folder):
             support.wait_until(lambda: granted_large(client) == 0, "all of it comes back")
 
 
+def test_a_value_longer_than_the_output_buffer_can_be_read(_folder):
+    """It is sent from where it lies, and fills no buffer."""
+    for threads in 1, 3:
+        with wire.store(f"--server.threads={threads}", "--residency.hot=256MiB", "--server.output_buffer=4MiB") as server, \
+                server.client() as client:
+            for i in range(3):
+                value = pattern(20 * MIB, i)
+                assert client.ask("SET", f"v{i}", value) == "OK"
+                assert client.ask("GET", f"v{i}") == value, (threads, i)
+
+
 def test_slowlog_and_monitor_show_a_large_word_as_it_was(_folder):
     value = pattern(4 * MIB, 3)
     with wire.store() as server, server.client() as client, server.client() as monitor:
