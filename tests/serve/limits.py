@@ -203,7 +203,7 @@ def test_a_document_that_just_fits_finds_room_in_a_full_store(_folder):
 
 
 def test_room_for_a_large_value_is_made_while_it_arrives(_folder):
-    # Three values of 8 MiB take more than the client's own thread has: others make room as well.
+    # Values of 8 MiB soon take more than the client's own thread has: others make room as well.
     for threads in (1, 2):
         with wire.store(f"--server.threads={threads}", "--residency.hot=64MiB", "--residency.process=512MiB") as server, \
                 server.client() as client:
@@ -213,10 +213,13 @@ def test_room_for_a_large_value_is_made_while_it_arrives(_folder):
                     assert client.read() == "OK"
             before = int(info(client, "stats")["evicted_keys"])
             assert before > 0, "it is full"
-            for i in range(3):
+            evicted = 0
+            for i in range(20):  # sometimes one of them goes for another, and no small entry does
                 assert client.ask("SET", f"large{i}", "y" * (8 << 20)) == "OK"
-            evicted = int(info(client, "stats")["evicted_keys"]) - before
-            assert evicted > 80_000, evicted  # for 24 MiB: a value is made of the pages it came in
+                evicted = int(info(client, "stats")["evicted_keys"]) - before
+                if evicted > 100_000:
+                    break
+            assert evicted > 100_000, evicted
             # Of 512 KiB for the buffer and as much for the value, and of what an operation does besides: 20 slabs.
             most = int(info(client, "growth")["growth_operation_moves_max"])
             assert most < 20 * 600, f"{threads} threads: {most} entries for one read, of {evicted}"
